@@ -1,0 +1,1 @@
+"""Face reenactment with a diffusion autoencoder."""

@@ -1,0 +1,1 @@
+"""Faces: tracker, identity, head model, crops and landmark maps."""

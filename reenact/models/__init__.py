@@ -1,0 +1,1 @@
+"""Networks trained or used by the training losses."""
