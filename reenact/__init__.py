@@ -1,1 +1,1 @@
-"""Face reenactment with a diffusion autoencoder."""
+"""Face reenactment with a diffusion autoencoder: faces, training, inference and evaluation."""

@@ -1,0 +1,260 @@
+"""Strict YAML into frozen dataclasses: every mistake is one line that names file, key and cure."""
+
+import dataclasses
+import difflib
+import re
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, TypeVar, Union
+
+import yaml
+
+from reenact.errors import UserError
+from reenact.files import check_input_file
+
+T = TypeVar("T")
+
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_SIMPLE_NAMES = {bool: "true or false", int: "an integer", float: "a number", str: "text"}
+
+
+def load_config(path: str | Path, cls: type[T], overrides: Sequence[str] = ()) -> T:
+    """Read one YAML file into the dataclass `cls`.
+
+    overrides: `section.key=value` texts of the command line; values are read as YAML and go
+    through the same checks. Raises UserError with one line for whatever is wrong.
+    """
+    values = _read_yaml(Path(path))
+    overridden = [_apply_override(values, override) for override in overrides]
+    return _build(cls, values, _Place(str(path), (), frozenset(overridden)))
+
+
+def from_dict(cls: type[T], values: Mapping[str, Any], where: str = "config") -> T:
+    """Build the dataclass `cls` from plain values; `where` opens every error line."""
+    return _build(cls, values, _Place(where, (), frozenset()))
+
+
+def to_dict(config: Any) -> dict[str, Any]:
+    """A dataclass as plain dicts, lists, numbers and texts; `from_dict` brings it back equal."""
+    plain = _plain(config)
+    if not isinstance(plain, dict):
+        raise TypeError(f"expected a dataclass, got {type(config).__name__}")
+    return plain
+
+
+@dataclasses.dataclass(frozen=True)
+class _Place:
+    """Where in which file a value stands, for the error lines."""
+
+    file: str
+    keys: tuple[str, ...]
+    overridden: frozenset[tuple[str, ...]]
+
+    def child(self, key: str) -> "_Place":
+        return dataclasses.replace(self, keys=(*self.keys, key))
+
+    def error(self, message: str, key: str | None = None) -> UserError:
+        """An error about this section or, with `key`, about one key in it."""
+        keys = self.keys if key is None else (*self.keys, key)
+        if any(keys[: len(o)] == o for o in self.overridden):
+            return UserError(f"--set {'.'.join(keys)}: {message}")
+        section = ".".join(self.keys)
+        return UserError(
+            f"{self.file}: {section}: {message}" if section else f"{self.file}: {message}"
+        )
+
+
+def _build(cls: type[T], values: Any, place: _Place) -> T:
+    if values is None:  # `section:` with nothing below it
+        values = {}
+    if not isinstance(values, Mapping):
+        raise place.error(f"expected keys and values, got {_shown(values)}")
+    fields = {f.name: f for f in dataclasses.fields(cls) if f.init}  # type: ignore[arg-type]
+    for key in values:
+        if key not in fields:
+            raise place.error(f"unknown key {key!r}{_suggestion(key, fields)}", str(key))
+    hints = typing.get_type_hints(cls)
+    arguments = {}
+    for name, field in fields.items():
+        if name in values:
+            arguments[name] = _convert(values[name], hints[name], place.child(name))
+        elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
+            raise place.error(f"missing required key {name!r}")
+    try:
+        return cls(**arguments)
+    except ValueError as error:  # from the dataclass's own __post_init__
+        raise place.error(str(error)) from error
+
+
+def _convert(value: Any, kind: Any, place: _Place) -> Any:
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if dataclasses.is_dataclass(kind):
+        return _build(typing.cast(type, kind), value, place)
+    if origin in (Union, types.UnionType):
+        return _convert_union(value, arguments, place)
+    if origin is Literal:
+        if any(value == choice and type(value) is type(choice) for choice in arguments):
+            return value
+        raise _mismatch(value, kind, place)
+    if origin in (tuple, list):
+        return _convert_sequence(value, kind, place)
+    if origin is dict:
+        if not isinstance(value, dict):
+            raise _mismatch(value, kind, place)
+        key_kind, value_kind = arguments
+        return {
+            _convert(k, key_kind, place): _convert(v, value_kind, place.child(str(k)))
+            for k, v in value.items()
+        }
+    if kind is Path and isinstance(value, str) and value:
+        return Path(value)
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if kind is Any or (type(value) is kind and kind in _SIMPLE_NAMES):
+        return value
+    raise _mismatch(value, kind, place)
+
+
+def _convert_union(value: Any, kinds: tuple[Any, ...], place: _Place) -> Any:
+    if value is None and type(None) in kinds:
+        return None
+    kinds = tuple(kind for kind in kinds if kind is not type(None))
+    if len(kinds) == 1:
+        return _convert(value, kinds[0], place)
+    for kind in kinds:
+        try:
+            return _convert(value, kind, place)
+        except UserError:
+            continue
+    raise _mismatch(value, Union[kinds], place)  # noqa: UP007
+
+
+def _convert_sequence(value: Any, kind: Any, place: _Place) -> Any:
+    origin, kinds = typing.get_origin(kind), typing.get_args(kind)
+    if not isinstance(value, (list, tuple)):
+        raise _mismatch(value, kind, place)
+    if origin is list or kinds[-1] is Ellipsis:
+        kinds = (kinds[0],) * len(value)
+    if len(kinds) != len(value):
+        raise _mismatch(value, kind, place)
+    return origin(_convert(v, k, place) for v, k in zip(value, kinds, strict=True))
+
+
+def _mismatch(value: Any, kind: Any, place: _Place) -> UserError:
+    """The error line for a value of the wrong type, with the usual cause where it is known."""
+    message = f"{place.keys[-1]!r} must be {_named(kind)}, got {_shown(value)}"
+    if isinstance(value, str) and _NUMBER.fullmatch(value):
+        kinds = (kind, *typing.get_args(kind))
+        if float in kinds:
+            message += f" (YAML reads {value} as text: write {_yaml_number(value)})"
+        elif int in kinds:
+            message += f" (YAML reads {value} as text: write {float(value):.0f})"
+    elif isinstance(value, str) and typing.get_origin(kind) is Literal:
+        message += _suggestion(value, typing.get_args(kind))
+    elif isinstance(value, (bool, int, float)) and kind is str:
+        message += ": put it in quotes"
+    return dataclasses.replace(place, keys=place.keys[:-1]).error(message, place.keys[-1])
+
+
+def _named(kind: Any) -> str:
+    """A type in words for the error lines."""
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin is Literal:
+        return f"one of {', '.join(_shown(choice) for choice in arguments)}"
+    if origin in (Union, types.UnionType):
+        return " or ".join(_named(kind) for kind in arguments)
+    if origin is list or (origin is tuple and arguments[-1] is Ellipsis):
+        return f"a list [...] where each item is {_named(arguments[0])}"
+    if origin is tuple:
+        return f"a list of {len(arguments)}: {', '.join(_named(kind) for kind in arguments)}"
+    if origin is dict or dataclasses.is_dataclass(kind):
+        return "keys and values"
+    if kind is Path:
+        return "a path"
+    return "nothing" if kind is type(None) else _SIMPLE_NAMES.get(kind, str(kind))
+
+
+def _shown(value: Any) -> str:
+    if value is None or isinstance(value, bool):
+        return {None: "nothing", True: "true", False: "false"}[value]
+    shown = repr(value)
+    return shown if len(shown) <= 60 else shown[:57] + "..."
+
+
+def _suggestion(key: Any, names: typing.Iterable[Any]) -> str:
+    close = difflib.get_close_matches(str(key), [str(name) for name in names], n=1)
+    return f", did you mean {close[0]!r}?" if close else ""
+
+
+def _yaml_number(text: str) -> str:
+    """The spelling of a number that YAML 1.1 reads as one: a dot, and a sign in the exponent."""
+    mantissa, _, exponent = text.lower().partition("e")
+    mantissa += "" if "." in mantissa else ".0"
+    if not exponent:
+        return text
+    return f"{mantissa}e{exponent if exponent[0] in '+-' else '+' + exponent}"
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value) if f.init}
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (tuple, list)):
+        return [_plain(item) for item in value]
+    return str(value) if isinstance(value, Path) else value
+
+
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """SafeLoader that refuses a key given twice instead of keeping the last."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key_node, _ in node.value:
+            if key_node.value in seen:
+                raise yaml.MarkedYAMLError(
+                    problem=f"the key {key_node.value!r} is given twice",
+                    problem_mark=key_node.start_mark,
+                )
+            seen.add(key_node.value if isinstance(key_node.value, str) else id(key_node))
+        return super().construct_mapping(node, deep)
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    text_path = check_input_file(path)
+    try:
+        values = yaml.load(text_path.read_text(encoding="utf-8"), Loader=_UniqueKeyLoader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = f"line {mark.line + 1}: " if mark else ""
+        raise UserError(f"{path}: {line}{error.problem or 'malformed YAML'}") from error
+    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+        raise UserError(f"{path}: is not a YAML text file ({error})") from error
+    if values is None:
+        values = {}
+    if not isinstance(values, dict):
+        raise UserError(f"{path}: expected keys and values, got {_shown(values)}")
+    return values
+
+
+def _apply_override(values: dict[str, Any], override: str) -> tuple[str, ...]:
+    """Write one `section.key=value` into the nested dict; returns the keys on the way."""
+    name, equals, text = override.partition("=")
+    keys = tuple(name.strip().split("."))
+    if not equals or not all(keys):
+        raise UserError(f"--set {override}: write it as section.key=value")
+    try:
+        value = yaml.load(text, Loader=_UniqueKeyLoader)
+    except yaml.YAMLError as error:
+        raise UserError(f"--set {override}: the value is not valid YAML") from error
+    section = values
+    for key in keys[:-1]:
+        if section.get(key) is None:
+            section[key] = {}
+        section = section[key]
+        if not isinstance(section, dict):
+            raise UserError(f"--set {override}: {key!r} is a value, not a section")
+    section[keys[-1]] = value
+    return keys
