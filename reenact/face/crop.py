@@ -1,0 +1,213 @@
+"""The square, upright face crop: an invertible similarity, kept so that a result can go back."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+from scipy.ndimage import gaussian_filter1d
+
+SMOOTHING_SECONDS = 0.7
+"""Sigma of the video crop: head motion of a second or two stays visible, a slow drift does not."""
+
+MAX_SUPERSAMPLING = 16
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FaceCrop:
+    """`crop_from_frame` (3, 3) float64 maps frame to crop pixels; the crop is `size` x `size`.
+
+    Coordinates are continuous: the centre of the first pixel is (0.5, 0.5).
+    """
+
+    crop_from_frame: np.ndarray
+    size: int
+
+    @property
+    def frame_from_crop(self) -> np.ndarray:
+        return np.linalg.inv(self.crop_from_frame)
+
+    @property
+    def zoom(self) -> float:
+        """Crop pixels per frame pixel."""
+        return float(np.hypot(self.crop_from_frame[0, 0], self.crop_from_frame[1, 0]))
+
+    def points_from_frame(self, points: np.ndarray) -> np.ndarray:
+        """Frame pixels (..., 2) -> crop pixels."""
+        return points @ self.crop_from_frame[:2, :2].T + self.crop_from_frame[:2, 2]
+
+    def points_to_frame(self, points: np.ndarray) -> np.ndarray:
+        """Crop pixels (..., 2) -> frame pixels."""
+        matrix = self.frame_from_crop
+        return points @ matrix[:2, :2].T + matrix[:2, 2]
+
+
+def crop_from_landmarks(landmarks: np.ndarray, size: int) -> FaceCrop:
+    """The FFHQ crop of one face: `landmarks` (68, 2) in frame pixels.
+
+    Raises ValueError when the landmarks are not finite or fall on one point.
+    """
+    return _crop_from_box(_boxes(np.asarray(landmarks)[None])[0], size)
+
+
+def crops_for_video(
+    landmarks: np.ndarray,
+    found: np.ndarray,
+    size: int,
+    fps: float,
+    *,
+    smoothing: float = SMOOTHING_SECONDS,
+) -> list[FaceCrop]:
+    """One crop per frame that follows the face slowly: no jitter, and head motion stays visible.
+
+    `landmarks` (N, 68, 2) in frame pixels, `found` (N,) bool; frames without a face are bridged
+    linearly. Centre, log side and angle of the FFHQ crop are smoothed with a Gaussian of
+    `smoothing` seconds. Raises ValueError when no frame has a face.
+    """
+    found = np.asarray(found, dtype=bool)
+    if not found.any():
+        raise ValueError("no frame has a face")
+    here = np.flatnonzero(found)
+    boxes = _boxes(np.asarray(landmarks)[here])
+    boxes[:, 3] = np.unwrap(boxes[:, 3])
+    frames = np.arange(len(found))
+    track = np.stack([np.interp(frames, here, column) for column in boxes.T], 1)
+    track = _smooth(track, sigma=smoothing * float(fps))
+    return [_crop_from_box(box, size) for box in track]
+
+
+def warp_to_crop(frame: np.ndarray, crop: FaceCrop) -> np.ndarray:
+    """Cut the crop out of `frame` (H, W, 3) uint8 -> (size, size, 3) uint8.
+
+    Antialiased when the crop is coarser than the frame. Beyond the frame's border the picture is
+    mirrored once and then its last row or column repeated.
+    """
+    matrix = crop.frame_from_crop
+    corners = _square(crop.size) @ matrix[:2, :2].T + matrix[:2, 2]
+    low = np.floor(corners.min(0)).astype(int) - 3
+    high = np.ceil(corners.max(0)).astype(int) + 3
+    rows = _mirrored(low[1], high[1], frame.shape[0])
+    columns = _mirrored(low[0], high[0], frame.shape[1])
+    shifted = _shift(-low) @ matrix
+    return _warp(frame[np.ix_(rows, columns)], shifted, (crop.size, crop.size))
+
+
+def paste_back(
+    frame: np.ndarray, crop_frame: np.ndarray, crop: FaceCrop, mask: np.ndarray | None = None
+) -> np.ndarray:
+    """Lay `crop_frame` (S, S, 3) uint8 over a copy of `frame` where `mask` (S, S) in [0, 1] says.
+
+    S may differ from `crop.size` (a result of another resolution). Without a mask the whole crop
+    is laid down with a soft edge. Pixels with mask 0 keep their exact value.
+    """
+    side = crop_frame.shape[0]
+    mask = feathered_mask(side) if mask is None else mask
+    to_crop = np.diag([side / crop.size, side / crop.size, 1.0]) @ crop.crop_from_frame
+    matrix = np.linalg.inv(to_crop)
+    corners = _square(side) @ matrix[:2, :2].T + matrix[:2, 2]
+    limit = np.array([frame.shape[1], frame.shape[0]])
+    low = np.clip(np.floor(corners.min(0)).astype(int), 0, limit)
+    high = np.clip(np.ceil(corners.max(0)).astype(int), 0, limit)
+    result = frame.copy()
+    if (high <= low).any():
+        return result
+    width, height = (high - low).tolist()
+    # The picture's edge is repeated outwards so that blending never mixes in black.
+    border = 3
+    padded = np.pad(crop_frame, ((border, border), (border, border), (0, 0)), mode="edge")
+    shifted = _shift((border, border)) @ to_crop @ _shift(low)
+    colour = _warp(padded, shifted, (width, height)).astype(np.float32)
+    cover = np.pad(np.round(np.clip(mask, 0, 1) * 255).astype(np.uint8), border)
+    alpha = _warp(cover, shifted, (width, height), resample=Image.Resampling.BILINEAR)
+    weight = alpha.astype(np.float32)[..., None] / 255
+    region = result[low[1] : high[1], low[0] : high[0]]
+    blended = region + (colour - region) * weight
+    region[...] = np.clip(np.rint(blended), 0, 255).astype(np.uint8)
+    return result
+
+
+def feathered_mask(size: int, feather: float = 0.1) -> np.ndarray:
+    """(size, size) float32: 1 inside, falling smoothly to 0 over `feather` of the side."""
+    middle = (np.arange(size) + 0.5) / size
+    ramp = np.clip(np.minimum(middle, 1 - middle) / max(feather, 1e-6), 0, 1)
+    ramp = ramp * ramp * (3 - 2 * ramp)
+    return (ramp[:, None] * ramp[None, :]).astype(np.float32)
+
+
+def _boxes(landmarks: np.ndarray) -> np.ndarray:
+    """FFHQ recipe: (N, 68, 2) -> (N, 4) = centre x, y, log of half the side, angle."""
+    points = landmarks.astype(np.float64)
+    eye_left, eye_right = points[:, 36:42].mean(1), points[:, 42:48].mean(1)
+    mouth = (points[:, 48] + points[:, 54]) / 2
+    eyes = (eye_left + eye_right) / 2
+    across, down = eye_right - eye_left, mouth - eyes
+    axis = across + np.stack([down[:, 1], -down[:, 0]], 1)
+    half = np.maximum(2.0 * np.linalg.norm(across, axis=1), 1.8 * np.linalg.norm(down, axis=1))
+    if not np.isfinite(points).all() or not (half > 0).all() or not axis.any(1).all():
+        raise ValueError("landmarks: not finite, or all on one point")
+    centre = eyes + 0.1 * down
+    angle = np.arctan2(axis[:, 1], axis[:, 0])
+    return np.column_stack([centre, np.log(half), angle])
+
+
+def _crop_from_box(box: Sequence[float] | np.ndarray, size: int) -> FaceCrop:
+    x, y, log_half, angle = (float(v) for v in box)
+    zoom = size / (2 * math.exp(log_half))
+    cos, sin = zoom * math.cos(angle), zoom * math.sin(angle)
+    shift_x = size / 2 - (cos * x + sin * y)
+    shift_y = size / 2 - (-sin * x + cos * y)
+    matrix = np.array([[cos, sin, shift_x], [-sin, cos, shift_y], [0.0, 0.0, 1.0]])
+    return FaceCrop(crop_from_frame=matrix, size=size)
+
+
+def _smooth(track: np.ndarray, sigma: float) -> np.ndarray:
+    """Gaussian over time (N, K); at the ends the kernel is cut off, not padded."""
+    if sigma <= 0:
+        return track
+    weight = gaussian_filter1d(np.ones(len(track)), sigma, mode="constant")
+    return gaussian_filter1d(track, sigma, axis=0, mode="constant") / weight[:, None]
+
+
+def _square(side: int) -> np.ndarray:
+    return np.array([[0.0, 0.0], [side, 0.0], [side, side], [0.0, side]])
+
+
+def _shift(offset: Sequence[float] | np.ndarray) -> np.ndarray:
+    matrix = np.eye(3)
+    matrix[:2, 2] = offset
+    return matrix
+
+
+def _mirrored(low: int, high: int, length: int) -> np.ndarray:
+    """Indices low..high of an axis of `length`: mirrored once at its ends, then held."""
+    index = np.abs(np.clip(np.arange(low, high), -(length - 1), 2 * length - 2))
+    return np.where(index >= length, 2 * length - 2 - index, index)
+
+
+def _warp(
+    picture: np.ndarray,
+    picture_from_out: np.ndarray,
+    out_size: tuple[int, int],
+    resample: Image.Resampling = Image.Resampling.BICUBIC,
+) -> np.ndarray:
+    """Sample uint8 `picture` at `picture_from_out` (3, 3); `out_size` = width, height.
+
+    When the output is coarser, several samples per output pixel are averaged.
+    """
+    width, height = out_size
+    ratio = float(np.hypot(picture_from_out[0, 0], picture_from_out[1, 0]))
+    k = min(max(math.ceil(ratio - 1e-3), 1), MAX_SUPERSAMPLING)
+    matrix = picture_from_out @ np.diag([1 / k, 1 / k, 1.0])
+    if k > 1:
+        resample = Image.Resampling.BILINEAR
+    source = Image.fromarray(np.ascontiguousarray(picture))
+    coefficients = tuple(float(v) for v in matrix[:2].ravel())
+    big = source.transform(
+        (width * k, height * k), Image.Transform.AFFINE, coefficients, resample
+    )
+    if k > 1:
+        big = big.reduce(k)
+    return np.asarray(big)

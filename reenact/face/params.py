@@ -1,0 +1,185 @@
+"""What is known about a face in a picture: who, which expression, which pose, where it looks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+NUM_IDENTITY = 80
+NUM_EXPRESSION = 52
+
+NECK_PIVOT = (0.0, -0.95, -1.12)
+"""Point of the unposed head (dm, eye midpoint at the origin) about which it turns."""
+
+CAMERA_DISTANCE = 11.0
+CAMERA_PLANE = -0.6
+"""Perspective: a point at depth Z is magnified by 11 / (11 - (Z + 0.6)), by 1 at Z = -0.6."""
+
+FACE_CENTRE = (0.0, -0.36, 0.15)
+"""Middle of the mean head's 68 landmarks; its depth stands for the face's depth."""
+
+_WIDTHS = {
+    "identity": (NUM_IDENTITY,),
+    "expression": (NUM_EXPRESSION,),
+    "rotation": (3,),
+    "translation": (2,),
+    "scale": (),
+    "gaze": (2,),
+}
+
+
+def rotation_matrix(rotation: Tensor) -> Tensor:
+    """Rz(roll) @ Ry(yaw) @ Rx(pitch) for `rotation` (..., 3) = yaw, pitch, roll in radians.
+
+    X points to the picture's right, Y up, Z to the camera. Positive yaw turns the nose to the
+    picture's right, positive pitch turns it down, positive roll turns the head anticlockwise
+    as seen in the picture. Returns (..., 3, 3).
+    """
+    yaw, pitch, roll = rotation.unbind(-1)
+    cy, sy, cp, sp = yaw.cos(), yaw.sin(), pitch.cos(), pitch.sin()
+    cr, sr = roll.cos(), roll.sin()
+    rows = [
+        torch.stack([cr * cy, cr * sy * sp - sr * cp, cr * sy * cp + sr * sp], -1),
+        torch.stack([sr * cy, sr * sy * sp + cr * cp, sr * sy * cp - cr * sp], -1),
+        torch.stack([-sy, cy * sp, cy * cp], -1),
+    ]
+    return torch.stack(rows, -2)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FaceParams:
+    """A batch of faces; every field is a float tensor whose first axis is the batch.
+
+    identity (B, 80) shape coefficients, about N(0, 1); expression (B, 52) in [0, 1], in the
+    order of `EXPRESSION_NAMES`; rotation (B, 3) yaw, pitch, roll in radians; translation (B, 2)
+    pixel of the head point (0, 0, -0.6); scale (B,) pixels per dm at that depth; gaze (B, 2)
+    yaw, pitch in radians relative to the head.
+    """
+
+    identity: Tensor
+    expression: Tensor
+    rotation: Tensor
+    translation: Tensor
+    scale: Tensor
+    gaze: Tensor
+
+    def __post_init__(self) -> None:
+        for name, width in _WIDTHS.items():
+            shape = tuple(getattr(self, name).shape)
+            assert shape == (len(self), *width), f"{name}: {shape}, batch {len(self)}"
+
+    def __len__(self) -> int:
+        return int(self.identity.shape[0])
+
+    def __getitem__(self, index: int | slice | Sequence[int] | np.ndarray | Tensor) -> FaceParams:
+        """The chosen faces, always as a batch: an int gives a batch of one."""
+        if isinstance(index, int | np.integer):
+            at = int(index)
+            if not -len(self) <= at < len(self):
+                raise IndexError(f"face {at} of {len(self)}")
+            index = slice(at, at + 1 if at != -1 else None)
+        elif not isinstance(index, slice):
+            index = torch.as_tensor(index, device=self.scale.device)
+        return FaceParams(**{name: value[index] for name, value in self.tensors().items()})
+
+    def tensors(self) -> dict[str, Tensor]:
+        return {f.name: getattr(self, f.name) for f in fields(self)}
+
+    def to(self, device: torch.device | str | torch.dtype) -> FaceParams:
+        return FaceParams(**{name: value.to(device) for name, value in self.tensors().items()})
+
+    def detach(self) -> FaceParams:
+        return FaceParams(**{name: value.detach() for name, value in self.tensors().items()})
+
+    def numpy(self) -> dict[str, np.ndarray]:
+        return {name: value.detach().cpu().numpy() for name, value in self.tensors().items()}
+
+    @classmethod
+    def from_numpy(cls, arrays: Mapping[str, np.ndarray]) -> FaceParams:
+        """Inverse of `numpy`; further keys of `arrays` are ignored."""
+        return cls(**{n: torch.from_numpy(np.array(arrays[n], dtype=np.float32)) for n in _WIDTHS})
+
+    @classmethod
+    def cat(cls, parts: Sequence[FaceParams]) -> FaceParams:
+        return cls(**{n: torch.cat([getattr(p, n) for p in parts]) for n in _WIDTHS})
+
+    @classmethod
+    def neutral(cls, num_faces: int = 1) -> FaceParams:
+        """The mean head looking into the camera, 1 pixel per dm, at pixel (0, 0)."""
+        arrays = {n: torch.zeros(num_faces, *width) for n, width in _WIDTHS.items()}
+        return cls(**(arrays | {"scale": torch.ones(num_faces)}))
+
+    def transformed(self, matrix: np.ndarray | Tensor) -> FaceParams:
+        """The same faces after the picture went through a similarity.
+
+        `matrix` (3, 3) or (B, 3, 3) maps old to new pixel coordinates (e.g. `crop_from_frame`).
+        Shifts and scaling are exact. A picture rotation becomes a roll about the neck; the
+        sideways move of the neck is taken up by `translation` at the depth of the face's centre,
+        so the projected landmarks agree to about 0.3 % of the distance between the eyes for a
+        rotation of 20 degrees (perspective differs a little over the face's depth).
+        Raises ValueError when the matrix is not a similarity or mirrors the picture.
+        """
+        m = torch.as_tensor(matrix, dtype=torch.float64, device=self.scale.device)
+        m = m.expand(len(self), 3, 3)
+        zoom = torch.hypot(m[:, 0, 0], m[:, 1, 0])
+        skew = (m[:, 0, 0] - m[:, 1, 1]).abs() + (m[:, 0, 1] + m[:, 1, 0]).abs()
+        if len(self) and (bool((skew > 1e-4 * zoom).any()) or not bool((zoom > 0).all())):
+            raise ValueError("matrix: not a similarity (rotation, one scale, shift)")
+        # Pixel y points down, so a positive angle of the matrix is clockwise: a negative roll.
+        turn = -torch.atan2(m[:, 1, 0], m[:, 0, 0])
+        rotation = self.rotation.double()
+        depth = _face_depth(rotation)
+        magnification = CAMERA_DISTANCE / (CAMERA_DISTANCE - (depth - CAMERA_PLANE))
+        pivot_y = NECK_PIVOT[1]
+        neck = torch.stack([-turn.sin() * pivot_y, -(turn.cos() - 1) * pivot_y], -1)
+        moved = torch.einsum("bij,bj->bi", m[:, :2, :2], self.translation.double()) + m[:, :2, 2]
+        scale = self.scale.double() * zoom
+        roll = torch.remainder(rotation[:, 2] + turn + math.pi, 2 * math.pi) - math.pi
+        return replace(
+            self,
+            rotation=torch.stack([rotation[:, 0], rotation[:, 1], roll], -1).to(self.rotation),
+            translation=(moved + (scale * magnification)[:, None] * neck).to(self.translation),
+            scale=scale.to(self.scale),
+        )
+
+
+def _face_depth(rotation: Tensor) -> Tensor:
+    """Z (B,) of the posed face centre."""
+    pivot = rotation.new_tensor(NECK_PIVOT)
+    arm = rotation.new_tensor(FACE_CENTRE) - pivot
+    return (rotation_matrix(rotation) @ arm + pivot)[:, 2]
+
+
+def retarget(source: FaceParams, target: FaceParams) -> FaceParams:
+    """The source person in the target's expression, pose, place and gaze.
+
+    `source` holds one face or as many as `target`. Only its identity is used, so
+    `retarget(a, a)` equals `a`.
+    """
+    return replace(target, identity=source.identity.to(target.identity).expand(len(target), -1))
+
+
+def retarget_relative(source: FaceParams, target: FaceParams, neutral: FaceParams) -> FaceParams:
+    """The source face moved as the target moved away from its own `neutral` frame.
+
+    `source` and `neutral` hold one face (or as many as `target`). A target equal to `neutral`
+    gives the source itself. Translations are measured in head sizes, not in pixels.
+    """
+    count = len(target)
+    source, neutral = source.to(target.scale.device), neutral.to(target.scale.device)
+    ratio = source.scale / neutral.scale
+    moved = (target.translation - neutral.translation) * ratio[:, None]
+    expression = source.expression + target.expression - neutral.expression
+    return FaceParams(
+        identity=source.identity.expand(count, -1),
+        expression=expression.clamp(0, 1),
+        rotation=source.rotation + target.rotation - neutral.rotation,
+        translation=source.translation + moved,
+        scale=target.scale * ratio,
+        gaze=source.gaze + target.gaze - neutral.gaze,
+    )
