@@ -1,0 +1,149 @@
+"""The Diffusion Autoencoder: semantic encoder + conditional U-Net + schedule."""
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from diffae.config import DiffAEConfig
+from diffae.sampler import Denoise, OnStep, ddim, ddim_encode, dpmpp_2m
+from diffae.schedule import Schedule
+from diffae.semantic_encoder import SemanticEncoder
+from diffae.unet import ConditionalUNet
+
+SamplerName = Literal["ddim", "dpmpp2m"]
+SAMPLERS = {"ddim": ddim, "dpmpp2m": dpmpp_2m}
+
+
+class DiffAE(nn.Module):
+    """An image is a semantic code z_sem (B, z_channels) and a stochastic code x_T (B, 3, S, S)."""
+
+    def __init__(self, config: DiffAEConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.encoder = SemanticEncoder(config)
+        self.unet = ConditionalUNet(config)
+        self.schedule = Schedule()
+
+    def encode_semantic(self, x_0: Tensor) -> Tensor:
+        """Images (B, 3, S, S) in [-1, 1] -> z_sem (B, z_channels)."""
+        return self.encoder(x_0)
+
+    def predict_x_0_eps(
+        self,
+        x_t: Tensor,
+        t: Tensor,
+        z_sem: Tensor,
+        unet: nn.Module | None = None,
+        *,
+        clip: bool = True,
+    ) -> tuple[Tensor, Tensor]:
+        """Estimate the clean image and the noise in x_t.
+
+        Args:
+            x_t: noised images (B, 3, S, S).
+            t: timesteps (B,) int64.
+            z_sem: semantic codes (B, z_channels).
+            unet: used instead of the own U-Net, e.g. a fine-tuned one with the same config.
+            clip: clamp x_0 to [-1, 1]; eps is then derived again from the clamped x_0.
+
+        Returns:
+            (x_0, eps), both (B, 3, S, S) float32.
+        """
+        raw = (self.unet if unet is None else unet)(x_t, t, z_sem).float()
+        x_t = x_t.float()
+        if self.config.prediction == "v":
+            x_0 = self.schedule.x_0_from_v(x_t, t, raw)
+        else:
+            x_0 = self.schedule.x_0_from_eps(x_t, t, raw)
+        if clip:
+            x_0 = x_0.clamp(-1, 1)
+        return x_0, self.schedule.eps_from_x_0(x_t, t, x_0)
+
+    def _denoiser(self, z_sem: Tensor, unet: nn.Module | None, clip: bool) -> Denoise:
+        def denoise(x_t: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+            return self.predict_x_0_eps(x_t, t, z_sem, unet, clip=clip)
+
+        return denoise
+
+    def encode_stochastic(
+        self,
+        x_0: Tensor,
+        z_sem: Tensor,
+        num_steps: int = 50,
+        *,
+        unet: nn.Module | None = None,
+        clip: bool = True,
+        grad_steps: int | None = None,
+        recompute: bool = False,
+        on_step: OnStep | None = None,
+    ) -> Tensor:
+        """Images -> x_T by DDIM encoding under the given codes; see `ddim_encode`."""
+        return ddim_encode(
+            self._denoiser(z_sem, unet, clip),
+            x_0,
+            self.schedule,
+            num_steps,
+            grad_steps=grad_steps,
+            recompute=recompute,
+            on_step=on_step,
+        )
+
+    def decode(
+        self,
+        x_T: Tensor,
+        z_sem: Tensor,
+        num_steps: int = 20,
+        sampler: SamplerName = "ddim",
+        *,
+        unet: nn.Module | None = None,
+        clip: bool = True,
+        grad_steps: int | None = None,
+        recompute: bool = False,
+        on_step: OnStep | None = None,
+    ) -> Tensor:
+        """x_T and codes -> images in [-1, 1]; see `ddim` for the keyword arguments.
+
+        Raises:
+            ValueError: unknown sampler, or a number of steps no integer stride can give.
+        """
+        if sampler not in SAMPLERS:
+            raise ValueError(f"unknown sampler {sampler!r}, choose from {', '.join(SAMPLERS)}")
+        return SAMPLERS[sampler](
+            self._denoiser(z_sem, unet, clip),
+            x_T,
+            self.schedule,
+            num_steps,
+            grad_steps=grad_steps,
+            recompute=recompute,
+            on_step=on_step,
+        )
+
+    def training_loss(
+        self,
+        x_0: Tensor,
+        t: Tensor,
+        eps: Tensor,
+        z_sem: Tensor | None = None,
+        weighting: Tensor | None = None,
+    ) -> Tensor:
+        """Squared error of the U-Net's own output (eps or v), averaged over each image.
+
+        Args:
+            x_0: clean images (B, 3, S, S).
+            t: timesteps (B,) int64.
+            eps: standard normal noise like x_0.
+            z_sem: codes; None encodes x_0, which trains the encoder jointly.
+            weighting: optional (B,) factor, e.g. `schedule.min_snr_weight(t, prediction)`.
+
+        Returns:
+            (B,) float32.
+        """
+        if z_sem is None:
+            z_sem = self.encoder(x_0)
+        with torch.autocast(x_0.device.type, enabled=False):
+            x_t = self.schedule.q_sample(x_0.float(), t, eps.float())
+        raw = self.unet(x_t, t, z_sem).float()
+        wanted = self.schedule.v(x_0, t, eps) if self.config.prediction == "v" else eps
+        loss = (wanted.float() - raw).square().flatten(1).mean(dim=1)
+        return loss if weighting is None else loss * weighting

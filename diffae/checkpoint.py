@@ -1,0 +1,234 @@
+"""Reading released and own checkpoints, and writing own ones.
+
+A released file is a Lightning checkpoint whose state dict holds `model.*`, `ema_model.*` and x_T. An own
+file is .safetensors with the same parameter names without prefix and the config in its metadata.
+Names are the official ones: the U-Net's are unprefixed and the encoder's start with
+`encoder.`; `DiffAE` itself says `unet.` for the former.
+"""
+
+import contextlib
+import os
+import pickle
+import tempfile
+import warnings
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from diffae.architecture import infer_config
+from diffae.autoencoder import DiffAE
+from diffae.config import DiffAEConfig
+
+FORMAT = "diffae-1"
+UNET, ENCODER = "unet.", "encoder."
+PREFIXES = {"ema": "ema_model.", "model": "model."}
+# What released files hold besides the autoencoder: the fixed noise of sample grids, and in the
+# latent checkpoints the prior over z_sem (an MLP) with the codes' mean and standard deviation.
+UNUSED_KEYS = frozenset({"x_T", "conds_mean", "conds_std"})
+UNUSED_PREFIX = "latent_net."
+
+
+class CheckpointError(ValueError):
+    """A checkpoint is missing, unreadable or of another architecture; the message is one line."""
+
+
+class _IgnoredCallback:
+    """Stands in for the Lightning class that keys the `callbacks` of a released file."""
+
+
+_PLACEHOLDERS = [
+    (_IgnoredCallback, "pytorch_lightning.callbacks.model_checkpoint.ModelCheckpoint"),
+]
+
+
+def official_name(name: str) -> str:
+    """A parameter name of `DiffAE` -> its key in a checkpoint."""
+    return name.removeprefix(UNET)
+
+
+def module_name(key: str) -> str:
+    """A key of a checkpoint -> the parameter name of `DiffAE`."""
+    return key if key.startswith(ENCODER) else UNET + key
+
+
+def load_checkpoint(
+    path: str | Path,
+    weights: Literal["ema", "model"] = "ema",
+    map_location: str | torch.device = "cpu",
+) -> DiffAE:
+    """Read a released Lightning file, a plain {"state_dict": ...} file, or an own .safetensors.
+
+    Args:
+        path: the file.
+        weights: which copy to take of a file that holds both; if it is not there, the other one is
+            taken with a warning.
+        map_location: device of the returned parameters.
+
+    Returns:
+        The model in eval mode, float32. The config comes from the own file's metadata, else from the
+        tensors' shapes (`infer_config`), with prediction "eps".
+
+    Raises:
+        CheckpointError: missing, empty, truncated or foreign file, or keys that do not match.
+    """
+    path = Path(path)
+    if weights not in PREFIXES:
+        raise CheckpointError(f"weights must be 'ema' or 'model', got {weights!r}")
+    if not path.is_file():
+        raise CheckpointError(f"{path}: no such file")
+    if path.stat().st_size == 0:
+        raise CheckpointError(f"{path}: the file is empty")
+    if path.suffix == ".safetensors":
+        state_dict, metadata = _read_safetensors(path)
+    else:
+        state_dict, metadata = _read_torch(path), {}
+    tensors = _select(path, state_dict, weights)
+    try:
+        config = _config_of(state_dict, tensors, metadata)
+    except ValueError as error:
+        raise CheckpointError(f"{path}: {error}") from error
+    return _build(path, config, tensors, torch.device(map_location))
+
+
+def save_checkpoint(ae: DiffAE, path: str | Path, dtype: torch.dtype | None = None) -> None:
+    """Write a .safetensors that `load_checkpoint` reads; an existing file is replaced atomically.
+
+    Args:
+        ae: the model.
+        path: target, conventionally *.safetensors; its folder is created.
+        dtype: e.g. torch.float16 for a smaller file; None keeps the parameters' own.
+    """
+    path = Path(path)
+    tensors = {
+        official_name(name): tensor.detach().to("cpu", dtype or tensor.dtype).contiguous()
+        for name, tensor in ae.state_dict().items()
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    os.close(handle)
+    try:
+        save_file(tensors, temporary, {"format": FORMAT, "config": ae.config.to_json()})
+        # mkstemp makes files private; a checkpoint gets the usual permissions instead.
+        mask = os.umask(0)
+        os.umask(mask)
+        os.chmod(temporary, 0o666 & ~mask)
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise
+
+
+def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {key: file.get_tensor(key) for key in file.keys()}, file.metadata() or {}  # noqa: SIM118
+    except (SafetensorError, OSError, ValueError) as error:
+        raise CheckpointError(f"{path}: not a readable .safetensors: {_one_line(error)}") from error
+
+
+def _read_torch(path: Path) -> dict[str, Tensor]:
+    """The state dict of a torch file; nothing in the file is executed."""
+    try:
+        with torch.serialization.safe_globals(_PLACEHOLDERS):
+            content = torch.load(
+                path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path)
+            )
+    except (RuntimeError, pickle.UnpicklingError, EOFError, OSError, ValueError, KeyError) as error:
+        raise CheckpointError(
+            f"{path}: not a readable torch checkpoint (truncated or foreign): {_one_line(error)}"
+        ) from error
+    if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
+        content = content["state_dict"]
+    if not isinstance(content, dict) or not all(
+        isinstance(key, str) and isinstance(value, Tensor) for key, value in content.items()
+    ):
+        raise CheckpointError(f"{path}: holds no state dict")
+    return content
+
+
+def _select(path: Path, state_dict: Mapping[str, Tensor], weights: str) -> dict[str, Tensor]:
+    """The wanted copy of the autoencoder's tensors under official names, extras left out."""
+    names = list(PREFIXES) if weights == "ema" else list(reversed(PREFIXES))
+    chosen = [w for w in names if any(key.startswith(PREFIXES[w]) for key in state_dict)]
+    if not chosen:
+        bare = {official_name(key): tensor for key, tensor in state_dict.items()}
+    else:
+        if chosen[0] != weights:
+            warnings.warn(
+                f"{path}: holds no {PREFIXES[weights]}* weights, using {PREFIXES[chosen[0]]}*",
+                stacklevel=3,
+            )
+        foreign = tuple(PREFIXES.values())
+        bare = {
+            key.removeprefix(PREFIXES[chosen[0]]): tensor
+            for key, tensor in state_dict.items()
+            if key.startswith(PREFIXES[chosen[0]]) or not key.startswith(foreign)
+        }
+    return {
+        key: tensor
+        for key, tensor in bare.items()
+        if key not in UNUSED_KEYS and not key.startswith(UNUSED_PREFIX)
+    }
+
+
+def _config_of(
+    state_dict: Mapping[str, Tensor], tensors: Mapping[str, Tensor], metadata: Mapping[str, str]
+) -> DiffAEConfig:
+    if "config" in metadata:
+        return DiffAEConfig.from_json(metadata["config"])
+    noise = state_dict.get("x_T")
+    image_size = int(noise.shape[-1]) if noise is not None and noise.ndim == 4 else None
+    return infer_config({key: tuple(t.shape) for key, t in tensors.items()}, image_size)
+
+
+def _build(
+    path: Path, config: DiffAEConfig, tensors: Mapping[str, Tensor], device: torch.device
+) -> DiffAE:
+    with torch.device("meta"):
+        ae = DiffAE(config)
+    expected = {official_name(name): tensor for name, tensor in ae.state_dict().items()}
+    if difference := describe_difference(
+        {key: tuple(t.shape) for key, t in expected.items()},
+        {key: tuple(t.shape) for key, t in tensors.items()},
+    ):
+        raise CheckpointError(f"{path}: {difference}")
+    state_dict = {
+        module_name(key): tensor.to(device, torch.float32, copy=True)
+        for key, tensor in tensors.items()
+    }
+    ae.load_state_dict(state_dict, assign=True)
+    return ae.eval()
+
+
+def describe_difference(
+    expected: Mapping[str, tuple[int, ...]], found: Mapping[str, tuple[int, ...]]
+) -> str:
+    """One line naming the first missing, unexpected and mis-shaped keys; "" if there are none."""
+    missing = [key for key in expected if key not in found]
+    unexpected = [key for key in found if key not in expected]
+    misshaped = [
+        f"{key} is {list(found[key])}, not {list(shape)}"
+        for key, shape in expected.items()
+        if key in found and found[key] != shape
+    ]
+    parts = [
+        f"{len(keys)} {kind} ({', '.join(keys[:3])}{', ...' if len(keys) > 3 else ''})"
+        for kind, keys in (
+            ("missing", missing),
+            ("unexpected", unexpected),
+            ("mis-shaped", misshaped),
+        )
+        if keys
+    ]
+    return "keys do not match: " + "; ".join(parts) if parts else ""
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]

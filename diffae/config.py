@@ -1,0 +1,120 @@
+"""The configuration of a Diffusion Autoencoder: everything that shapes its two networks."""
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from typing import Any, Literal, Self
+
+
+@dataclass(frozen=True, kw_only=True)
+class DiffAEConfig:
+    """Architecture and parameterisation; the defaults are those of the released checkpoints.
+
+    Attributes:
+        image_size: side of the square images in pixels.
+        base_channels: U-Net width at full resolution and dimension of the timestep sinusoid.
+        channel_mults: U-Net width of each level, in units of `base_channels`, finest level first.
+        encoder_channel_mults: the same for the semantic encoder (usually one level more).
+        attention_resolutions: feature resolutions with self-attention (besides both middle blocks).
+        num_res_blocks: residual blocks per level going down (one more going up).
+        z_channels: length of the semantic code.
+        time_channels: length of the timestep embedding.
+        dropout: inside the U-Net's residual blocks, training only.
+        prediction: what the U-Net outputs, "eps" or "v" = sqrt(abar) eps - sqrt(1 - abar) x_0
+            (Salimans & Ho 2022, Eq. in Sec. 4).
+        conditioning: "scale" is the official one (the code only scales the features);
+            "scale_shift" lets it shift them, too.
+        z_grid: 0, or the lowest U-Net resolution k to add a zero-initialised linear map of the code
+            to the (k, k) features before the middle block.
+
+    Raises:
+        ValueError: a value is out of range or the levels do not fit the image size.
+    """
+
+    image_size: int
+    base_channels: int
+    channel_mults: tuple[float, ...]
+    encoder_channel_mults: tuple[float, ...]
+    attention_resolutions: tuple[int, ...] = (16,)
+    num_res_blocks: int = 2
+    z_channels: int = 512
+    time_channels: int = 512
+    dropout: float = 0.1
+    prediction: Literal["eps", "v"] = "eps"
+    conditioning: Literal["scale", "scale_shift"] = "scale"
+    z_grid: int = 0
+
+    def __post_init__(self) -> None:
+        for name in (
+            "image_size",
+            "base_channels",
+            "num_res_blocks",
+            "z_channels",
+            "time_channels",
+        ):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
+        if self.base_channels % 2:
+            raise ValueError(f"base_channels must be even, got {self.base_channels}")
+        if self.prediction not in ("eps", "v"):
+            raise ValueError(f"prediction must be 'eps' or 'v', got {self.prediction!r}")
+        if self.conditioning not in ("scale", "scale_shift"):
+            raise ValueError(
+                f"conditioning must be 'scale' or 'scale_shift', got {self.conditioning!r}"
+            )
+        if not 0.0 <= self.dropout < 1.0:
+            raise ValueError(f"dropout must be in [0, 1), got {self.dropout}")
+        for name in ("channel_mults", "encoder_channel_mults"):
+            mults = getattr(self, name)
+            if not mults or self.image_size % 2 ** (len(mults) - 1):
+                raise ValueError(
+                    f"{name}: {len(mults)} levels do not fit image_size {self.image_size}"
+                )
+        for channels in (*self.unet_channels, *self.encoder_channels):
+            if channels < 1 or channels % min(32, channels):
+                raise ValueError(
+                    f"a level has {channels} channels; group norm needs a multiple of 32 (or fewer)"
+                )
+        if self.z_grid not in (0, self.lowest_resolution):
+            raise ValueError(
+                f"z_grid must be 0 or the lowest U-Net resolution {self.lowest_resolution}, "
+                f"got {self.z_grid}"
+            )
+
+    @property
+    def unet_channels(self) -> tuple[int, ...]:
+        """Channels of each U-Net level, finest first."""
+        return tuple(int(mult * self.base_channels) for mult in self.channel_mults)
+
+    @property
+    def encoder_channels(self) -> tuple[int, ...]:
+        """Channels of each encoder level, finest first."""
+        return tuple(int(mult * self.base_channels) for mult in self.encoder_channel_mults)
+
+    @property
+    def lowest_resolution(self) -> int:
+        """Side of the features in the U-Net's middle block."""
+        return self.image_size // 2 ** (len(self.channel_mults) - 1)
+
+    def to_json(self) -> str:
+        """One line of JSON that `from_json` reads back to an equal config."""
+        return json.dumps(dataclasses.asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Read `to_json`'s text.
+
+        Raises:
+            ValueError: not a JSON object, an unknown or missing key, or a value out of range.
+        """
+        values: Any = json.loads(text)
+        if not isinstance(values, dict):
+            raise ValueError("the DiffAE config is not a JSON object")
+        names = {field.name for field in dataclasses.fields(cls)}
+        if unknown := sorted(set(values) - names):
+            raise ValueError(f"unknown DiffAE config keys: {', '.join(unknown)}")
+        values = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+        try:
+            return cls(**values)
+        except TypeError as error:
+            raise ValueError(f"bad DiffAE config: {error}") from error

@@ -1,0 +1,114 @@
+"""The linear-beta noise schedule of DDPM and the choice of timesteps for few-step sampling."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+BETA_FIRST = 1e-4
+BETA_LAST = 0.02
+
+
+def allowed_num_steps(num_timesteps: int = 1000) -> list[int]:
+    """Every number of steps that an integer stride through the timesteps can give, ascending."""
+    return sorted({len(range(0, num_timesteps, stride)) for stride in range(1, num_timesteps)})
+
+
+def respaced_timesteps(num_steps: int, num_timesteps: int = 1000) -> tuple[int, ...]:
+    """Timesteps 0, i, 2i, ... of the smallest integer stride i that gives `num_steps` of them.
+
+    This is the rule called "ddimN" in the released code; most large N cannot be reached.
+
+    Raises:
+        ValueError: no stride gives `num_steps`; the message lists the nearest possible numbers.
+    """
+    for stride in range(1, num_timesteps):
+        steps = range(0, num_timesteps, stride)
+        if len(steps) == num_steps:
+            return tuple(steps)
+        if len(steps) < num_steps:
+            break
+    nearest = sorted(allowed_num_steps(num_timesteps), key=lambda n: (abs(n - num_steps), n))[:4]
+    listed = ", ".join(str(n) for n in sorted(nearest))
+    raise ValueError(
+        f"num_steps {num_steps} cannot be spaced evenly over {num_timesteps} timesteps; "
+        f"the nearest possible numbers are {listed}"
+    )
+
+
+class Schedule:
+    """Linear betas, their cumulative products, and the conversions between x_t, x_0, eps and v.
+
+    Tables are float64; square roots of the conversions are taken in float64 and then rounded to float32,
+    as the released code does. `t` is (B,) int64 and images are (B, C, H, W) float32.
+    """
+
+    def __init__(self, num_timesteps: int = 1000) -> None:
+        self.num_timesteps = num_timesteps
+        betas = np.linspace(BETA_FIRST, BETA_LAST, num_timesteps, dtype=np.float64)
+        abar = np.cumprod(1.0 - betas)
+        self.alphas_cumprod: Tensor = torch.from_numpy(abar)  # (T,) float64, always on the CPU
+        self._tables = {
+            "sqrt_abar": np.sqrt(abar),
+            "sqrt_one_minus_abar": np.sqrt(1.0 - abar),
+            "sqrt_recip_abar": np.sqrt(1.0 / abar),
+            "sqrt_recip_abar_minus_one": np.sqrt(1.0 / abar - 1.0),
+        }
+        self._float32: dict[tuple[str, torch.device], Tensor] = {}
+
+    def timesteps(self, num_steps: int) -> tuple[int, ...]:
+        """The ascending timesteps of a sampler with `num_steps` steps; see `respaced_timesteps`."""
+        return respaced_timesteps(num_steps, self.num_timesteps)
+
+    def _at(self, name: str, t: Tensor, like: Tensor) -> Tensor:
+        """Table values at `t`, float32, shaped (B, 1, 1, 1) to broadcast over `like`."""
+        key = (name, like.device)
+        table = self._float32.get(key)
+        if table is None:
+            # A table first asked for inside torch.inference_mode() must stay usable in training.
+            with torch.inference_mode(False):
+                table = torch.from_numpy(self._tables[name].astype(np.float32)).to(like.device)
+            self._float32[key] = table
+        return table[t.to(like.device)].reshape(-1, *[1] * (like.ndim - 1))
+
+    def q_sample(self, x_0: Tensor, t: Tensor, eps: Tensor) -> Tensor:
+        """x_t ~ q(x_t | x_0) for the given noise (Ho et al. 2020, Eq. 4)."""
+        return self._at("sqrt_abar", t, x_0) * x_0 + self._at("sqrt_one_minus_abar", t, x_0) * eps
+
+    def v(self, x_0: Tensor, t: Tensor, eps: Tensor) -> Tensor:
+        """v = sqrt(abar) eps - sqrt(1 - abar) x_0 (Salimans & Ho 2022)."""
+        return self._at("sqrt_abar", t, x_0) * eps - self._at("sqrt_one_minus_abar", t, x_0) * x_0
+
+    def x_0_from_eps(self, x_t: Tensor, t: Tensor, eps: Tensor) -> Tensor:
+        """The clean image that, with this noise, gives x_t."""
+        return (
+            self._at("sqrt_recip_abar", t, x_t) * x_t
+            - self._at("sqrt_recip_abar_minus_one", t, x_t) * eps
+        )
+
+    def eps_from_x_0(self, x_t: Tensor, t: Tensor, x_0: Tensor) -> Tensor:
+        """The noise that, with this clean image, gives x_t."""
+        return (self._at("sqrt_recip_abar", t, x_t) * x_t - x_0) / self._at(
+            "sqrt_recip_abar_minus_one", t, x_t
+        )
+
+    def x_0_from_v(self, x_t: Tensor, t: Tensor, v: Tensor) -> Tensor:
+        """The clean image of a v-prediction at x_t."""
+        return self._at("sqrt_abar", t, x_t) * x_t - self._at("sqrt_one_minus_abar", t, x_t) * v
+
+    def eps_from_v(self, x_t: Tensor, t: Tensor, v: Tensor) -> Tensor:
+        """The noise of a v-prediction at x_t."""
+        return self._at("sqrt_one_minus_abar", t, x_t) * x_t + self._at("sqrt_abar", t, x_t) * v
+
+    def snr(self, t: Tensor) -> Tensor:
+        """Signal-to-noise ratio abar / (1 - abar), (B,) float32 on the device of `t`."""
+        abar = self.alphas_cumprod[t.cpu()]
+        return (abar / (1.0 - abar)).float().to(t.device)
+
+    def min_snr_weight(self, t: Tensor, prediction: str, gamma: float = 5.0) -> Tensor:
+        """Loss weight of Hang et al. 2023 (Min-SNR): min(snr, gamma) on the x_0 error, (B,).
+
+        It is expressed for the error of the predicted quantity: the squared error of x_0 is that
+        of eps divided by the snr, and that of v divided by snr + 1.
+        """
+        snr = self.snr(t)
+        return snr.clamp(max=gamma) / (snr + 1.0 if prediction == "v" else snr)

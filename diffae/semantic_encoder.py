@@ -1,0 +1,44 @@
+"""The semantic encoder: an image to one code vector."""
+
+from torch import Tensor, nn
+
+from diffae.blocks import AttentionBlock, GroupNorm32, ResBlock, conv3x3
+from diffae.config import DiffAEConfig
+
+
+class SemanticEncoder(nn.Module):
+    """The U-Net's input half without conditioning, then a pooled linear head."""
+
+    def __init__(self, config: DiffAEConfig) -> None:
+        super().__init__()
+        self.config = config
+        channels = config.encoder_channels
+        self.input_blocks = nn.ModuleList([nn.Sequential(conv3x3(3, channels[0]))])
+        current = channels[0]
+        for level, width in enumerate(channels):
+            has_attention = config.image_size // 2**level in config.attention_resolutions
+            for _ in range(config.num_res_blocks):
+                layers: list[nn.Module] = [ResBlock(current, width)]
+                if has_attention:
+                    layers.append(AttentionBlock(width))
+                self.input_blocks.append(nn.Sequential(*layers))
+                current = width
+            if level + 1 < len(channels):
+                self.input_blocks.append(nn.Sequential(ResBlock(current, current, "down")))
+        self.middle_block = nn.Sequential(
+            ResBlock(current, current), AttentionBlock(current), ResBlock(current, current)
+        )
+        self.out = nn.Sequential(
+            GroupNorm32(current),
+            nn.SiLU(),
+            nn.AdaptiveAvgPool2d(1),
+            nn.Conv2d(current, config.z_channels, 1),
+            nn.Flatten(),
+        )
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Image (B, 3, S, S) in [-1, 1] -> z_sem (B, z_channels), float32 also under autocast."""
+        h = image
+        for block in self.input_blocks:
+            h = block(h)
+        return self.out(self.middle_block(h)).float()
