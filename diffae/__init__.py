@@ -1,6 +1,6 @@
-"""Diffusion Autoencoder (Preechakul et al., CVPR 2022): networks, noise schedule, samplers, checkpoints.
+"""Diffusion Autoencoder (Preechakul et al., CVPR 2022): networks, schedule, samplers, checkpoints.
 
-Images are float32 NCHW RGB in [-1, 1]. Nothing here knows faces, files other than checkpoints, or training loops.
+Images are float32 NCHW RGB in [-1, 1]. Nothing here knows faces or training loops.
 """
 
 from diffae.autoencoder import DiffAE

@@ -21,7 +21,7 @@ def infer_config(shapes: Shapes, image_size: int | None = None) -> DiffAEConfig:
         image_size: known side of the images, e.g. from the stored x_T.
 
     Raises:
-        ValueError: the keys are not those of a Diffusion Autoencoder; the message says what is missing.
+        ValueError: not the keys of a Diffusion Autoencoder; the message says what is missing.
     """
     try:
         return _infer(shapes, image_size)

@@ -2,7 +2,6 @@
 
 from typing import Literal
 
-import torch
 from torch import Tensor, nn
 
 from diffae.config import DiffAEConfig
@@ -141,8 +140,7 @@ class DiffAE(nn.Module):
         """
         if z_sem is None:
             z_sem = self.encoder(x_0)
-        with torch.autocast(x_0.device.type, enabled=False):
-            x_t = self.schedule.q_sample(x_0.float(), t, eps.float())
+        x_t = self.schedule.q_sample(x_0, t, eps)
         raw = self.unet(x_t, t, z_sem).float()
         wanted = self.schedule.v(x_0, t, eps) if self.config.prediction == "v" else eps
         loss = (wanted.float() - raw).square().flatten(1).mean(dim=1)

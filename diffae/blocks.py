@@ -18,11 +18,8 @@ class GroupNorm32(nn.GroupNorm):
         super().__init__(min(32, channels), channels, eps=1e-5)
 
     def forward(self, x: Tensor) -> Tensor:
-        with torch.autocast(x.device.type, enabled=False):
-            y = F.group_norm(
-                x.float(), self.num_groups, self.weight.float(), self.bias.float(), self.eps
-            )
-        return y.to(x.dtype)
+        weight, bias = self.weight.float(), self.bias.float()
+        return F.group_norm(x.float(), self.num_groups, weight, bias, self.eps).to(x.dtype)
 
 
 def conv3x3(in_channels: int, out_channels: int) -> nn.Conv2d:

@@ -1,8 +1,8 @@
 """Reading released and own checkpoints, and writing own ones.
 
-A released file is a Lightning checkpoint whose state dict holds `model.*`, `ema_model.*` and x_T. An own
-file is .safetensors with the same parameter names without prefix and the config in its metadata.
-Names are the official ones: the U-Net's are unprefixed and the encoder's start with
+A released file is a Lightning checkpoint whose state dict holds `model.*`, `ema_model.*` and x_T.
+An own file is .safetensors with the same parameter names without prefix and the config in its
+metadata. Names are the official ones: the U-Net's are unprefixed and the encoder's start with
 `encoder.`; `DiffAE` itself says `unet.` for the former.
 """
 
@@ -38,13 +38,15 @@ class CheckpointError(ValueError):
     """A checkpoint is missing, unreadable or of another architecture; the message is one line."""
 
 
-class _IgnoredCallback:
-    """Stands in for the Lightning class that keys the `callbacks` of a released file."""
+class _Inert:
+    """Stands in for every class a file names besides tensors, e.g. the Lightning callback class
+    that keys the `callbacks` of a released file: nothing is imported, nothing runs."""
 
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        pass
 
-_PLACEHOLDERS = [
-    (_IgnoredCallback, "pytorch_lightning.callbacks.model_checkpoint.ModelCheckpoint"),
-]
+    def __setstate__(self, state: object) -> None:
+        pass
 
 
 def official_name(name: str) -> str:
@@ -71,8 +73,8 @@ def load_checkpoint(
         map_location: device of the returned parameters.
 
     Returns:
-        The model in eval mode, float32. The config comes from the own file's metadata, else from the
-        tensors' shapes (`infer_config`), with prediction "eps".
+        The model in eval mode, float32. The config comes from the own file's metadata, else from
+        the tensors' shapes (`infer_config`), with prediction "eps".
 
     Raises:
         CheckpointError: missing, empty, truncated or foreign file, or keys that do not match.
@@ -136,10 +138,10 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 def _read_torch(path: Path) -> dict[str, Tensor]:
     """The state dict of a torch file; nothing in the file is executed."""
     try:
-        with torch.serialization.safe_globals(_PLACEHOLDERS):
-            content = torch.load(
-                path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path)
-            )
+        is_zip = zipfile.is_zipfile(path)  # older torch files are plain pickles
+        named = torch.serialization.get_unsafe_globals_in_checkpoint(path) if is_zip else []
+        with torch.serialization.safe_globals([(_Inert, name) for name in named]):
+            content = torch.load(path, map_location="cpu", weights_only=True, mmap=is_zip)
     except (RuntimeError, pickle.UnpicklingError, EOFError, OSError, ValueError, KeyError) as error:
         raise CheckpointError(
             f"{path}: not a readable torch checkpoint (truncated or foreign): {_one_line(error)}"

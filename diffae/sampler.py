@@ -1,7 +1,8 @@
 """Deterministic samplers: one function per published method, all with the same arguments.
 
 A `denoise(x_t, t)` takes images (B, ...) and timesteps (B,) int64 and returns (x_0, eps), its two
-consistent estimates. Nothing is random. Gradients flow through every step unless `grad_steps` limits them.
+consistent estimates. Nothing is random. Gradients flow through every step unless `grad_steps` says
+otherwise.
 """
 
 import math

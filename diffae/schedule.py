@@ -38,8 +38,8 @@ def respaced_timesteps(num_steps: int, num_timesteps: int = 1000) -> tuple[int, 
 class Schedule:
     """Linear betas, their cumulative products, and the conversions between x_t, x_0, eps and v.
 
-    Tables are float64; square roots of the conversions are taken in float64 and then rounded to float32,
-    as the released code does. `t` is (B,) int64 and images are (B, C, H, W) float32.
+    Tables are float64; square roots of the conversions are taken in float64 and then rounded to
+    float32, as the released code does. `t` is (B,) int64 and images are (B, C, H, W) float32.
     """
 
     def __init__(self, num_timesteps: int = 1000) -> None:
