@@ -1,0 +1,103 @@
+"""Geometry of the tracker's 478 points: subsets, regions of interest, head pose, gaze, openings.
+
+Points are (B, 478, 3) picture pixels, y down, z negative towards the camera. Everything is differentiable in them. "Left"
+and "right" are the picture's, as in the 68-point scheme: the eye of points 36-41 is the left one.
+"""
+
+import torch
+from torch import Tensor
+
+# fmt: off
+LANDMARKS_68 = (
+    127, 234, 93, 132, 58, 136, 150, 149, 152, 378, 379, 365, 288, 361, 323, 454, 356,
+    70, 63, 105, 66, 107, 336, 296, 334, 293, 300, 168, 197, 5, 4, 75, 97, 2, 326, 305,
+    33, 160, 158, 133, 153, 144, 362, 385, 387, 263, 373, 380,
+    61, 39, 37, 0, 267, 269, 291, 405, 314, 17, 84, 181, 78, 82, 13, 312, 308, 317, 14, 87,
+)
+# fmt: on
+IRIS_LEFT, IRIS_RIGHT = 468, 473
+_OUTER_CORNERS = (33, 263)
+_ROI_SCALE = 1.5
+
+
+def landmarks_from_points(points: Tensor) -> Tensor:
+    """(B, 478, 2 or 3) -> (B, 68, 2)."""
+    return points[:, list(LANDMARKS_68), :2]
+
+
+def pupils_from_points(points: Tensor) -> Tensor:
+    """(B, 478, 2 or 3) -> (B, 2, 2), the eye on the picture's left first."""
+    return points[:, [IRIS_LEFT, IRIS_RIGHT], :2]
+
+
+def five_points_from_points478(points: Tensor) -> Tensor:
+    """(B, 478, 2 or 3) -> (B, 5, 2): eye centres, nose tip, mouth corners, picture's left first."""
+    xy = points[..., :2]
+    left = xy[:, [33, 133, 159, 145]].mean(1)
+    right = xy[:, [263, 362, 386, 374]].mean(1)
+    return torch.stack([left, right, xy[:, 4], xy[:, 61], xy[:, 291]], 1)
+
+
+def _turned(xy: Tensor, across: Tensor) -> tuple[Tensor, Tensor]:
+    """Angle (B,) of the vector `across`, and xy (B, N, 2) in axes along and perpendicular to it."""
+    angle = torch.atan2(across[:, 1], across[:, 0])
+    cos, sin = angle.cos()[:, None], angle.sin()[:, None]
+    return angle, torch.stack([xy[..., 0] * cos + xy[..., 1] * sin, xy[..., 1] * cos - xy[..., 0] * sin], -1)
+
+
+def _roi(low: Tensor, high: Tensor, angle: Tensor) -> Tensor:
+    centre, side = (low + high) / 2, (high - low).amax(-1) * _ROI_SCALE
+    cos, sin = angle.cos(), angle.sin()
+    x = centre[:, 0] * cos - centre[:, 1] * sin
+    y = centre[:, 0] * sin + centre[:, 1] * cos
+    return torch.stack([x, y, side, angle], -1)
+
+
+def rois_from_points(points: Tensor) -> Tensor:
+    """(B, 478, 2 or 3) -> rois (B, 4): the box of all points along the eye line, enlarged to 1.5 of its longer side."""
+    xy = points[..., :2]
+    angle, flat = _turned(xy, xy[:, _OUTER_CORNERS[1]] - xy[:, _OUTER_CORNERS[0]])
+    return _roi(flat.amin(1), flat.amax(1), angle)
+
+
+def rois_from_landmarks68(landmarks: Tensor) -> Tensor:
+    """(B, 68, 2) -> rois (B, 4), about the same squares as `rois_from_points` gives.
+
+    The 68 points lack the forehead: the top edge lies `_FOREHEAD` of the eyes-to-chin distance above the eyes.
+    """
+    angle, flat = _turned(landmarks, landmarks[:, 45] - landmarks[:, 36])
+    low, high = flat.amin(1), flat.amax(1)
+    eyes = flat[:, 36:48, 1].mean(1)
+    top = eyes - _FOREHEAD * (high[:, 1] - eyes)
+    return _roi(torch.stack([low[:, 0], torch.minimum(top, low[:, 1])], -1), high, angle)
+
+
+_FOREHEAD = 0.66
+
+
+def euler_angles(rotation: Tensor) -> Tensor:
+    """(B, 3, 3) = Rz(roll) @ Ry(yaw) @ Rx(pitch) -> (B, 3) yaw, pitch, roll in radians."""
+    level = torch.hypot(rotation[:, 0, 0], rotation[:, 1, 0])
+    yaw = torch.atan2(-rotation[:, 2, 0], level)
+    pitch = torch.atan2(rotation[:, 2, 1], rotation[:, 2, 2])
+    roll = torch.atan2(rotation[:, 1, 0], rotation[:, 0, 0])
+    return torch.stack([yaw, pitch, roll], -1)
+
+
+def fit_rotation(points: Tensor, canonical: Tensor, weights: Tensor) -> Tensor:
+    """Weighted Procrustes: (B, N, 3) in X right, Y up, Z to the camera against (N, 3) -> rotations (B, 3, 3)."""
+    w = (weights / weights.sum())[:, None]
+    a = canonical - (w * canonical).sum(0)
+    b = points - (w * points).sum(1, keepdim=True)
+    u, _, vh = torch.linalg.svd(b.mT @ (w * a))
+    sign = torch.det(u.detach() @ vh.detach()).sign()
+    flip = torch.stack([torch.ones_like(sign), torch.ones_like(sign), sign], -1)
+    return (u * flip[:, None]) @ vh
+
+
+def eye_mouth_openings(points: Tensor) -> Tensor:
+    """(B, 478, 2 or 3) -> (B, 3): left lid gap, right lid gap, inner lip gap, over the inter-ocular distance."""
+    unit = (points[:, 263] - points[:, 33]).norm(dim=-1).clamp_min(1e-6)
+    pairs = ((159, 145), (386, 374), (13, 14))
+    gaps = [(points[:, low] - points[:, high]).norm(dim=-1) / unit for high, low in pairs]
+    return torch.stack(gaps, -1)
