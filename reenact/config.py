@@ -55,11 +55,11 @@ class _Place:
     def child(self, key: str) -> "_Place":
         return dataclasses.replace(self, keys=(*self.keys, key))
 
-    def error(self, message: str, key: str | None = None) -> UserError:
-        """An error about this section or, with `key`, about one key in it."""
-        keys = self.keys if key is None else (*self.keys, key)
+    def error(self, message: str, *below: str) -> UserError:
+        """An error line of this section; `below` are the keys below it that are to blame."""
+        keys = (*self.keys, *below)
         if any(keys[: len(o)] == o for o in self.overridden):
-            return UserError(f"--set {'.'.join(keys)}: {message}")
+            return UserError(f"--set {'.'.join(keys).replace('.[', '[')}: {message}")
         section = ".".join(self.keys)
         return UserError(
             f"{self.file}: {section}: {message}" if section else f"{self.file}: {message}"
@@ -139,15 +139,22 @@ def _convert_sequence(value: Any, kind: Any, place: _Place) -> Any:
         kinds = (kinds[0],) * len(value)
     if len(kinds) != len(value):
         raise _mismatch(value, kind, place)
-    return origin(_convert(v, k, place) for v, k in zip(value, kinds, strict=True))
+    pairs = zip(value, kinds, strict=True)
+    return origin(_convert(v, k, place.child(f"[{i}]")) for i, (v, k) in enumerate(pairs))
 
 
 def _mismatch(value: Any, kind: Any, place: _Place) -> UserError:
     """The error line for a value of the wrong type, with the usual cause where it is known."""
-    message = f"{place.keys[-1]!r} must be {_named(kind)}, got {_shown(value)}"
+    split = len(place.keys) - 1
+    while place.keys[split].startswith("["):  # an item of a list is named with its list
+        split -= 1
+    name = "".join(place.keys[split:])
+    message = f"{name!r} must be {_named(kind)}, got {_shown(value)}"
     if isinstance(value, str) and _NUMBER.fullmatch(value):
         kinds = (kind, *typing.get_args(kind))
-        if float in kinds:
+        if "e" not in value.lower():
+            message += ": take it out of the quotes"
+        elif float in kinds:
             message += f" (YAML reads {value} as text: write {_yaml_number(value)})"
         elif int in kinds:
             message += f" (YAML reads {value} as text: write {float(value):.0f})"
@@ -155,7 +162,7 @@ def _mismatch(value: Any, kind: Any, place: _Place) -> UserError:
         message += _suggestion(value, typing.get_args(kind))
     elif isinstance(value, (bool, int, float)) and kind is str:
         message += ": put it in quotes"
-    return dataclasses.replace(place, keys=place.keys[:-1]).error(message, place.keys[-1])
+    return dataclasses.replace(place, keys=place.keys[:split]).error(message, *place.keys[split:])
 
 
 def _named(kind: Any) -> str:
@@ -213,12 +220,14 @@ class _UniqueKeyLoader(yaml.SafeLoader):
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
         seen = set()
         for key_node, _ in node.value:
+            if not isinstance(key_node, yaml.ScalarNode):
+                continue  # no key of ours; the base class or the dataclass check refuses it
             if key_node.value in seen:
                 raise yaml.MarkedYAMLError(
                     problem=f"the key {key_node.value!r} is given twice",
                     problem_mark=key_node.start_mark,
                 )
-            seen.add(key_node.value if isinstance(key_node.value, str) else id(key_node))
+            seen.add(key_node.value)
         return super().construct_mapping(node, deep)
 
 
