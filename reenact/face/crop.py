@@ -205,9 +205,7 @@ def _warp(
         resample = Image.Resampling.BILINEAR
     source = Image.fromarray(np.ascontiguousarray(picture))
     coefficients = tuple(float(v) for v in matrix[:2].ravel())
-    big = source.transform(
-        (width * k, height * k), Image.Transform.AFFINE, coefficients, resample
-    )
+    big = source.transform((width * k, height * k), Image.Transform.AFFINE, coefficients, resample)
     if k > 1:
         big = big.reduce(k)
     return np.asarray(big)
