@@ -1,0 +1,1 @@
+"""Self- and cross-reenactment against rendered ground truth: pairs, metrics, report."""

@@ -1,0 +1,86 @@
+"""A scatter plot as inline SVG: an error against the change of yaw, with the mean of each bin."""
+
+from html import escape
+
+WIDTH, HEIGHT = 460, 280
+LEFT, RIGHT, TOP, BOTTOM = 56, 12, 14, 44
+# The Okabe–Ito colours stay apart for colour-blind readers.
+COLOURS = {"ours": "#0072b2", "copy_source": "#d55e00", "oracle": "#009e73"}
+NUM_BINS = 6
+
+Points = list[tuple[float, float]]
+
+
+def scatter(series: dict[str, Points], x_label: str, y_label: str) -> str:
+    """One <svg> element: faint dots for the points of every series, lines for their bin means."""
+    everything = [point for points in series.values() for point in points]
+    if not everything:
+        return ""
+    x_max = _round_up(max(x for x, _ in everything))
+    y_max = _round_up(max(y for _, y in everything))
+
+    def place(x: float, y: float) -> tuple[float, float]:
+        return (
+            LEFT + x / x_max * (WIDTH - LEFT - RIGHT),
+            HEIGHT - BOTTOM - y / y_max * (HEIGHT - TOP - BOTTOM),
+        )
+
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" '
+        f'width="{WIDTH}" height="{HEIGHT}" role="img" '
+        f'aria-label="{escape(y_label)} against {escape(x_label)}">'
+    ]
+    for step in range(5):
+        x, y = place(x_max * step / 4, y_max * step / 4)
+        parts.append(
+            f'<line x1="{LEFT}" y1="{y:.1f}" x2="{WIDTH - RIGHT}" y2="{y:.1f}" stroke="#e5e5e5"/>'
+            f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{y_max * step / 4:.3g}</text>'
+            f'<text x="{x:.1f}" y="{HEIGHT - BOTTOM + 16}" text-anchor="middle">'
+            f"{x_max * step / 4:.3g}</text>"
+        )
+    for name, points in series.items():
+        colour = COLOURS.get(name, "#666")
+        for x, y in (place(*point) for point in points):
+            parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2" fill="{colour}" opacity=".3"/>')
+        line = " ".join(f"{x:.1f},{y:.1f}" for x, y in (place(*p) for p in _bins(points, x_max)))
+        parts.append(
+            f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="2.5"/>'
+        )
+    for i, name in enumerate(series):
+        x = LEFT + 8 + 110 * i
+        parts.append(
+            f'<circle cx="{x}" cy="{TOP}" r="5" fill="{COLOURS.get(name, "#666")}"/>'
+            f'<text x="{x + 9}" y="{TOP + 4}">{escape(name)}</text>'
+        )
+    parts.append(
+        f'<text x="{(WIDTH + LEFT) / 2}" y="{HEIGHT - 8}" text-anchor="middle">'
+        f"{escape(x_label)}</text>"
+        f'<text transform="translate(13 {HEIGHT / 2}) rotate(-90)" text-anchor="middle">'
+        f"{escape(y_label)}</text></svg>"
+    )
+    return "".join(parts)
+
+
+def _bins(points: Points, x_max: float) -> Points:
+    """The mean point of each of NUM_BINS equal bins that holds any."""
+    means = []
+    for i in range(NUM_BINS):
+        low, high = x_max * i / NUM_BINS, x_max * (i + 1) / NUM_BINS
+        inside = [p for p in points if low <= p[0] < high or (p[0] == high == x_max)]
+        if inside:
+            xs, ys = zip(*inside, strict=True)
+            means.append((sum(xs) / len(xs), sum(ys) / len(ys)))
+    return means
+
+
+def _round_up(value: float) -> float:
+    """The next of 1, 1.2, 1.6, 2, 2.4, 3.2, 4, 6, 8 × 10^k: quarter ticks stay short numbers."""
+    if value <= 0:
+        return 1.0
+    scale = 1.0
+    while value > 10 * scale:
+        scale *= 10
+    while value <= scale:
+        scale /= 10
+    steps = (1, 1.2, 1.6, 2, 2.4, 3.2, 4, 6, 8, 10)
+    return next(step * scale for step in steps if step * scale >= value * (1 - 1e-12))
