@@ -1,0 +1,210 @@
+"""The reenactor: source crop and target parameters in, reenacted crops out."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from diffae.schedule import respaced_timesteps
+from reenact.errors import UserError
+from reenact.face.params import NECK_PIVOT, FaceParams, retarget, rotation_matrix
+from reenact.face.stack import OpenFaceStack
+from reenact.models.checkpoint import ReenactorWeights
+
+HEAD_CENTRE = (0.0, 0.0, -0.7)
+"""Middle of the unposed head in dm: the eyes lie half-way between chin and crown."""
+HEAD_RADII = (1.05, 1.35)
+"""Half width and half height of the head's region in dm; a head measures about 0.8 and 1.15."""
+SOFT_EDGE = 0.2
+"""The region fades out between the ellipse and the one larger by this part."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReenactorConfig:
+    """How a crop is rendered.
+
+    x_T: the terminal image that rendering starts from: "source" = the source's inversion,
+        "random" = seeded noise, "mixed" = seeded noise inside the source's head region, the
+        inversion elsewhere.
+    precision: "auto" takes bfloat16 where the device computes it natively, else float32.
+    """
+
+    num_steps: int = 20
+    encode_steps: int = 50
+    x_T: Literal["source", "mixed", "random"] = "source"
+    sampler: Literal["ddim", "dpmpp2m"] = "ddim"
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    batch_size: int = 8
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("num_steps", "encode_steps", "batch_size"):
+            if getattr(self, name) < 1:
+                raise UserError(f"{name}: must be at least 1, got {getattr(self, name)}")
+        for name in ("num_steps", "encode_steps"):
+            try:
+                respaced_timesteps(getattr(self, name))
+            except ValueError as error:
+                raise UserError(str(error).replace("num_steps", name, 1)) from error
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceState:
+    """What is computed once per source.
+
+    params: FaceParams (B) in crop pixels. image, x_T: (B, 3, S, S). z_source: (B, z_channels).
+    """
+
+    params: FaceParams
+    image: Tensor
+    z_source: Tensor
+    x_T: Tensor
+
+    def __len__(self) -> int:
+        return len(self.image)
+
+    def matching(self, rows: slice, count: int) -> "SourceState":
+        """The state for `count` targets: one source serves all, several sources go row by row."""
+        if len(self) == 1:
+            return SourceState(
+                params=self.params,
+                image=self.image.expand(count, -1, -1, -1),
+                z_source=self.z_source.expand(count, -1),
+                x_T=self.x_T.expand(count, -1, -1, -1),
+            )
+        return SourceState(
+            params=self.params[rows],
+            image=self.image[rows],
+            z_source=self.z_source[rows],
+            x_T=self.x_T[rows],
+        )
+
+
+class Reenactor:
+    """Renders a source face with the expression, pose and gaze of target parameters.
+
+    Runs on the device that holds the weights. Results depend neither on the batch size nor, up to
+    rounding, on the device: the only noise is drawn once per source from a seeded CPU generator, so
+    all frames of a video share it.
+    """
+
+    def __init__(
+        self, weights: ReenactorWeights, face: OpenFaceStack, config: ReenactorConfig
+    ) -> None:
+        self.config = config
+        self.face = face
+        self.diffae = weights.diffae.eval().to(memory_format=torch.channels_last)
+        self.encoder = weights.encoder.eval().to(memory_format=torch.channels_last)
+        self.unet = weights.unet
+        if self.unet is not None:
+            self.unet = self.unet.eval().to(memory_format=torch.channels_last)
+        self.size: int = self.diffae.config.image_size
+        self.device = next(self.diffae.parameters()).device
+        self.dtype = compute_dtype(config.precision, self.device)
+
+    @torch.no_grad()
+    def set_source(
+        self, image: Tensor, params: FaceParams, mask: Tensor | None = None
+    ) -> SourceState:
+        """Encodes a source crop.
+
+        image: (B, 3, S, S) in [-1, 1]; params: FaceParams (B) in crop pixels; mask: (B, 1, S, S) in
+        [0, 1], where x_T "mixed" takes fresh noise (default: the head region of `params`).
+        """
+        params = params.to(self.device)
+        image = image.to(self.device).contiguous(memory_format=torch.channels_last)
+        own_map = self.face.landmark_map(params, self.size).to(self.device)
+        with self._autocast():
+            z_source = self.encoder(image, own_map).float()
+            if self.config.x_T == "random":
+                x_T = self._noise().expand_as(image)
+            else:
+                # The inversion runs under the pretrained U-Net; only rendering uses the tuned one.
+                x_T = self.diffae.encode_stochastic(
+                    image, z_source, num_steps=self.config.encode_steps
+                ).float()
+        if self.config.x_T == "mixed":
+            if mask is None:
+                mask = head_region(params, self.size)
+            x_T = blend_noise(x_T, self._noise(), mask.to(self.device))
+        return SourceState(params=params, image=image, z_source=z_source, x_T=x_T)
+
+    def render(self, state: SourceState, target: FaceParams) -> Tensor:
+        """Images (B, 3, S, S) in [-1, 1]: the source with the motion of `target` (B, crop pixels).
+
+        `state` holds one source for all targets, or one for each. The identity coefficients of
+        `target` are ignored: the source's own are drawn.
+        """
+        if len(state) not in (1, len(target)):
+            raise ValueError(f"{len(state)} sources for {len(target)} targets")
+        batch = self.config.batch_size
+        rows = [slice(i, min(i + batch, len(target))) for i in range(0, len(target), batch)]
+        # Joined outside of inference mode, so that the result is an ordinary tensor.
+        return torch.cat(
+            [self._render_batch(state.matching(r, r.stop - r.start), target[r]) for r in rows]
+        )
+
+    @torch.inference_mode()
+    def _render_batch(self, state: SourceState, target: FaceParams) -> Tensor:
+        driven = retarget(state.params, target.to(self.device))
+        landmark_map = self.face.landmark_map(driven, self.size).to(self.device)
+        with self._autocast():
+            z_r = self.encoder(state.image, landmark_map)
+            images = self.diffae.decode(
+                state.x_T,
+                z_r,
+                num_steps=self.config.num_steps,
+                sampler=self.config.sampler,
+                unet=self.unet,
+            )
+        return images.float().clamp(-1, 1)
+
+    def _noise(self) -> Tensor:
+        generator = torch.Generator().manual_seed(self.config.seed)
+        return torch.randn(1, 3, self.size, self.size, generator=generator).to(self.device)
+
+    def _autocast(self) -> torch.autocast:
+        enabled = self.dtype != torch.float32
+        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=enabled)
+
+
+def compute_dtype(precision: str, device: torch.device) -> torch.dtype:
+    """bfloat16 or float32 for "auto", "fp32" or "bf16" on `device`."""
+    if precision != "auto":
+        return torch.bfloat16 if precision == "bf16" else torch.float32
+    if device.type == "cuda":
+        native = torch.cuda.is_bf16_supported(including_emulation=False)
+    elif device.type == "cpu":
+        # Private in torch, hence the fallback: without the answer float32 is always right.
+        names = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+        native = any(getattr(torch.cpu, name, lambda: False)() for name in names)
+    else:
+        native = False
+    return torch.bfloat16 if native else torch.float32
+
+
+def blend_noise(x_T: Tensor, noise: Tensor, mask: Tensor) -> Tensor:
+    """Variance-preserving mix: `noise` where mask is 1, `x_T` unchanged where mask is 0."""
+    return (1 - mask).sqrt() * x_T + mask.sqrt() * noise
+
+
+def head_region(params: FaceParams, size: int) -> Tensor:
+    """A soft ellipse over the head and its hair, grown so that a turned head stays inside.
+
+    params: FaceParams (B) in pixels of the crop. Returns (B, 1, size, size) in [0, 1].
+    """
+    pivot = params.rotation.new_tensor(NECK_PIVOT)
+    arm = params.rotation.new_tensor(HEAD_CENTRE) - pivot
+    posed = rotation_matrix(params.rotation) @ arm + pivot
+    # Picture coordinates have y pointing down; the perspective at the head's middle is about 1.
+    centre = params.translation + params.scale[:, None] * posed[:, :2] * posed.new_tensor([1, -1])
+    roll = params.rotation[:, 2]
+    ticks = torch.arange(size, device=centre.device, dtype=centre.dtype) + 0.5
+    y, x = torch.meshgrid(ticks, ticks, indexing="ij")
+    x, y = x - centre[:, 0, None, None], centre[:, 1, None, None] - y
+    cos, sin = roll.cos()[:, None, None], roll.sin()[:, None, None]
+    width, height = (params.scale[:, None, None] * r for r in HEAD_RADII)
+    radius = torch.hypot((cos * x + sin * y) / width, (cos * y - sin * x) / height)
+    edge = ((1 + SOFT_EDGE - radius) / SOFT_EDGE).clamp(0, 1)
+    return (edge * edge * (3 - 2 * edge))[:, None]

@@ -1,0 +1,32 @@
+"""The settings of one `infer.py` run."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from reenact.errors import UserError
+from reenact.inference.reenactor import ReenactorConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class InferRun:
+    """One reenactment run.
+
+    weights: checkpoint of the reenactor; null = the shipped one.
+    compose: "crop" writes the generated face crop (`output_size` pixels square), "paste_back" puts
+        it back into the source photo (shrunk to `paste_max_side` for videos).
+    motion: "absolute" takes the target's expression and pose as they are, "relative" takes their
+        change since the first target frame with a face and adds it to the source's own.
+    """
+
+    weights: Path | None
+    output_size: int
+    compose: Literal["crop", "paste_back"]
+    paste_max_side: int
+    motion: Literal["absolute", "relative"]
+    reenactor: ReenactorConfig
+
+    def __post_init__(self) -> None:
+        for name in ("output_size", "paste_max_side"):
+            if not 16 <= getattr(self, name) <= 4096:
+                raise UserError(f"{name}: must be 16 to 4096 pixels, got {getattr(self, name)}")

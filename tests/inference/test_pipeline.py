@@ -1,0 +1,243 @@
+import dataclasses
+import os
+import subprocess
+import sys
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from reenact.config import load_config
+from reenact.errors import UserError
+from reenact.images import read_frame
+from reenact.inference import ReenactorConfig, pipeline
+from reenact.inference.pipeline import hold_last, reenact_files
+from reenact.inference.run_config import InferRun
+from reenact.video import VideoReader
+
+ROOT = Path(__file__).resolve().parents[2]
+CONFIG = ROOT / "configs" / "embedded" / "infer.yaml"
+
+
+@pytest.fixture
+def run(weights_path, fake_face, monkeypatch) -> InferRun:
+    monkeypatch.setattr(pipeline, "OpenFaceStack", lambda device: fake_face)
+    return InferRun(
+        weights=weights_path,
+        output_size=48,
+        compose="crop",
+        paste_max_side=64,
+        motion="absolute",
+        reenactor=ReenactorConfig(num_steps=2, encode_steps=2, batch_size=4, precision="fp32"),
+    )
+
+
+def frames_of(path: Path) -> np.ndarray:
+    return np.stack(list(VideoReader(path)))
+
+
+def test_frame_rate_frame_count_and_audio_survive(run, photo, make_clip, tmp_path):
+    target = make_clip(num_frames=9, fps=Fraction(30000, 1001), audio=True)
+    done = reenact_files(photo, target, tmp_path / "new" / "result.mp4", run, device="cpu")
+    result = VideoReader(done.output)
+    assert done.num_frames == result.num_frames == 9
+    assert result.fps == Fraction(30000, 1001)
+    assert result.has_audio
+    assert (result.width, result.height) == (48, 48)
+    assert [p.name for p in (tmp_path / "new").iterdir()] == ["result.mp4"]
+
+
+def test_a_target_without_sound_gives_a_result_without(run, photo, make_clip, tmp_path):
+    reenact_files(photo, make_clip(num_frames=2), tmp_path / "result.mp4", run, device="cpu")
+    assert not VideoReader(tmp_path / "result.mp4").has_audio
+
+
+def test_missing_faces_repeat_the_last_pose_with_one_warning(
+    run, photo, make_clip, tmp_path, capsys, monkeypatch
+):
+    target = make_clip(num_frames=8, missing=(0, 3, 4))
+    seen = {}
+    original = pipeline.render
+
+    def render(reenactor, state, driven):
+        seen["driven"] = driven
+        return original(reenactor, state, driven)
+
+    monkeypatch.setattr(pipeline, "render", render)
+    reenact_files(photo, target, tmp_path / "result.mp4", run, device="cpu")
+    warning = "warning: 3 of 8 target frames had no face; the last pose was kept\n"
+    assert capsys.readouterr().err == warning
+    assert VideoReader(tmp_path / "result.mp4").num_frames == 8
+    x = seen["driven"].translation[:, 0].tolist()
+    assert x[0] == x[1]
+    assert x[2] == x[3] == x[4]
+    assert len(set(x)) == 5
+
+
+def test_hold_last():
+    found = np.array([False, True, False, False, True, False])
+    assert hold_last(found).tolist() == [1, 1, 1, 1, 4, 4]
+
+
+def test_a_picture_as_target_gives_a_picture(run, photo, tmp_path):
+    output = tmp_path / "result.png"
+    done = reenact_files(photo, photo, output, run, device="cpu")
+    assert done.num_frames == 1
+    assert read_frame(output).shape == (48, 48, 3)
+
+
+def test_grid_shows_source_target_and_result(run, photo, make_clip, tmp_path):
+    target = make_clip(num_frames=5)
+    reenact_files(photo, target, tmp_path / "grid.mp4", run, device="cpu", grid=True)
+    reenact_files(photo, target, tmp_path / "plain.mp4", run, device="cpu")
+    grid, plain = frames_of(tmp_path / "grid.mp4"), frames_of(tmp_path / "plain.mp4")
+    assert grid.shape == (5, 48, 144, 3)
+    assert np.abs(grid[:, :, 96:].astype(int) - plain).mean() < 4
+    # The left third is the source crop: bright skin in the middle, in every frame.
+    assert (grid[:, 20:28, 20:28, 0] > 180).all()
+    assert (grid[:, 20:28, 68:76, 0] > 180).all()
+
+
+def test_paste_back_changes_the_face_only(run, photo, make_clip, tmp_path):
+    run = dataclasses.replace(run, compose="paste_back", paste_max_side=1000)
+    reenact_files(photo, photo, tmp_path / "result.png", run, device="cpu")
+    before, after = read_frame(photo), read_frame(tmp_path / "result.png")
+    assert after.shape == before.shape
+    assert (before != after).any()
+    assert np.array_equal(before[:, -6:], after[:, -6:])
+
+
+def test_paste_back_shrinks_a_large_photo_for_a_video(run, photo, make_clip, tmp_path):
+    run = dataclasses.replace(run, compose="paste_back", paste_max_side=64)
+    reenact_files(photo, make_clip(num_frames=2), tmp_path / "result.mp4", run, device="cpu")
+    result = VideoReader(tmp_path / "result.mp4")
+    assert (result.width, result.height) == (64, 54)  # 96 x 80 -> 64 x 53, made even
+
+
+def test_relative_motion_starts_with_the_sources_own_pose(run, photo, make_clip, tmp_path):
+    target, run = make_clip(num_frames=4, missing=(0,)), dataclasses.replace(run, motion="relative")
+    reenactor = pipeline.load_model(run, "cpu")
+    face = pipeline.find_source(read_frame(photo), photo, reenactor, run)
+    motion = pipeline.track_target(pipeline.open_target(target), target, reenactor, run)
+    driven = pipeline.driving_params(face, motion, run)
+    torch.testing.assert_close(driven.translation[1:2], face.params.translation)
+    torch.testing.assert_close(driven.scale[1:2], face.params.scale)
+
+
+def test_results_do_not_depend_on_the_batch_size(run, photo, make_clip, tmp_path):
+    target = make_clip(num_frames=5)
+    frames = []
+    for batch_size in (2, 5):
+        reenactor = dataclasses.replace(run.reenactor, batch_size=batch_size, x_T="mixed")
+        path = tmp_path / f"{batch_size}.mp4"
+        reenact_files(
+            photo, target, path, dataclasses.replace(run, reenactor=reenactor), device="cpu"
+        )
+        frames.append(frames_of(path))
+    assert np.abs(frames[0].astype(int) - frames[1]).max() <= 2
+
+
+def _empty_photo(tmp_path: Path) -> Path:
+    path = tmp_path / "wall.png"
+    Image.fromarray(np.full((80, 96, 3), 30, np.uint8)).save(path)
+    return path
+
+
+def test_error_lines(run, photo, make_clip, tmp_path):
+    clip = make_clip(num_frames=3)
+    faceless = make_clip(num_frames=3, missing=range(3), name="faceless.mp4")
+    wall = _empty_photo(tmp_path)
+    text = tmp_path / "notes.mp4"
+    text.write_text("not a video")
+    empty = tmp_path / "empty.mp4"
+    empty.touch()
+    cut = tmp_path / "cut.mp4"
+    cut.write_bytes(clip.read_bytes()[:400])
+    cut_photo = tmp_path / "cut.png"
+    cut_photo.write_bytes(photo.read_bytes()[:200])
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    before = sorted(p.name for p in tmp_path.rglob("*"))
+    result = tmp_path / "out" / "result.mp4"
+    cases = [
+        (tmp_path / "none.png", clip, result, "none.png: no such file"),
+        (cut_photo, clip, result, "cut.png: the picture is damaged"),
+        (clip, clip, result, "clip.mp4: is not a picture"),
+        (wall, clip, result, "wall.png: no face found"),
+        (photo, tmp_path / "none.mp4", result, "none.mp4: no such file"),
+        (photo, text, result, "notes.mp4: "),
+        (photo, empty, result, "empty.mp4: the file is empty"),
+        (photo, cut, result, "cut.mp4: "),
+        (photo, faceless, result, "faceless.mp4: no face found in any of the 3 frames"),
+        (photo, wall, result.with_suffix(".png"), "wall.png: no face found in the picture"),
+        (photo, clip, result.with_suffix(".avi"), "result.avi: cannot write this kind of file"),
+        (photo, wall, result, "result.mp4: cannot write this kind of file"),
+        (photo, clip, clip, "clip.mp4: would overwrite the target"),
+        (photo, wall, folder / ".." / "photo.png", "would overwrite the source"),
+        (photo, clip, folder, "is a folder"),
+        (photo, clip, wall / "result.mp4", "is not a folder"),
+    ]
+    for source, target, output, message in cases:
+        with pytest.raises(UserError) as error:
+            reenact_files(source, target, output, run, device="cpu")
+        assert message in str(error.value), (str(error.value), message)
+        assert "\n" not in str(error.value)
+    assert sorted(p.name for p in tmp_path.rglob("*")) == before
+
+
+def test_an_error_while_rendering_leaves_no_file(run, photo, make_clip, tmp_path, monkeypatch):
+    target = make_clip(num_frames=9)
+
+    def broken(images, size):
+        if broken.calls == 5:
+            raise UserError("no more")
+        broken.calls += 1
+        return original(images, size)
+
+    original, broken.calls = pipeline.resized_frames, 0
+    monkeypatch.setattr(pipeline, "resized_frames", broken)
+    with pytest.raises(UserError, match="no more"):
+        reenact_files(photo, target, tmp_path / "out" / "result.mp4", run, device="cpu")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_an_unknown_device_is_named(run):
+    with pytest.raises(UserError, match="device 'toaster': not available"):
+        pipeline.pick_device("toaster")
+
+
+def test_the_shipped_config_loads():
+    run = load_config(CONFIG, InferRun)
+    assert run.weights is None
+    assert run.compose == "crop"
+    for text in ("output_size=8", "reenactor.x_T=pure", "reenactor.num_steps=1001", "speed=2"):
+        with pytest.raises(UserError):
+            load_config(CONFIG, InferRun, [text])
+
+
+def infer(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(ROOT / "infer.py"), *map(str, arguments)]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+
+
+def test_cli_errors_are_one_line(photo, tmp_path, weights_path):
+    done = infer(photo, tmp_path / "missing.mp4", "--output", tmp_path / "result.mp4")
+    assert done.returncode == 1
+    assert done.stderr == f"error: {tmp_path}/missing.mp4: no such file, check the path\n"
+    assert done.stdout == ""
+    config = tmp_path / "infer.yaml"
+    config.write_text(CONFIG.read_text().replace("output_size", "outputsize"))
+    done = infer(photo, photo, "--config", config, "--output", tmp_path / "result.png")
+    assert done.returncode == 1
+    assert "unknown key 'outputsize', did you mean 'output_size'?" in done.stderr
+    other = tmp_path / "other.safetensors"
+    other.write_bytes(b"no tensors")
+    done = infer(photo, photo, "--output", tmp_path / "result.png", "--set", f"weights={other}")
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"error: {other}: not a readable .safetensors file")
+    assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "result.png").exists()
