@@ -93,7 +93,16 @@ class HeadModel(nn.Module):
     def landmarks_3d(self, params: FaceParams) -> Tensor:
         """Posed landmarks (B, 68, 3) in dm."""
         shaped = self.landmarks_shaped(params.identity, params.expression)
-        return _pose_weighted(shaped, params.rotation, self.landmark_weight)
+        return self.landmarks_posed(shaped, params.rotation)
+
+    def landmarks_posed(self, shaped: Tensor, rotation: Tensor) -> Tensor:
+        """Unposed landmarks (B, 68, 3), rotation (B, 3) -> posed landmarks (B, 68, 3) in dm."""
+        return _pose_weighted(shaped, rotation, self.landmark_weight)
+
+    def axes_posed(self, axes: Tensor, rotation: Tensor) -> Tensor:
+        """Directions (K, 68, 3) of the unposed landmarks, turned: (B, K, 68, 3)."""
+        turn = rotation_matrix(rotation[:, None] * self.landmark_weight[:, None])
+        return torch.einsum("bnij,knj->bkni", turn, axes)
 
     def landmarks(self, params: FaceParams) -> Tensor:
         """Landmarks (B, 68, 2) in pixels, iBUG order."""
