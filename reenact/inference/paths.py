@@ -12,7 +12,8 @@ from reenact.video import CONTAINERS
 def default_output(source: Path, target: Path) -> Path:
     """results/<source>_<target>, a PNG for a picture and an MP4 for a video."""
     suffix = ".png" if is_image_path(target) else ".mp4"
-    return Path("results") / f"{source.stem}_{target.stem}{suffix}"
+    # File systems end names at 255 bytes.
+    return Path("results") / f"{source.stem[:60]}_{target.stem[:60]}{suffix}"
 
 
 def check_output(output: Path, source: Path, target: Path) -> None:
@@ -21,18 +22,18 @@ def check_output(output: Path, source: Path, target: Path) -> None:
     Folders that are missing are not an error: `make_folder` creates them before the writing.
     """
     suffixes = WRITABLE_SUFFIXES if is_image_path(target) else tuple(CONTAINERS)
-    for role, path in (("source", source), ("target", target)):
-        if _same_file(output, path):
-            raise UserError(f"{output}: would overwrite the {role}, choose another output path")
-    if output.is_dir():
-        raise UserError(f"{output}: is a folder, give the path of a file to write")
-    folder = output.parent
-    while not folder.exists() and folder != folder.parent:
-        folder = folder.parent
-    if output.parent.exists():
-        check_output_path(output, suffixes)
-    else:
-        check_output_path(folder / output.name, suffixes)
+    try:
+        for role, path in (("source", source), ("target", target)):
+            if _same_file(output, path):
+                raise UserError(f"{output}: would overwrite the {role}, choose another output path")
+        if output.is_dir():
+            raise UserError(f"{output}: is a folder, give the path of a file to write")
+        folder = output.parent
+        while not folder.exists() and folder != folder.parent:
+            folder = folder.parent
+    except OSError as error:  # names that are too long, for one
+        raise UserError(f"{output}: {error.strerror}, choose another path") from error
+    check_output_path(folder / output.name, suffixes)
 
 
 def make_folder(output: Path) -> None:

@@ -16,14 +16,14 @@ from reenact.errors import UserError
 from reenact.face.crop import (
     FaceCrop,
     crop_from_landmarks,
-    crops_for_video,
     paste_back,
     warp_to_crop,
 )
-from reenact.face.params import FaceParams, retarget, retarget_relative
+from reenact.face.params import FaceParams
 from reenact.face.stack import OpenFaceStack
 from reenact.images import image_from_frame, is_image_path, read_frame, write_frame
 from reenact.inference.compose import resized_frames, shrink_to, side_by_side
+from reenact.inference.motion import TargetMotion, driving_params, target_motion
 from reenact.inference.paths import check_output, make_folder
 from reenact.inference.reenactor import Reenactor, SourceState
 from reenact.inference.run_config import InferRun
@@ -60,23 +60,6 @@ class SourceFace:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TargetMotion:
-    """What the target does: FaceParams (N) in the model's crop pixels, one per target frame.
-
-    crops: N crops of the results' size. missing: frames without a face, which repeat the pose of
-    the last frame with one. first_found: index of the first frame with a face.
-    """
-
-    params: FaceParams
-    crops: list[FaceCrop]
-    missing: int
-    first_found: int
-
-    def __len__(self) -> int:
-        return len(self.params)
-
-
-@dataclass(frozen=True, kw_only=True)
 class Summary:
     """What was written. seconds: the whole run; render_seconds: rendering and writing."""
 
@@ -106,13 +89,13 @@ def reenact_files(
     motion = track_target(clip, target, reenactor, run)
     rendering = time.perf_counter()
     state = reenactor.set_source(image_from_frame(face.crop_frame), face.params)
-    images = render(reenactor, state, driving_params(face, motion, run))
+    images = render(reenactor, state, driving_params(face.params, motion, run.motion))
     write_result(output, compose(images, face, motion, clip, run, grid), clip, target)
 
     ended = time.perf_counter()
-    if motion.missing:
+    if motion.num_missing:
         print(
-            f"warning: {motion.missing} of {len(motion)} target frames had no face; "
+            f"warning: {motion.num_missing} of {len(motion)} target frames had no face; "
             "the last pose was kept",
             file=sys.stderr,
         )
@@ -174,29 +157,15 @@ def track_target(
     if not found.any():
         what = "the picture" if isinstance(clip, StillClip) else f"any of the {len(found)} frames"
         raise UserError(f"{path}: no face found in {what}, take a target that shows one clearly")
-    fps = float(clip.fps)
-    crops = crops_for_video(tracked.landmarks, found, reenactor.size, fps)
-    matrices = np.stack([crop.crop_from_frame for crop in crops])
-    held = hold_last(found)
-    return TargetMotion(
-        params=tracked.params.to("cpu")[held].transformed(matrices[held]),
-        crops=crops_for_video(tracked.landmarks, found, run.output_size, fps),
-        missing=int((~found).sum()),
-        first_found=int(held[0]),
+    return target_motion(
+        tracked.params.to("cpu"),
+        tracked.landmarks,
+        found,
+        float(clip.fps),
+        size=reenactor.size,
+        output_size=run.output_size,
+        pose_smoothing=run.pose_smoothing,
     )
-
-
-def hold_last(found: np.ndarray) -> np.ndarray:
-    """For each frame the index of the last frame with a face; before the first one, the first."""
-    last = np.maximum.accumulate(np.where(found, np.arange(len(found)), -1))
-    return np.where(last < 0, int(np.argmax(found)), last)
-
-
-def driving_params(face: SourceFace, motion: TargetMotion, run: InferRun) -> FaceParams:
-    """What to render: FaceParams (N) of the source person in the target's motion."""
-    if run.motion == "absolute":
-        return retarget(face.params, motion.params)
-    return retarget_relative(face.params, motion.params, motion.params[motion.first_found])
 
 
 def render(reenactor: Reenactor, state: SourceState, driven: FaceParams) -> Iterator[torch.Tensor]:
