@@ -1,0 +1,1 @@
+"""Synthetic talking heads with exact face parameters, masks and cross-person ground truth."""

@@ -1,0 +1,225 @@
+"""Writes clips of synthetic talking heads to a folder; see `generate` for the files."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import shutil
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from reenact.data.synthetic.clips import (
+    ClipPlan,
+    SyntheticConfig,
+    clip_name,
+    clip_rng,
+    cross_targets,
+    person_seed,
+    plan_clip,
+)
+from reenact.data.synthetic.person import Person, make_person
+from reenact.data.synthetic.renderer import Renderer
+from reenact.data.synthetic.scene import Background, Light, draw_background, draw_light
+from reenact.face.params import FaceParams, retarget
+
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Set:
+    """What all frames of a clip share."""
+
+    person: Person
+    light: Light
+    background: Background
+
+
+def _render_all(
+    renderer: Renderer, stage: _Set, params: FaceParams, crops: Sequence[np.ndarray], size: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Frames (N, S, S, 3), face masks and foreground masks (N, S, S), uint8."""
+    frames, faces, foregrounds = [], [], []
+    for n, crop in enumerate(crops):
+        frame, masks = renderer.render(
+            stage.person, params[n], stage.light, stage.background, crop, size
+        )
+        frames.append(frame)
+        faces.append(masks.face)
+        foregrounds.append(masks.foreground)
+    return np.stack(frames), np.stack(faces), np.stack(foregrounds)
+
+
+def _write_cross(
+    folder: Path, config: SyntheticConfig, index: int, plan: ClipPlan, stage: _Set, renderer: Renderer
+) -> None:
+    """This person with the parameters of frames of other clips, seen through its first crop."""
+    targets = cross_targets(config, index)
+    records, parts = [], []
+    plans: dict[int, ClipPlan] = {}
+    for clip, frame in targets:
+        if clip not in plans:
+            plans[clip] = plan_clip(config, clip, renderer.asset)
+        parts.append(plans[clip].params[frame])
+        name = clip_name(config, clip)
+        records.append({"source_frame": 0, "target_clip": name, "target_frame": frame})
+    if parts:
+        params = retarget(plan.params[0], FaceParams.cat(parts))
+        crops = [plan.crop_from_frame[0]] * len(parts)
+        frames, faces, foregrounds = _render_all(renderer, stage, params, crops, config.size)
+        np.save(folder / "cross_frames.npy", frames)
+        np.save(folder / "cross_masks.npy", faces)
+        np.save(folder / "cross_foreground.npy", foregrounds)
+        np.savez(folder / "cross_params.npz", **params.numpy())
+    (folder / "cross.json").write_text(json.dumps(records))
+
+
+def write_clip(config: SyntheticConfig, index: int, renderer: Renderer) -> bool:
+    """Write clip `index` unless its folder exists; True when it was drawn.
+
+    The folder appears complete or not at all: it is written beside its place and renamed.
+    """
+    final = config.out / clip_name(config, index)
+    if final.is_dir():
+        return False
+    folder = final.with_name(f"{final.name}.{os.getpid()}.tmp")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    plan = plan_clip(config, index, renderer.asset)
+    rng = clip_rng(config, index, 3)
+    stage = _Set(
+        person=make_person(plan.person_seed, config.split, renderer.asset),
+        light=draw_light(rng),
+        background=draw_background(rng, config.frame_size),
+    )
+    frames, faces, foregrounds = _render_all(
+        renderer, stage, plan.params, list(plan.crop_from_frame), config.size
+    )
+    np.save(folder / "frames.npy", frames)
+    np.save(folder / "masks.npy", faces)
+    np.save(folder / "foreground.npy", foregrounds)
+    np.savez(
+        folder / "params.npz",
+        **plan.params.numpy(),
+        landmarks=plan.landmarks,
+        pupils=plan.pupils,
+        crop_from_frame=plan.crop_from_frame,
+        person_seed=np.int64(plan.person_seed),
+        code_rows=np.array(plan.identity.rows),
+        description=np.array(stage.person.description),
+    )
+    _write_cross(folder, config, index, plan, stage, renderer)
+    try:
+        folder.rename(final)
+    except OSError:
+        # Another process finished the same clip first.
+        shutil.rmtree(folder, ignore_errors=True)
+        return False
+    return True
+
+
+def write_manifest(config: SyntheticConfig) -> Path:
+    """List the finished clips of this run and of the other splits in the folder.
+
+    Raises ValueError when the folder's manifest has another size.
+    """
+    path = config.out / "manifest.json"
+    old = json.loads(path.read_text()) if path.exists() else {"size": config.size, "clips": []}
+    if old["size"] != config.size:
+        raise ValueError(f"{path}: clips of size {old['size']}, asked for {config.size}")
+    listed = {clip["name"]: clip for clip in old["clips"]}
+    for index in range(config.clips):
+        name = clip_name(config, index)
+        if (config.out / name).is_dir() and name not in listed:
+            listed[name] = {
+                "name": name,
+                "split": config.split,
+                "frames": config.frames,
+                "person": person_seed(config, index),
+            }
+    manifest = {
+        "size": config.size,
+        "fps": config.fps,
+        "stride": config.stride,
+        "clips": [listed[name] for name in sorted(listed)],
+    }
+    partial = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    partial.write_text(json.dumps(manifest, indent=0))
+    partial.replace(path)
+    return path
+
+
+_worker: tuple[SyntheticConfig, Renderer] | None = None
+
+
+def _start_worker(config: SyntheticConfig) -> None:
+    global _worker
+    import torch
+
+    torch.set_num_threads(1)
+    _worker = (config, Renderer())
+
+
+def _work(index: int) -> int:
+    assert _worker is not None
+    config, renderer = _worker
+    write_clip(config, index, renderer)
+    return index
+
+
+def _draw(config: SyntheticConfig, indices: Sequence[int]) -> Iterator[int]:
+    """Write the clips, yielding each finished index."""
+    if config.workers == 1 or len(indices) < 2:
+        renderer = Renderer()
+        for index in indices:
+            write_clip(config, index, renderer)
+            yield index
+        return
+    # Workers inherit the environment: one thread each.
+    saved = {name: os.environ.get(name) for name in THREAD_VARIABLES}
+    os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
+    context = multiprocessing.get_context("spawn")
+    try:
+        with context.Pool(config.workers, _start_worker, (config,)) as pool:
+            yield from pool.imap_unordered(_work, indices)
+    finally:
+        for name, value in saved.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def generate(config: SyntheticConfig, progress: bool = False) -> Path:
+    """Write the missing clips and the manifest; returns the manifest's path.
+
+    Per clip folder: frames.npy (N, S, S, 3), masks.npy and foreground.npy (N, S, S), all uint8;
+    params.npz with the FaceParams arrays in crop pixels, landmarks (N, 68, 2), pupils (N, 2, 2)
+    and crop_from_frame (N, 3, 3); cross_frames.npy, cross_masks.npy, cross_foreground.npy,
+    cross_params.npz and cross.json. The manifest is renewed while the run goes on, so the
+    finished clips can be used at once. A clip depends on (seed, split, index) alone, its cross
+    frames also on the number of clips.
+    """
+    config.out.mkdir(parents=True, exist_ok=True)
+    for leftover in config.out.glob(f"{config.split}_*.tmp"):
+        shutil.rmtree(leftover, ignore_errors=True)
+    write_manifest(config)
+    missing = [i for i in range(config.clips) if not (config.out / clip_name(config, i)).is_dir()]
+    start = last = time.monotonic()
+    for done, _ in enumerate(_draw(config, missing), 1):
+        now = time.monotonic()
+        if now - last > 5 or done == len(missing):
+            last = now
+            write_manifest(config)
+            if progress:
+                rate = done / (now - start)
+                text = f"\r{done}/{len(missing)} clips, {rate:.2f} clips/s, {rate * config.frames:.0f} frames/s"
+                print(text, end="", file=sys.stderr, flush=True)
+    if progress and missing:
+        print(file=sys.stderr)
+    return write_manifest(config)

@@ -1,0 +1,73 @@
+"""Head rotation and the picture projection, in numpy.
+
+Unit 1 = 1 dm, X to the picture's right, Y up, Z towards the camera, eye midpoint of the unposed
+head at the origin. The camera always points at the head's origin from `CAMERA_DISTANCE`.
+"""
+
+from __future__ import annotations
+
+import numba as nb
+import numpy as np
+
+NECK_PIVOT = (0.0, -0.95, -1.12)
+CAMERA_DISTANCE = 11.0
+DEPTH_ORIGIN = -0.6
+"""The plane z = DEPTH_ORIGIN is drawn at exactly `scale` pixels per dm."""
+NUM_WEIGHTS = 256
+"""Head weights are stored in steps of 1/255."""
+
+
+def rotation_matrix(
+    yaw: np.ndarray | float, pitch: np.ndarray | float, roll: np.ndarray | float
+) -> np.ndarray:
+    """R = Rz(roll) @ Ry(yaw) @ Rx(pitch), radians; broadcasts to (..., 3, 3) float64."""
+    yaw, pitch, roll = np.broadcast_arrays(
+        *(np.asarray(a, np.float64) for a in (yaw, pitch, roll))
+    )
+    cy, sy, cp, sp = np.cos(yaw), np.sin(yaw), np.cos(pitch), np.sin(pitch)
+    cr, sr = np.cos(roll), np.sin(roll)
+    out = np.empty((*yaw.shape, 3, 3))
+    out[..., 0, 0] = cr * cy
+    out[..., 0, 1] = cr * sy * sp - sr * cp
+    out[..., 0, 2] = cr * sy * cp + sr * sp
+    out[..., 1, 0] = sr * cy
+    out[..., 1, 1] = sr * sy * sp + cr * cp
+    out[..., 1, 2] = sr * sy * cp - cr * sp
+    out[..., 2, 0] = -sy
+    out[..., 2, 1] = cy * sp
+    out[..., 2, 2] = cy * cp
+    return out
+
+
+def graded_rotations(rotation: np.ndarray) -> np.ndarray:
+    """Rotations (256, 3, 3) float32 of head weights 0/255 to 255/255 for yaw, pitch, roll (3,).
+
+    All three angles are scaled by the weight: shoulders stay upright, the neck turns in between.
+    """
+    share = np.arange(NUM_WEIGHTS) / (NUM_WEIGHTS - 1)
+    yaw, pitch, roll = (float(angle) for angle in rotation)
+    return rotation_matrix(yaw * share, pitch * share, roll * share).astype(np.float32)
+
+
+@nb.njit(cache=True, fastmath=True)
+def pose_points(
+    points: np.ndarray, weight: np.ndarray, rotations: np.ndarray, out: np.ndarray
+) -> None:
+    """Turn points (V, 3) about the neck by the rotation of their `weight` (V,) uint8 into `out`."""
+    for v in range(points.shape[0]):
+        m = rotations[weight[v]]
+        x = points[v, 0] - NECK_PIVOT[0]
+        y = points[v, 1] - NECK_PIVOT[1]
+        z = points[v, 2] - NECK_PIVOT[2]
+        for k in range(3):
+            out[v, k] = m[k, 0] * x + m[k, 1] * y + m[k, 2] * z + NECK_PIVOT[k]
+
+
+def project(points: np.ndarray, translation: np.ndarray, scale: np.ndarray | float) -> np.ndarray:
+    """Posed points (..., V, 3) to pixels (..., V, 2); `translation` (..., 2), `scale` (...)."""
+    depth = CAMERA_DISTANCE - (points[..., 2] - DEPTH_ORIGIN)
+    w = np.asarray(scale)[..., None] * CAMERA_DISTANCE / depth
+    translation = np.asarray(translation)[..., None, :]
+    return np.stack(
+        [translation[..., 0] + w * points[..., 0], translation[..., 1] - w * points[..., 1]], -1
+    )
