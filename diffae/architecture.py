@@ -44,27 +44,29 @@ def _infer(shapes: Shapes, image_size: int | None) -> DiffAEConfig:
 
     levels = _attention_levels(shapes, "", num_levels, per_level)
     encoder_levels = _attention_levels(shapes, "encoder.", num_encoder_levels, per_level)
+    patch_size = round((shapes["input_blocks.0.0.weight"][1] / 3) ** 0.5)
     z_grid = 0
     if "z_grid.weight" in shapes:
         z_grid = round((shapes["z_grid.weight"][0] / unet_channels[-1]) ** 0.5)
-        image_size = z_grid * 2 ** (num_levels - 1)
+        image_size = patch_size * z_grid * 2 ** (num_levels - 1)
     if image_size is None:
         finest = min((*levels, *encoder_levels), default=None)
         if finest is None:
             raise ValueError("no attention outside the middle blocks tells the image size")
-        image_size = 16 * 2**finest
+        image_size = patch_size * 16 * 2**finest
     return DiffAEConfig(
         image_size=image_size,
         base_channels=base_channels,
         channel_mults=_mults(unet_channels, base_channels),
         encoder_channel_mults=_mults(encoder_channels, base_channels),
         attention_resolutions=tuple(
-            sorted({image_size // 2**level for level in (*levels, *encoder_levels)})
+            sorted({image_size // (patch_size * 2**level) for level in (*levels, *encoder_levels)})
         ),
         num_res_blocks=per_level - 1,
         z_channels=z_channels,
         time_channels=time_channels,
         conditioning="scale_shift" if z_out == 2 * block_out else "scale",
+        patch_size=patch_size,
         z_grid=z_grid,
     )
 

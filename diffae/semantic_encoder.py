@@ -1,5 +1,6 @@
 """The semantic encoder: an image to one code vector."""
 
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from diffae.blocks import AttentionBlock, GroupNorm32, ResBlock, conv3x3
@@ -13,10 +14,10 @@ class SemanticEncoder(nn.Module):
         super().__init__()
         self.config = config
         channels = config.encoder_channels
-        self.input_blocks = nn.ModuleList([nn.Sequential(conv3x3(3, channels[0]))])
+        self.input_blocks = nn.ModuleList([nn.Sequential(conv3x3(3 * config.patch_size**2, channels[0]))])
         current = channels[0]
         for level, width in enumerate(channels):
-            has_attention = config.image_size // 2**level in config.attention_resolutions
+            has_attention = config.resolution(level) in config.attention_resolutions
             for _ in range(config.num_res_blocks):
                 layers: list[nn.Module] = [ResBlock(current, width)]
                 if has_attention:
@@ -38,7 +39,7 @@ class SemanticEncoder(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Image (B, 3, S, S) in [-1, 1] -> z_sem (B, z_channels), float32 also under autocast."""
-        h = image
+        h = F.pixel_unshuffle(image, self.config.patch_size)
         for block in self.input_blocks:
             h = block(h)
         return self.out(self.middle_block(h)).float()

@@ -1,6 +1,7 @@
 """The noise-predicting U-Net, conditioned on a timestep and a semantic code."""
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from diffae.blocks import (
@@ -32,6 +33,7 @@ class ConditionalUNet(nn.Module):
         super().__init__()
         self.config = config
         channels = config.unet_channels
+        self.image_channels = 3 * config.patch_size**2
         self.time_embed = TimeEmbed(config.base_channels, config.time_channels)
         self.input_blocks, skip_channels = self._build_down(channels)
         deepest = channels[-1]
@@ -40,7 +42,7 @@ class ConditionalUNet(nn.Module):
         )
         self.output_blocks = self._build_up(channels, skip_channels)
         self.out = nn.Sequential(
-            GroupNorm32(channels[0]), nn.SiLU(), zeroed(conv3x3(channels[0], 3))
+            GroupNorm32(channels[0]), nn.SiLU(), zeroed(conv3x3(channels[0], self.image_channels))
         )
         self.z_grid: nn.Linear | None = None
         if config.z_grid:
@@ -60,10 +62,10 @@ class ConditionalUNet(nn.Module):
 
     def _build_down(self, channels: tuple[int, ...]) -> tuple[nn.ModuleList, list[int]]:
         """The input half, and the channels of every skip connection in the order of creation."""
-        blocks = nn.ModuleList([ConditionedSequential(conv3x3(3, channels[0]))])
+        blocks = nn.ModuleList([ConditionedSequential(conv3x3(self.image_channels, channels[0]))])
         current, skips = channels[0], [channels[0]]
         for level, width in enumerate(channels):
-            has_attention = self._resolution(level) in self.config.attention_resolutions
+            has_attention = self.config.resolution(level) in self.config.attention_resolutions
             for _ in range(self.config.num_res_blocks):
                 layers: list[nn.Module] = [self._block(current, width)]
                 if has_attention:
@@ -80,7 +82,7 @@ class ConditionalUNet(nn.Module):
         blocks = nn.ModuleList()
         current, skips = channels[-1], list(skips)
         for level, width in reversed(list(enumerate(channels))):
-            has_attention = self._resolution(level) in self.config.attention_resolutions
+            has_attention = self.config.resolution(level) in self.config.attention_resolutions
             for index in range(self.config.num_res_blocks + 1):
                 layers: list[nn.Module] = [self._block(current + skips.pop(), width)]
                 if has_attention:
@@ -90,9 +92,6 @@ class ConditionalUNet(nn.Module):
                     layers.append(self._block(current, current, "up"))
                 blocks.append(ConditionedSequential(*layers))
         return blocks
-
-    def _resolution(self, level: int) -> int:
-        return self.config.image_size // 2**level
 
     def forward(self, x_t: Tensor, t: Tensor, z_sem: Tensor) -> Tensor:
         """Predict eps or v (see the config).
@@ -106,7 +105,7 @@ class ConditionalUNet(nn.Module):
             The raw prediction (B, 3, S, S), float32 also under autocast.
         """
         time_emb = self.time_embed(t)
-        h, skips = x_t, []
+        h, skips = F.pixel_unshuffle(x_t, self.config.patch_size), []
         for block in self.input_blocks:
             h = block(h, time_emb, z_sem)
             skips.append(h)
@@ -117,4 +116,5 @@ class ConditionalUNet(nn.Module):
             h = block(torch.cat([h, skips.pop()], dim=1), time_emb, z_sem)
         # The last layer is cheap and its rounding goes straight into the image: keep it in float32.
         with torch.autocast(h.device.type, enabled=False):
-            return self.out(h.to(self.out[2].weight.dtype)).float()
+            h = self.out(h.to(self.out[2].weight.dtype)).float()
+        return F.pixel_shuffle(h, self.config.patch_size)
