@@ -41,8 +41,9 @@ def _sample_level(images: Tensor, transform: Tensor, size: int, level: int) -> T
         images = F.avg_pool2d(images, factor)
     height, width = images.shape[-2] * factor, images.shape[-1] * factor
     ticks = (torch.arange(size, device=images.device, dtype=torch.float32) + 0.5) / size
-    y, x = torch.meshgrid(ticks, ticks, indexing="ij")
-    patch = torch.stack([x, y, torch.ones_like(x)], -1)
-    pixels = torch.einsum("bij,hwj->bhwi", transform.to(patch), patch)
-    grid = pixels / pixels.new_tensor([width, height]) * 2 - 1
+    # grid_sample's coordinates: -1 and 1 are the outer edges of the first and the last pixel.
+    to_grid = 2 / ticks.new_tensor([width, height])
+    along_x, along_y, start = (transform.float() * to_grid[:, None]).unbind(-1)
+    row = along_x[:, None] * ticks[:, None] + start[:, None] - 1
+    grid = row[:, None] + (along_y[:, None] * ticks[:, None])[:, :, None]
     return F.grid_sample(images, grid.to(images), padding_mode="border", align_corners=False)

@@ -134,6 +134,8 @@ class FaceTracker(nn.Module):
         for roi in candidates.rois()[:_MAX_CANDIDATES]:
             points, presence = self.mesh(image, roi[None])
             if presence > _MIN_PRESENCE:
+                # Twice, because the detector's box and angle are rougher than the points' own.
+                points, _ = self.mesh(image, rois_from_points(points))
                 return rois_from_points(points)[0]
         return None
 
