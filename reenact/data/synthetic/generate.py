@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -28,7 +29,12 @@ from reenact.data.synthetic.renderer import Renderer
 from reenact.data.synthetic.scene import Background, Light, draw_background, draw_light
 from reenact.face.params import FaceParams, retarget
 
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
+THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "NUMBA_NUM_THREADS",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,8 +61,17 @@ def _render_all(
     return np.stack(frames), np.stack(faces), np.stack(foregrounds)
 
 
+def _save_arrays(path: Path, arrays: dict[str, Any]) -> None:
+    np.savez(path, **arrays)
+
+
 def _write_cross(
-    folder: Path, config: SyntheticConfig, index: int, plan: ClipPlan, stage: _Set, renderer: Renderer
+    folder: Path,
+    config: SyntheticConfig,
+    index: int,
+    plan: ClipPlan,
+    stage: _Set,
+    renderer: Renderer,
 ) -> None:
     """This person with the parameters of frames of other clips, seen through its first crop."""
     targets = cross_targets(config, index)
@@ -75,7 +90,7 @@ def _write_cross(
         np.save(folder / "cross_frames.npy", frames)
         np.save(folder / "cross_masks.npy", faces)
         np.save(folder / "cross_foreground.npy", foregrounds)
-        np.savez(folder / "cross_params.npz", **params.numpy())
+        _save_arrays(folder / "cross_params.npz", params.numpy())
     (folder / "cross.json").write_text(json.dumps(records))
 
 
@@ -103,16 +118,15 @@ def write_clip(config: SyntheticConfig, index: int, renderer: Renderer) -> bool:
     np.save(folder / "frames.npy", frames)
     np.save(folder / "masks.npy", faces)
     np.save(folder / "foreground.npy", foregrounds)
-    np.savez(
-        folder / "params.npz",
-        **plan.params.numpy(),
-        landmarks=plan.landmarks,
-        pupils=plan.pupils,
-        crop_from_frame=plan.crop_from_frame,
-        person_seed=np.int64(plan.person_seed),
-        code_rows=np.array(plan.identity.rows),
-        description=np.array(stage.person.description),
-    )
+    about = {
+        "landmarks": plan.landmarks,
+        "pupils": plan.pupils,
+        "crop_from_frame": plan.crop_from_frame,
+        "person_seed": np.array(plan.person_seed),
+        "code_rows": np.array(plan.identity.rows),
+        "description": np.array(stage.person.description),
+    }
+    _save_arrays(folder / "params.npz", plan.params.numpy() | about)
     _write_cross(folder, config, index, plan, stage, renderer)
     try:
         folder.rename(final)
@@ -129,7 +143,9 @@ def write_manifest(config: SyntheticConfig) -> Path:
     Raises ValueError when the folder's manifest has another size.
     """
     path = config.out / "manifest.json"
-    old = json.loads(path.read_text()) if path.exists() else {"size": config.size, "clips": []}
+    old: dict[str, Any] = {"size": config.size, "clips": []}
+    if path.exists():
+        old = json.loads(path.read_text())
     if old["size"] != config.size:
         raise ValueError(f"{path}: clips of size {old['size']}, asked for {config.size}")
     listed = {clip["name"]: clip for clip in old["clips"]}
@@ -218,8 +234,9 @@ def generate(config: SyntheticConfig, progress: bool = False) -> Path:
             write_manifest(config)
             if progress:
                 rate = done / (now - start)
-                text = f"\r{done}/{len(missing)} clips, {rate:.2f} clips/s, {rate * config.frames:.0f} frames/s"
-                print(text, end="", file=sys.stderr, flush=True)
+                frames = rate * (config.frames + config.cross)
+                text = f"{done}/{len(missing)} clips, {rate:.2f} clips/s, {frames:.0f} frames/s"
+                print(f"\r{text}", end="", file=sys.stderr, flush=True)
     if progress and missing:
         print(file=sys.stderr)
     return write_manifest(config)

@@ -21,9 +21,7 @@ def rotation_matrix(
     yaw: np.ndarray | float, pitch: np.ndarray | float, roll: np.ndarray | float
 ) -> np.ndarray:
     """R = Rz(roll) @ Ry(yaw) @ Rx(pitch), radians; broadcasts to (..., 3, 3) float64."""
-    yaw, pitch, roll = np.broadcast_arrays(
-        *(np.asarray(a, np.float64) for a in (yaw, pitch, roll))
-    )
+    yaw, pitch, roll = np.broadcast_arrays(*(np.asarray(a, np.float64) for a in (yaw, pitch, roll)))
     cy, sy, cp, sp = np.cos(yaw), np.sin(yaw), np.cos(pitch), np.sin(pitch)
     cr, sr = np.cos(roll), np.sin(roll)
     out = np.empty((*yaw.shape, 3, 3))

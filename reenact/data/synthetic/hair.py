@@ -47,6 +47,7 @@ class HairTraits:
 def choose_style(rng: np.random.Generator, *, male: bool, oldness: float, tone: float) -> str:
     """One of STYLES, as likely as people wear them."""
     r = rng.random()
+    limits: tuple[tuple[str, float], ...]
     if male:
         limits = (("bald", 0.07 + 0.15 * oldness), ("buzz", 0.25), ("short", 0.80), ("mid", 0.92))
         style = next((name for name, limit in limits if r < limit), "long")
@@ -106,7 +107,11 @@ def _outline(asset: HeadAsset, traits: HairTraits, rng: np.random.Generator) -> 
 
 
 def _thickness(
-    traits: HairTraits, turn: np.ndarray, cap: np.ndarray, is_cap: np.ndarray, rng: np.random.Generator
+    traits: HairTraits,
+    turn: np.ndarray,
+    cap: np.ndarray,
+    is_cap: np.ndarray,
+    rng: np.random.Generator,
 ) -> np.ndarray:
     """Height of the outermost shell (NUM_AROUND, NUM_DOWN) in dm."""
     style = traits.style
@@ -166,7 +171,9 @@ def grow_hair(
     if traits.style == "bald":
         return None
     num_shells = 4 if traits.style == "buzz" else 6
-    curl = {"afro": 1.0, "buzz": 0.6}.get(traits.style, float(np.clip(rng.normal(0.15, 0.25), 0, 0.8)))
+    curl = {"afro": 1.0, "buzz": 0.6}.get(
+        traits.style, float(np.clip(rng.normal(0.15, 0.25), 0, 0.8))
+    )
     outline = _outline(asset, traits, rng)
     turn = np.abs(outline.azimuth)
     down = np.broadcast_to(np.linspace(0, 1, NUM_DOWN), (NUM_AROUND, NUM_DOWN))
@@ -184,7 +191,9 @@ def grow_hair(
     wave = 0.035 * curl * np.sin(length * 9 + azimuth * 5)
     spread = rng.uniform(-0.05, 0.14) * length + wave - 0.06 * smoothstep(0.6, 1, hang)
     fall = np.stack([0 * length, -length, -0.10 * length * (turn[:, None] < 1.7)], -1)
-    base = SCALP_CENTRE + direction * (radius[..., None] - 0.01) + fall + outward * spread[..., None]
+    base = (
+        SCALP_CENTRE + direction * (radius[..., None] - 0.01) + fall + outward * spread[..., None]
+    )
     lift = np.where(hang[..., None] > 0, outward, direction) * thickness[..., None]
     levels = np.arange(1, num_shells + 1) / num_shells
     moved = _follow_identity(asset, base.reshape(-1, 3), vertices).reshape(base.shape)

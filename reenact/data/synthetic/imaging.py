@@ -35,7 +35,9 @@ def resize(picture: np.ndarray, height: int, width: int, resample: int | None = 
 
 def halve(picture: np.ndarray) -> np.ndarray:
     """Average 2x2 blocks of a picture (H, W, C) with even sides."""
-    return 0.25 * (picture[::2, ::2] + picture[1::2, ::2] + picture[::2, 1::2] + picture[1::2, 1::2])
+    return 0.25 * (
+        picture[::2, ::2] + picture[1::2, ::2] + picture[::2, 1::2] + picture[1::2, 1::2]
+    )
 
 
 def fractal_noise(

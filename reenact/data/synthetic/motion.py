@@ -37,7 +37,13 @@ EMOTIONS: tuple[tuple[float, dict[str, float]], ...] = (
     (3.0, {"mouthSmile": 0.8, "cheekSquint": 0.5, "mouthDimple": 0.25}),
     (
         1.5,
-        {"mouthSmile": 0.9, "cheekSquint": 0.7, "mouthUpperUp": 0.5, "mouthLowerDown": 0.45, "jawOpen": 0.2},
+        {
+            "mouthSmile": 0.9,
+            "cheekSquint": 0.7,
+            "mouthUpperUp": 0.5,
+            "mouthLowerDown": 0.45,
+            "jawOpen": 0.2,
+        },
     ),
     (1.5, {"browInnerUp": 0.9, "browOuterUp": 0.8, "eyeWide": 0.6, "jawOpen": 0.3}),
     (1.2, {"browDown": 0.9, "eyeSquint": 0.45, "noseSneer": 0.4, "mouthPress": 0.35}),
@@ -104,7 +110,11 @@ def ornstein_uhlenbeck(
 
 
 def _reaches(
-    rng: np.random.Generator, num_frames: int, fps: float, targets: np.ndarray, hold: tuple[float, float]
+    rng: np.random.Generator,
+    num_frames: int,
+    fps: float,
+    targets: np.ndarray,
+    hold: tuple[float, float],
 ) -> np.ndarray:
     """Minimum-jerk movements through `targets` (M, D) with rests of `hold` seconds between."""
     path = np.empty((num_frames, targets.shape[1]))
@@ -126,8 +136,8 @@ def _reaches(
 def head_pose(rng: np.random.Generator, num_frames: int, fps: float) -> np.ndarray:
     """Yaw, pitch, roll (N, 3): turns to points of interest, sway and nods."""
     num_targets = 24
-    liveliness = rng.uniform(0.55, 1.2)
-    targets = rng.normal(0, [0.36, 0.16, 0.10], (num_targets, 3)) * liveliness
+    liveliness = rng.uniform(0.75, 1.35)
+    targets = rng.normal(0, [0.40, 0.18, 0.12], (num_targets, 3)) * liveliness
     # Most turns cross the middle, so that short clips see both sides.
     for n in range(1, num_targets):
         if targets[n, 0] * targets[n - 1, 0] > 0 and rng.random() < 0.6:
@@ -137,7 +147,9 @@ def head_pose(rng: np.random.Generator, num_frames: int, fps: float) -> np.ndarr
     pose += ornstein_uhlenbeck(rng, num_frames, 3, 0.6 * fps) * np.array([0.035, 0.025, 0.02])
     time = np.arange(num_frames) / fps
     nod = np.sin(2 * np.pi * (rng.uniform(1.2, 2.4) * time + rng.random()))
-    pose[:, 1] += nod * 0.05 * np.clip(ornstein_uhlenbeck(rng, num_frames, 1, 1.2 * fps)[:, 0], 0, 2)
+    pose[:, 1] += (
+        nod * 0.05 * np.clip(ornstein_uhlenbeck(rng, num_frames, 1, 1.2 * fps)[:, 0], 0, 2)
+    )
     limits = np.array([YAW_LIMIT, PITCH_LIMIT, ROLL_LIMIT])
     # A soft limit keeps the movement smooth where a clip would cut it off.
     return limits * np.tanh(pose / limits * 0.95)
@@ -194,7 +206,9 @@ def emotions(rng: np.random.Generator, num_frames: int, fps: float) -> np.ndarra
         units = unit_vector(EMOTIONS[rng.choice(len(EMOTIONS), p=share / share.sum())][1])
         strength = rng.uniform(0.35, 1.15)
         wobble = np.clip(1 + 0.25 * rng.standard_normal(len(units)), 0.3, 1.6)
-        attack, hold, release = (int(fps * rng.uniform(a, b)) for a, b in ((0.2, 0.5), (0.3, 1.8), (0.3, 0.7)))
+        attack, hold, release = (
+            int(fps * rng.uniform(a, b)) for a, b in ((0.2, 0.5), (0.3, 1.8), (0.3, 0.7))
+        )
         path += _bump(num_frames, frame, attack, hold, release)[:, None] * units * wobble * strength
         frame += attack + hold + int(fps * rng.uniform(-0.3, 1.2)) + release
     return path
@@ -213,7 +227,7 @@ def blinks(rng: np.random.Generator, num_frames: int, fps: float) -> np.ndarray:
 
 
 def lids_follow_gaze(gaze: np.ndarray) -> np.ndarray:
-    """eyeLook units (N, 52) of gaze (N, 2); positive pitch looks down, positive yaw to picture right."""
+    """eyeLook units (N, 52) of gaze (N, 2): positive pitch is down, positive yaw picture-right."""
     units = np.zeros((len(gaze), len(EXPRESSION_NAMES)))
     yaw, pitch = gaze[:, 0] / LID_GAZE_YAW, gaze[:, 1] / LID_GAZE_PITCH
     for names, value in (

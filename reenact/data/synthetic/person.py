@@ -132,7 +132,8 @@ def draw_identity(seed: int, split: str, asset: HeadAsset) -> Identity:
     rng = np.random.default_rng([seed, 1])
     low, high = SPLIT_CODES[split]
     first = int(rng.integers(low, high))
-    rows, code, meta = (first,), asset.codes[first], asset.code_meta[first]
+    rows: tuple[int, ...] = (first,)
+    code, meta = asset.codes[first], asset.code_meta[first]
     if rng.random() < BLEND_FRACTION:
         sex = asset.code_meta[low:high, 0] > 0.5
         second = low + int(rng.choice(np.flatnonzero(sex == (meta[0] > 0.5))))

@@ -40,6 +40,8 @@ from reenact.face.params import FaceParams
 
 SPHERE_RINGS, SPHERE_SEGMENTS = 14, 24
 CLOTH_THICKNESS = 0.035
+UPPER_TEETH_SHIFT = (0.0, -0.05, 0.045)
+"""The base mesh hides the upper teeth behind the lip; people show them when they speak (dm)."""
 NEAR_PLANE, DEPTH_RANGE = 4.0, 20.0
 
 
@@ -185,7 +187,9 @@ class Renderer:
             points[start : start + num_sphere] = centres[k] + prepared.eye_radii[k] * ball
         hair_normals = np.zeros((max(num_hair, 1), 3), np.float32)
         if person.hair is not None:
-            pose_points(person.hair.points, person.hair.weight_index, rotations, points[hair_offset:])
+            pose_points(
+                person.hair.points, person.hair.weight_index, rotations, points[hair_offset:]
+            )
             vertex_normals(points[hair_offset:], person.hair.triangles, hair_normals)
             prepared.hair_attributes[:, 3:] = person.hair.tangents @ rotation.T
         mesh = Mesh(
@@ -203,7 +207,9 @@ class Renderer:
         depth = (CAMERA_DISTANCE - (points[:, 2] - DEPTH_ORIGIN) - NEAR_PLANE) / DEPTH_RANGE
         return mesh, xy, depth, np.concatenate([centres, gaze]), rotation
 
-    def _light_vertices(self, normals: np.ndarray, light: Light, rotation: np.ndarray) -> np.ndarray:
+    def _light_vertices(
+        self, normals: np.ndarray, light: Light, rotation: np.ndarray
+    ) -> np.ndarray:
         """Fill the per-frame columns of the vertex attributes."""
         asset, attributes, sharp = self.asset, self._attributes, NUM_SHARP_LIGHTS
         # The transfer was baked on the unposed head: lights are turned into the head's frame,
@@ -251,12 +257,14 @@ def _prepare(
         asset.lash_level,
         person.lash_density,
     )
+    rest = person.vertices.astype(np.float32)
+    rest[asset.upper_teeth] += np.array(UPPER_TEETH_SHIFT, np.float32)
     return _Prepared(
         person=person,
         texture_level=level,
         triangles=np.ascontiguousarray(np.concatenate(triangles)),
         material=np.ascontiguousarray(np.concatenate(material)),
-        rest=person.vertices.astype(np.float32),
+        rest=rest,
         eye_centres=centres,
         eye_radii=radii,
         cloth_lift=lift.astype(np.float32)[:, None],

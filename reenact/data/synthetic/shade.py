@@ -150,7 +150,9 @@ def _bumped(normal: tuple, rotation: np.ndarray, bx: float, by: float) -> tuple:
     )
     ux, uy, uz = ny * tz - nz * ty, nz * tx - nx * tz, nx * ty - ny * tx
     return _unit(
-        nx - 1.1 * (tx * bx - ux * by), ny - 1.1 * (ty * bx - uy * by), nz - 1.1 * (tz * bx - uz * by)
+        nx - 1.1 * (tx * bx - ux * by),
+        ny - 1.1 * (ty * bx - uy * by),
+        nz - 1.1 * (tz * bx - uz * by),
     )
 
 
@@ -208,7 +210,9 @@ def _scalp(look: Look, attr: np.ndarray, albedo: np.ndarray) -> float:
 
 
 @nb.njit(cache=True, fastmath=True)
-def _mouth_parts(kind: int, attr: np.ndarray, scene: Scene, albedo: np.ndarray, gloss: float) -> float:
+def _mouth_parts(
+    kind: int, attr: np.ndarray, scene: Scene, albedo: np.ndarray, gloss: float
+) -> float:
     """Albedo of teeth, tongue, lashes and the mouth's inside; returns the gloss."""
     if kind == 0:
         inside = _clip01(attr[15])
@@ -222,8 +226,8 @@ def _mouth_parts(kind: int, attr: np.ndarray, scene: Scene, albedo: np.ndarray, 
         gap = (1 - 0.30 * math.exp(-phase * phase)) * math.exp(-((attr[3] / 0.19) ** 4))
         for k in range(3):
             albedo[k] = ENAMEL[k] * gap
-            attr[6 + k] = attr[6 + k] * 0.5 + 0.24 * scene.ambient + 0.06
-        attr[9] += 0.18
+            attr[6 + k] = attr[6 + k] * 0.5 + 0.45 * scene.ambient + 0.06
+        attr[9] += 0.3
         attr[10] += 0.12
         return 0.5
     if kind == 3:
@@ -308,10 +312,21 @@ def _shade_surface(
 
 @nb.njit(cache=True, fastmath=True)
 def _shade_eye(
-    point: tuple, which: int, view: tuple, scene: Scene, look: Look, albedo: np.ndarray, colour: np.ndarray
+    point: tuple,
+    which: int,
+    view: tuple,
+    scene: Scene,
+    look: Look,
+    albedo: np.ndarray,
+    colour: np.ndarray,
 ) -> None:
     """Sclera, iris, limbus, pupil and highlight, shaded by the lids."""
-    r, eyes, lights, colours = scene.rotation, scene.eyes, scene.light_directions, scene.light_colours
+    r, eyes, lights, colours = (
+        scene.rotation,
+        scene.eyes,
+        scene.light_directions,
+        scene.light_colours,
+    )
     ox, oy, oz = point[0] - eyes[which, 0], point[1] - eyes[which, 1], point[2] - eyes[which, 2]
     up = ox * r[0, 1] + oy * r[1, 1] + oz * r[2, 1]
     side = abs(ox * r[0, 0] + oy * r[1, 0] + oz * r[2, 0])
@@ -321,7 +336,9 @@ def _shade_eye(
     lz = nx * eyes[2, 2] + ny * eyes[3, 2] + nz * eyes[4, 2]
     angle, around = math.acos(min(1.0, max(-1.0, lz))), math.atan2(ly, lx)
     ring = angle / 0.50
-    fibre = 0.75 + 0.28 * math.sin(around * 23 + 3 * math.sin(around * 7)) * math.sin(around * 41 + 1.3)
+    fibre = 0.75 + 0.28 * math.sin(around * 23 + 3 * math.sin(around * 7)) * math.sin(
+        around * 41 + 1.3
+    )
     fibre += 0.25 * math.exp(-(((ring - 0.55) / 0.15) ** 2))
     limbus = (1 - 0.75 * _step(0.80, 1.02, ring)) * (0.75 + 0.5 * min(1.0, max(-1.0, -ly / 0.45)))
     iris = 1 - _step(0.94, 1.06, ring)
@@ -336,7 +353,9 @@ def _shade_eye(
         colour[k] = albedo[k] * scene.ambient * 1.32
     bulge = 0.35 * iris
     bx, by, bz = _unit(
-        nx + bulge * (nx - eyes[2, 2]), ny + bulge * (ny - eyes[3, 2]), nz + bulge * (nz - eyes[4, 2])
+        nx + bulge * (nx - eyes[2, 2]),
+        ny + bulge * (ny - eyes[3, 2]),
+        nz + bulge * (nz - eyes[4, 2]),
     )
     for i in range(NUM_SHARP_LIGHTS):
         nl = nx * lights[i, 0] + ny * lights[i, 1] + nz * lights[i, 2]
@@ -352,7 +371,14 @@ def _shade_eye(
 
 @nb.njit(cache=True, fastmath=True)
 def _shade_hair(
-    corner: tuple, bary: tuple, view: tuple, mesh: Mesh, scene: Scene, look: Look, albedo: np.ndarray, colour: np.ndarray
+    corner: tuple,
+    bary: tuple,
+    view: tuple,
+    mesh: Mesh,
+    scene: Scene,
+    look: Look,
+    albedo: np.ndarray,
+    colour: np.ndarray,
 ) -> None:
     """Strand-wise diffuse and two shifted highlights (Kajiya and Kay)."""
     lights, colours, table = scene.light_directions, scene.light_colours, mesh.hair_attributes
@@ -479,7 +505,7 @@ def shade(
                 for k in range(NUM_ATTRIBUTES):
                     table = mesh.attributes
                     attr[k] = w0 * table[a, k] + w1 * table[b, k] + w2 * table[c, k]
-                if kind != 0 or attr[16] > 0.3:
+                if kind != 0 or max(attr[16], attr[15]) > 0.3:
                     coverage[oy, ox, 1] += share
                 _shade_surface(kind, attr, texel, view, scene, look, albedo, colour)
             for k in range(3):

@@ -31,7 +31,13 @@ BLUSH = (
 """(position or landmark, radius, strength) of the redder spots: cheeks, nose, chin, ears, brow."""
 EYE_SHADOWS = np.array([[0.35, 0.22, 0.2], [0.25, 0.2, 0.25], [0.5, 0.3, 0.3], [0.3, 0.2, 0.15]])
 LIPSTICKS = np.array(
-    [[0.62, 0.10, 0.14], [0.70, 0.25, 0.28], [0.50, 0.10, 0.18], [0.78, 0.38, 0.36], [0.45, 0.16, 0.14]]
+    [
+        [0.62, 0.10, 0.14],
+        [0.70, 0.25, 0.28],
+        [0.50, 0.10, 0.18],
+        [0.78, 0.38, 0.36],
+        [0.45, 0.16, 0.14],
+    ]
 )
 
 
@@ -264,7 +270,14 @@ def _paint_brows(c: _Canvas) -> None:
 def paint_skin(asset: HeadAsset, traits: SkinTraits, rng: np.random.Generator) -> np.ndarray:
     """Texture (512, 512, 6) float32: linear albedo, bump gradient x and y, gloss."""
     c = _Canvas(asset, traits, rng)
-    for paint in (_paint_base, _paint_marks, _paint_lips, _paint_wrinkles, _paint_beard, _paint_brows):
+    for paint in (
+        _paint_base,
+        _paint_marks,
+        _paint_lips,
+        _paint_wrinkles,
+        _paint_beard,
+        _paint_brows,
+    ):
         paint(c)
     gloss = 0.28 + 0.12 * (1 - traits.tone) + 0.22 * c.blob(c.landmarks[30], 0.3)
     gloss = np.clip(gloss + 0.15 * c.lips - 0.15 * c.brows, 0.05, 1) * rng.uniform(0.7, 1.3)
