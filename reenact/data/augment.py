@@ -1,0 +1,90 @@
+"""Image augmentation drawn once per sample and applied alike to all frames of that sample."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+from scipy.ndimage import gaussian_filter
+
+
+@dataclass(frozen=True, kw_only=True)
+class AugmentConfig:
+    """Strengths; 0 switches a part off.
+
+    flip mirrors left and right with probability 0.5 and is allowed in stage `autoencoder` only (face parameters
+    know left and right). `colour` is the largest relative change of a channel's gain, `brightness` the largest
+    shift in units of the [-1, 1] range. The three degradations each apply with probability `degrade`.
+    """
+
+    flip: bool = False
+    colour: float = 0.0
+    brightness: float = 0.0
+    degrade: float = 0.0
+    blur_sigma: float = 1.0
+    noise_std: float = 0.05
+    jpeg_quality: tuple[int, int] = (30, 90)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Augmentation:
+    """One draw: what happens to every frame of a sample."""
+
+    flip: bool
+    gain: np.ndarray
+    shift: float
+    blur_sigma: float
+    noise_std: float
+    jpeg_quality: int | None
+    noise_seed: int
+
+
+def draw(config: AugmentConfig, rng: np.random.Generator) -> Augmentation:
+    """Draw one augmentation; consumes the same random numbers whatever is switched on."""
+    u = rng.random(12)
+    low, high = config.jpeg_quality
+    jpeg = u[9] < config.degrade
+    return Augmentation(
+        flip=bool(config.flip and u[0] < 0.5),
+        gain=(1 + config.colour * (2 * u[1:4] - 1)).astype(np.float32),
+        shift=float(config.brightness * (2 * u[4] - 1)),
+        blur_sigma=float(config.blur_sigma * u[6]) if u[5] < config.degrade else 0.0,
+        noise_std=float(config.noise_std * u[8]) if u[7] < config.degrade else 0.0,
+        jpeg_quality=int(low + u[10] * (high - low)) if jpeg else None,
+        noise_seed=int(u[11] * 2**31),
+    )
+
+
+def apply(augmentation: Augmentation, frame: np.ndarray) -> np.ndarray:
+    """Augment one uint8 frame (H, W, 3); returns a float32 image (3, H, W) in [-1, 1]."""
+    image = frame.astype(np.float32) / 127.5 - 1
+    # gain acts on intensity (black stays black), the shift on everything
+    image = (image + 1) * augmentation.gain - 1 + augmentation.shift
+    if augmentation.blur_sigma > 0.1:
+        image = gaussian_filter(image, (augmentation.blur_sigma, augmentation.blur_sigma, 0))
+    if augmentation.noise_std > 0:
+        noise = np.random.default_rng(augmentation.noise_seed)
+        image = image + augmentation.noise_std * noise.standard_normal(image.shape, np.float32)
+    image = image.clip(-1, 1)
+    if augmentation.jpeg_quality is not None:
+        image = _jpeg(image, augmentation.jpeg_quality)
+    if augmentation.flip:
+        image = image[:, ::-1]
+    return np.ascontiguousarray(image.transpose(2, 0, 1), dtype=np.float32)
+
+
+def apply_mask(augmentation: Augmentation, mask: np.ndarray) -> np.ndarray:
+    """Bring a uint8 coverage mask (H, W) to float32 (1, H, W) in [0, 1], mirrored like its frame."""
+    coverage = mask.astype(np.float32) / 255
+    if augmentation.flip:
+        coverage = coverage[:, ::-1]
+    return np.ascontiguousarray(coverage[None])
+
+
+def _jpeg(image: np.ndarray, quality: int) -> np.ndarray:
+    buffer = io.BytesIO()
+    frame = ((image + 1) * 127.5).round().astype(np.uint8)
+    Image.fromarray(frame).save(buffer, format="JPEG", quality=quality)
+    return np.asarray(Image.open(buffer), dtype=np.float32) / 127.5 - 1

@@ -1,0 +1,246 @@
+"""Clips on disk and the deterministic drawing of frames and pairs from them.
+
+Every sample is a function of (seed, step, index in the batch) alone. The number of workers, the batch size and
+interruptions change nothing, so a resumed run sees exactly the batches of an unbroken one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from reenact.data import augment
+from reenact.data.augment import AugmentConfig
+from reenact.errors import UserError
+
+PARAM_NAMES = ("identity", "expression", "rotation", "translation", "scale", "gaze")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataConfig:
+    """Where the clips are and how they are read.
+
+    val_split gives the preview pictures; where the folder holds none of it, previews use the training split.
+    """
+
+    root: Path
+    split: str = "train"
+    val_split: str = "val"
+    num_workers: int = 0
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Clip:
+    """One clip folder of one person. Arrays are opened on use: thousands of open maps would exhaust the files."""
+
+    folder: Path
+    num_frames: int
+
+    def read(self, name: str, index: int) -> np.ndarray:
+        """One item of `<name>.npy`, copied out of the memory map. Raises UserError when the file is unreadable."""
+        path = self.folder / f"{name}.npy"
+        try:
+            return np.array(np.load(path, mmap_mode="r")[index])
+        except (OSError, ValueError, IndexError) as error:
+            raise UserError(
+                f"{path}: cannot read item {index} ({error}); delete the clip's folder and generate again"
+            ) from error
+
+    @cached_property
+    def params(self) -> dict[str, np.ndarray]:
+        """Face parameters of all frames, in crop pixels."""
+        with np.load(self.folder / "params.npz") as arrays:
+            return {name: np.asarray(arrays[name], dtype=np.float32) for name in PARAM_NAMES}
+
+    @cached_property
+    def cross(self) -> list[dict]:
+        """Records of this person's cross frames (possibly none)."""
+        path = self.folder / "cross.json"
+        return json.loads(path.read_text()) if path.is_file() else []
+
+
+class ClipDataset:
+    """The clips of one split of a folder written by `python -m reenact.data.synthetic`.
+
+    Raises UserError when the folder has no manifest, or no clip of the split.
+    """
+
+    def __init__(self, root: Path, split: str) -> None:
+        manifest_path = root / "manifest.json"
+        if not manifest_path.is_file():
+            raise UserError(
+                f"{root}: no manifest.json here, run python -m reenact.data.synthetic --out {root}"
+            )
+        try:
+            manifest = json.loads(manifest_path.read_text())
+            records = [record for record in manifest["clips"] if record["split"] == split]
+            self.size = int(manifest["size"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise UserError(
+                f"{manifest_path}: not a clip manifest ({error!r}), generate it again"
+            ) from error
+        if not records:
+            splits = sorted({record["split"] for record in manifest["clips"]})
+            raise UserError(f"{root}: no clips of split {split!r}, the manifest has {splits}")
+        self.clips = [
+            Clip(folder=root / record["name"], num_frames=int(record["frames"]))
+            for record in records
+        ]
+        self.clip_by_name = {clip.folder.name: clip for clip in self.clips}
+
+    def __len__(self) -> int:
+        return len(self.clips)
+
+    @cached_property
+    def clips_with_cross(self) -> list[Clip]:
+        """Clips whose cross frames have all their target clips in this split."""
+        return [
+            clip
+            for clip in self.clips
+            if clip.cross
+            and all(record["target_clip"] in self.clip_by_name for record in clip.cross)
+        ]
+
+    def frame(self, rng: np.random.Generator, config: AugmentConfig) -> dict[str, np.ndarray]:
+        """One random frame: `image` (3, S, S) in [-1, 1]."""
+        clip = self.clips[rng.integers(len(self.clips))]
+        index = int(rng.integers(clip.num_frames))
+        augmentation = augment.draw(config, rng)
+        return {"image": augment.apply(augmentation, clip.read("frames", index))}
+
+    def pair(
+        self, rng: np.random.Generator, config: AugmentConfig, cross_fraction: float = 0.0
+    ) -> dict[str, np.ndarray]:
+        """One pair of a source and what it should look like after the reenactment.
+
+        Self pairs take two different frames of a clip. Cross pairs (a share of `cross_fraction`) take a clip's
+        cross frame as the reference: the same person with another clip's pose, expression and gaze.
+
+        Returns `source`, `reference` (3, S, S) in [-1, 1]; `source_mask`, `reference_mask` (1, S, S) face coverage
+        in [0, 1]; `source_<name>`, `target_<name>` for each face parameter, in crop pixels (the target's identity
+        is NOT yet the source's, see params.retarget); `is_cross` bool.
+        """
+        is_cross = rng.random() < cross_fraction
+        augmentation = augment.draw(config, rng)
+        if is_cross:
+            if not self.clips_with_cross:
+                raise UserError(
+                    "cross pairs need cross frames: generate the clips with --cross above 0, "
+                    "or set cross_fraction to 0"
+                )
+            clip = self.clips_with_cross[rng.integers(len(self.clips_with_cross))]
+            reference_index = int(rng.integers(len(clip.cross)))
+            record = clip.cross[reference_index]
+            source_index = int(record["source_frame"])
+            target_params = self.clip_by_name[record["target_clip"]].params
+            target_index = int(record["target_frame"])
+            names = ("cross_frames", "cross_masks")
+        else:
+            clip = self.clips[rng.integers(len(self.clips))]
+            source_index = int(rng.integers(clip.num_frames))
+            # an offset of at least one frame keeps the two apart
+            offset = int(rng.integers(1, max(clip.num_frames, 2)))
+            reference_index = target_index = (source_index + offset) % clip.num_frames
+            target_params = clip.params
+            names = ("frames", "masks")
+        sample = {
+            "source": augment.apply(augmentation, clip.read("frames", source_index)),
+            "reference": augment.apply(augmentation, clip.read(names[0], reference_index)),
+            "source_mask": augment.apply_mask(augmentation, clip.read("masks", source_index)),
+            "reference_mask": augment.apply_mask(
+                augmentation, clip.read(names[1], reference_index)
+            ),
+            "is_cross": np.array(is_cross),
+        }
+        for name in PARAM_NAMES:
+            sample[f"source_{name}"] = clip.params[name][source_index]
+            sample[f"target_{name}"] = target_params[name][target_index]
+        return sample
+
+
+def sample_rng(seed: int, step: int, index: int) -> np.random.Generator:
+    """The generator of everything random about sample `index` of the batch of `step`."""
+    return np.random.default_rng([seed, step, index])
+
+
+def draw_batch(
+    dataset: ClipDataset,
+    *,
+    kind: Literal["frames", "pairs"],
+    config: AugmentConfig,
+    batch_size: int,
+    seed: int,
+    step: int,
+    cross_fraction: float = 0.0,
+) -> dict[str, Tensor]:
+    """The batch of a step, plus `u` (B,) uniform in [0, 1) and `eps` (B, 3, S, S) normal for the diffusion loss."""
+    samples = []
+    for index in range(batch_size):
+        rng = sample_rng(seed, step, index)
+        if kind == "frames":
+            sample = dataset.frame(rng, config)
+        else:
+            sample = dataset.pair(rng, config, cross_fraction)
+        sample["u"] = np.array(rng.random())
+        sample["eps"] = rng.standard_normal((3, dataset.size, dataset.size), dtype=np.float32)
+        samples.append(sample)
+    return stack(samples)
+
+
+def stack(samples: Sequence[dict[str, np.ndarray]]) -> dict[str, Tensor]:
+    """Stack samples with equal keys into one batch of tensors."""
+    return {name: torch.from_numpy(np.stack([s[name] for s in samples])) for name in samples[0]}
+
+
+class BatchDataset(Dataset[dict[str, Tensor]]):
+    """Item `step` is the whole batch of that step, so that workers may prepare steps in any order."""
+
+    def __init__(
+        self,
+        dataset: ClipDataset,
+        *,
+        kind: Literal["frames", "pairs"],
+        config: AugmentConfig,
+        batch_size: int,
+        seed: int,
+        num_steps: int,
+        cross_fraction: float = 0.0,
+        cross_start: int = 0,
+    ) -> None:
+        self.dataset, self.kind, self.config = dataset, kind, config
+        self.batch_size, self.seed, self.num_steps = batch_size, seed, num_steps
+        self.cross_fraction, self.cross_start = cross_fraction, cross_start
+
+    def __len__(self) -> int:
+        return self.num_steps
+
+    def __getitem__(self, step: int) -> dict[str, Tensor]:
+        return draw_batch(
+            self.dataset,
+            kind=self.kind,  # type: ignore[arg-type]
+            config=self.config,
+            batch_size=self.batch_size,
+            seed=self.seed,
+            step=step,
+            cross_fraction=self.cross_fraction if step >= self.cross_start else 0.0,
+        )
+
+    def loader(self, start_step: int, num_workers: int) -> DataLoader[dict[str, Tensor]]:
+        """Batches of the steps from `start_step` on, in order."""
+        return DataLoader(
+            self,
+            batch_size=None,
+            sampler=range(start_step, self.num_steps),
+            num_workers=num_workers,
+            prefetch_factor=2 if num_workers else None,
+        )

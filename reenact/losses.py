@@ -1,0 +1,108 @@
+"""The losses of the reenact stage: plain functions from tensors to one value per sample (B,).
+
+`prediction` is the rendered face, `reference` what it should look like. Images are (B, 3, S, S) in [-1, 1].
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+# Points of the 478-point mesh (upper, lower): the lids of both eyes, then the inner and the outer lips.
+OPENINGS = (
+    (159, 145),
+    (158, 153),
+    (160, 144),
+    (386, 374),
+    (385, 380),
+    (387, 373),
+    (13, 14),
+    (82, 87),
+    (312, 317),
+    (0, 17),
+)
+OUTER_EYE_CORNERS = (33, 263)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LossWeights:
+    """Factors of the paper's losses. It publishes none; pixel, perceptual, identity, shape and gaze are
+    HyperReenact's, the rest ours. A loss of weight 0 is not computed.
+    """
+
+    pixel: float = 10.0
+    perceptual: float = 5.0
+    identity: float = 10.0
+    background: float = 10.0
+    style: float = 1.0
+    gaze: float = 2.0
+    shape: float = 0.5
+    head_pose: float = 1.0
+
+    def active(self) -> dict[str, float]:
+        """The weights that are not 0, by loss name."""
+        values = {f.name: float(getattr(self, f.name)) for f in fields(self)}
+        return {name: value for name, value in values.items() if value != 0}
+
+
+def pixel(prediction: Tensor, reference: Tensor) -> Tensor:
+    """L_pix: L1 over the whole picture."""
+    return (prediction - reference).abs().flatten(1).mean(dim=1)
+
+
+def background(prediction: Tensor, reference: Tensor, face_mask: Tensor) -> Tensor:
+    """L_bg: L1 where `face_mask` (B, 1, S, S) in [0, 1] is 0: hair, clothes and what is behind."""
+    outside = 1 - face_mask
+    error = ((prediction - reference).abs() * outside).flatten(1).sum(dim=1)
+    num_values = prediction.shape[1] * outside.flatten(1).sum(dim=1)
+    return error / num_values.clamp(min=1)
+
+
+def identity(prediction_embedding: Tensor, source_embedding: Tensor) -> Tensor:
+    """L_id: 1 - cosine of identity embeddings (B, D)."""
+    return 1 - F.cosine_similarity(prediction_embedding, source_embedding, dim=1)
+
+
+def openings(points: Tensor) -> Tensor:
+    """Distances (B, 10) between upper and lower lids and lips, in units of the outer eye distance."""
+    index = torch.tensor(OPENINGS, device=points.device)
+    distance = (points[:, index[:, 0], :2] - points[:, index[:, 1], :2]).norm(dim=2)
+    return distance / eye_distance(points)[:, None]
+
+
+def eye_distance(points: Tensor) -> Tensor:
+    """Distance (B,) of the outer eye corners in space, so that turning the head does not shrink it much."""
+    left, right = OUTER_EYE_CORNERS
+    return (points[:, left] - points[:, right]).norm(dim=1).clamp(min=1e-3)
+
+
+def shape(prediction_points: Tensor, reference_points: Tensor) -> Tensor:
+    """L_sh: L1 of mesh points (B, 478, 2 or 3) in eye distances of the reference, plus L1 of the openings."""
+    scale = eye_distance(reference_points)[:, None]
+    distance = (prediction_points[..., :2] - reference_points[..., :2]).abs().sum(dim=2) / scale
+    lids_and_lips = (openings(prediction_points) - openings(reference_points)).abs()
+    return distance.mean(dim=1) + lids_and_lips.mean(dim=1)
+
+
+def landmark_shape(points: Tensor, landmarks: Tensor) -> Tensor:
+    """L_sh without a reference picture: L1 between tracked (B, 68, 2) and wanted landmarks (B, 68, 2), in
+    distances of the wanted outer eye corners. The contour (first 17 points) is left out: where it lies on a
+    turned head is a convention of each tracker.
+    """
+    scale = (landmarks[:, 36] - landmarks[:, 45]).norm(dim=1).clamp(min=1e-3)[:, None]
+    return ((points - landmarks)[:, 17:].abs().sum(dim=2) / scale).mean(dim=1)
+
+
+def gaze(prediction_gaze: Tensor, reference_gaze: Tensor) -> Tensor:
+    """L_g: L2 of gaze angles (B, 2) in radians. The root is smoothed at 0, where its slope is infinite."""
+    squared = (prediction_gaze - reference_gaze).square().sum(dim=1)
+    return (squared + 1e-6).sqrt() - 1e-3
+
+
+def head_pose(prediction_rotation: Tensor, reference_rotation: Tensor) -> Tensor:
+    """L_hp: mean L1 of yaw, pitch and roll (B, 3) in radians, the short way round."""
+    difference = prediction_rotation - reference_rotation
+    return torch.atan2(difference.sin(), difference.cos()).abs().mean(dim=1)

@@ -1,0 +1,129 @@
+"""One .safetensors with everything inference needs: the frozen DiffAE, E_r and, where tuned, the rendering U-Net."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from diffae import CheckpointError, ConditionalUNet, DiffAE, DiffAEConfig
+from reenact.models.reenactment_encoder import ReenactmentEncoder
+
+FORMAT = "reenactor-1"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReenactorWeights:
+    """The networks of the method, all with `diffae.config`. `unet` is the tuned renderer, or None for DiffAE's."""
+
+    diffae: DiffAE
+    encoder: ReenactmentEncoder
+    unet: ConditionalUNet | None
+    metadata: dict[str, str]
+
+
+def save_reenactor(
+    path: str | Path,
+    diffae: DiffAE,
+    encoder: ReenactmentEncoder,
+    unet: ConditionalUNet | None = None,
+    metadata: Mapping[str, str] | None = None,
+    dtype: torch.dtype | None = None,
+) -> None:
+    """Write the weights atomically; `dtype` converts them (e.g. torch.float16 halves the file).
+
+    `metadata` adds text such as stage and step to the file's header; the DiffAE's config is always in it.
+    """
+    path = Path(path)
+    modules: dict[str, nn.Module] = {"diffae": diffae, "encoder": encoder}
+    if unet is not None:
+        modules["unet"] = unet
+    tensors = {}
+    for prefix, module in modules.items():
+        for name, tensor in module.state_dict().items():
+            tensor = tensor.detach().cpu()
+            if dtype is not None and tensor.is_floating_point():
+                tensor = tensor.to(dtype)
+            # safetensors refuses views and channels-last memory
+            tensors[f"{prefix}.{name}"] = tensor.contiguous().clone()
+    header = {name: str(value) for name, value in (metadata or {}).items()}
+    header |= {"format": FORMAT, "diffae_config": diffae.config.to_json()}
+    header |= {"image_size": str(diffae.config.image_size), "prediction": diffae.config.prediction}
+    temporary = path.with_name(path.name + ".tmp")
+    save_file(tensors, temporary, metadata=header)
+    os.replace(temporary, path)
+
+
+def load_reenactor(path: str | Path, map_location: str | torch.device = "cpu") -> ReenactorWeights:
+    """Read what `save_reenactor` wrote, as float32 in evaluation mode.
+
+    Raises CheckpointError when the file is missing, unreadable, of another kind, or its tensors do not fit its
+    config one to one.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise CheckpointError(f"{path}: no such file")
+    try:
+        with safe_open(path, framework="pt", device=str(map_location)) as file:
+            header = dict(file.metadata() or {})
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{path}: not a readable .safetensors file ({error})") from error
+    if header.get("format") != FORMAT:
+        raise CheckpointError(
+            f"{path}: not a reenactor (format {header.get('format')!r}); stages align and reenact export one"
+        )
+    try:
+        config = DiffAEConfig.from_json(header["diffae_config"])
+    except (KeyError, ValueError) as error:
+        raise CheckpointError(f"{path}: its header holds no usable config ({error})") from error
+    diffae = DiffAE(config)
+    encoder = ReenactmentEncoder(DiffAE(config).encoder)
+    has_unet = any(name.startswith("unet.") for name in tensors)
+    unet = DiffAE(config).unet if has_unet else None
+    modules: dict[str, nn.Module] = {"diffae": diffae, "encoder": encoder}
+    if unet is not None:
+        modules["unet"] = unet
+    for prefix, module in modules.items():
+        _load(path, module, prefix, tensors)
+    unknown = [n for n in tensors if n.partition(".")[0] not in modules]
+    if unknown:
+        raise CheckpointError(f"{path}: unknown tensor {unknown[0]!r} ({len(unknown)} of them)")
+    for module in modules.values():
+        module.to(map_location).eval()
+    return ReenactorWeights(diffae=diffae, encoder=encoder, unet=unet, metadata=header)
+
+
+def is_reenactor(path: str | Path) -> bool:
+    """Whether the file was written by `save_reenactor` (False for a DiffAE, or anything unreadable)."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            return (file.metadata() or {}).get("format") == FORMAT
+    except (SafetensorError, OSError):
+        return False
+
+
+def _load(path: Path, module: nn.Module, prefix: str, tensors: dict[str, Tensor]) -> None:
+    own = {
+        name.removeprefix(f"{prefix}."): tensor.float()
+        for name, tensor in tensors.items()
+        if name.startswith(f"{prefix}.")
+    }
+    wanted = module.state_dict()
+    missing, extra = sorted(wanted.keys() - own.keys()), sorted(own.keys() - wanted.keys())
+    if missing or extra:
+        what = f"lacks {missing[0]!r}" if missing else f"has the extra tensor {extra[0]!r}"
+        raise CheckpointError(f"{path}: {prefix} {what}, the file does not fit its config")
+    for name, tensor in wanted.items():
+        if own[name].shape != tensor.shape:
+            raise CheckpointError(
+                f"{path}: {prefix}.{name} is {tuple(own[name].shape)}, its config asks for {tuple(tensor.shape)}"
+            )
+    module.load_state_dict(own)

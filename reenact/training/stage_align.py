@@ -1,0 +1,139 @@
+"""Stage `align`: teach E_r to predict the code of the target frame, without rendering anything."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, cast
+
+import torch
+from torch import Tensor, nn
+
+from diffae import load_checkpoint
+from reenact.data.augment import AugmentConfig
+from reenact.data.dataset import ClipDataset, draw_batch
+from reenact.errors import UserError
+from reenact.models.checkpoint import save_reenactor
+from reenact.models.reenactment_encoder import ReenactmentEncoder
+from reenact.training.noise import mix_x_T, soft_mask
+from reenact.training.targets import LandmarkDrawer
+
+if TYPE_CHECKING:
+    from reenact.training.run_config import TrainRun
+
+
+NUM_SCALE_BATCHES = 8
+SCALE_SEED = 2**21
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlignConfig:
+    """From step `cross_start` on, `cross_fraction` of the pairs are cross pairs whose reference is the rendered cross frame (ours).
+
+    `normalise` divides each channel's error by that channel's spread over the data, measured once at the start,
+    so that channels of small numbers count as much as others (ours).
+    """
+
+    cross_fraction: float = 0.0
+    cross_start: int = 0
+    normalise: bool = False
+
+
+class AlignStage:
+    """L1 between z_r and z_target. The DiffAE is frozen and gives z_target; E_r starts as its encoder."""
+
+    kind: Literal["frames", "pairs"] = "pairs"
+
+    def __init__(self, run: TrainRun, device: torch.device) -> None:
+        if run.init is None:
+            raise UserError(
+                "stage align needs `init`, the .safetensors or checkpoint of a trained DiffAE"
+            )
+        self.logging = run.logging
+        self.cross_fraction = run.align.cross_fraction
+        self.cross_start = run.align.cross_start
+        self.diffae = load_checkpoint(run.init).to(device).eval().requires_grad_(False)
+        self.diffae.to(memory_format=torch.channels_last)
+        self.image_size = self.diffae.config.image_size
+        encoder = copy.deepcopy(self.diffae.encoder).requires_grad_(True)
+        self.model: nn.Module = ReenactmentEncoder(encoder).to(device)
+        self.draw = LandmarkDrawer(self.image_size, device)
+        self.channel_scale = self._measure_scale(run, device) if run.align.normalise else None
+
+    def _measure_scale(self, run: TrainRun, device: torch.device) -> Tensor:
+        """1 / spread of each code channel, over frames that are the same in every process."""
+        dataset = ClipDataset(run.data.root, run.data.split)
+        codes = []
+        for step in range(NUM_SCALE_BATCHES):
+            batch = draw_batch(
+                dataset,
+                kind="frames",
+                config=AugmentConfig(),
+                batch_size=64,
+                seed=SCALE_SEED,
+                step=step,
+            )
+            with torch.no_grad():
+                codes.append(self.diffae.encode_semantic(batch["image"].to(device)))
+        spread = torch.cat(codes).std(dim=0)
+        return 1 / spread.clamp(min=1e-3 * float(spread.mean()) + 1e-8)
+
+    def loss(
+        self, model: nn.Module, batch: dict[str, Tensor], step: int
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Mean L1 of the codes, and its value by kind of pair."""
+        with torch.no_grad():
+            z_target = self.diffae.encode_semantic(batch["reference"])
+            drawing = self.draw.target(batch)
+        error = (model(batch["source"], drawing) - z_target).abs()
+        if self.channel_scale is not None:
+            error = error * self.channel_scale
+        per_sample = error.mean(dim=1)
+        loss = per_sample.mean()
+        parts = {"loss": loss.detach()}
+        for name, chosen in (("self", ~batch["is_cross"]), ("cross", batch["is_cross"])):
+            if bool(chosen.any()):
+                parts[f"align_{name}"] = per_sample.detach()[chosen].mean()
+        return loss, parts
+
+    @torch.no_grad()
+    def preview(
+        self, model: nn.Module, batch: dict[str, Tensor]
+    ) -> tuple[dict[str, float], list[Tensor]]:
+        """Columns: source, landmark map, target, then decoded from the face-re-noised x_T: z_source, z_r,
+        z_target; then z_r from random x_T. The scalars tell how much of the way from z_source to z_target E_r
+        has gone (code_gap: 1 at the start, 0 at the goal) and the L1 of the pictures to the target.
+        """
+        encoder = cast(ReenactmentEncoder, model)
+        source, target = batch["source"], batch["reference"]
+        drawing = self.draw.target(batch)
+        z_source, z_target = (self.diffae.encode_semantic(image) for image in (source, target))
+        z_r = encoder(source, drawing)
+        inverted = self.diffae.encode_stochastic(
+            source, z_source, num_steps=self.logging.encode_steps
+        )
+        noise = batch["eps"]
+        face = soft_mask(torch.maximum(batch["source_mask"], batch["reference_mask"]))
+        mixed = mix_x_T(inverted, noise, face)
+        decoded = self.diffae.decode(
+            torch.cat([mixed, mixed, mixed, noise]),
+            torch.cat([z_source, z_r, z_target, z_r]),
+            num_steps=self.logging.num_steps,
+        ).float()
+        of_source, of_r, of_target, of_random = decoded.chunk(4)
+        gap = (z_r - z_target).abs().mean() / (z_source - z_target).abs().mean().clamp(min=1e-8)
+        scalars = {
+            "code_gap": float(gap),
+            "l1_z_source": float((of_source - target).abs().mean()),
+            "l1_z_r": float((of_r - target).abs().mean()),
+            "l1_z_target": float((of_target - target).abs().mean()),
+            "l1_random": float((of_random - target).abs().mean()),
+            "l1_copy_source": float((source - target).abs().mean()),
+        }
+        return scalars, [source, drawing, target, of_source, of_r, of_target, of_random]
+
+    def export(self, model: nn.Module, path: Path, step: int) -> None:
+        """Write DiffAE and E_r as one .safetensors."""
+        encoder = cast(ReenactmentEncoder, model)
+        save_reenactor(path, self.diffae, encoder, metadata={"stage": "align", "step": str(step)})

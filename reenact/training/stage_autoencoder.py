@@ -1,0 +1,107 @@
+"""Stage `autoencoder`: train the DiffAE itself on single frames."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, cast
+
+import torch
+from torch import Tensor, nn
+
+from diffae import DiffAE, load_checkpoint, save_checkpoint
+from reenact.errors import UserError
+from reenact.training.noise import mix_x_T, soft_mask
+
+if TYPE_CHECKING:
+    from reenact.training.run_config import TrainRun
+
+
+@dataclass(frozen=True, kw_only=True)
+class AutoencoderConfig:
+    """Timesteps are floor(T * u) (`uniform`, as DiffAE) or floor(T * u^(1/t_power)) (`high_noise`).
+
+    High noise makes the semantic code carry the layout of the picture: at low noise everything it could tell is
+    visible in x_t already.
+    """
+
+    t_sampling: Literal["uniform", "high_noise"] = "uniform"
+    t_power: float = 2.0
+
+
+def timesteps(u: Tensor, config: AutoencoderConfig, num_timesteps: int) -> Tensor:
+    """Turn uniform numbers `u` (B,) in [0, 1) into timesteps (B,) long."""
+    if config.t_sampling == "high_noise":
+        u = u ** (1 / config.t_power)
+    return (u * num_timesteps).long().clamp(max=num_timesteps - 1)
+
+
+class AutoencoderStage:
+    """Noise-prediction loss of the DiffAE, encoder and U-Net trained jointly."""
+
+    kind: Literal["frames", "pairs"] = "frames"
+    cross_fraction = 0.0
+    cross_start = 0
+
+    def __init__(self, run: TrainRun, device: torch.device) -> None:
+        if run.init is not None:
+            model = load_checkpoint(run.init)
+        elif run.model is not None:
+            torch.manual_seed(run.seed)
+            model = DiffAE(run.model)
+        else:
+            raise UserError(
+                "stage autoencoder needs a `model` section, or `init` with weights to go on from"
+            )
+        self.model: nn.Module = model.to(device)
+        self.config = run.autoencoder
+        self.logging = run.logging
+        self.image_size = model.config.image_size
+
+    def loss(
+        self, model: nn.Module, batch: dict[str, Tensor], step: int
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Mean loss of a batch of frames, and its parts to log."""
+        ae = cast(DiffAE, model)
+        t = timesteps(batch["u"], self.config, ae.schedule.num_timesteps)
+        per_sample = ae.training_loss(batch["image"], t, batch["eps"])
+        loss = per_sample.mean()
+        return loss, {"loss": loss.detach()}
+
+    @torch.no_grad()
+    def preview(
+        self, model: nn.Module, batch: dict[str, Tensor]
+    ) -> tuple[dict[str, float], list[Tensor]]:
+        """Columns: source, target, autoencoding, then z_target decoded from three x_T: inverted from the source,
+        that with the face re-noised, random. The scalars are the L1 (range [-1, 1]) of each against its truth.
+        """
+        ae = cast(DiffAE, model)
+        source, target = batch["source"], batch["reference"]
+        z_source, z_target = ae.encode_semantic(source), ae.encode_semantic(target)
+        inverted = ae.encode_stochastic(source, z_source, num_steps=self.logging.encode_steps)
+        noise = batch["eps"]
+        face = soft_mask(torch.maximum(batch["source_mask"], batch["reference_mask"]))
+        starts = torch.cat([inverted, inverted, mix_x_T(inverted, noise, face), noise])
+        codes = torch.cat([z_source, z_target, z_target, z_target])
+        decoded = ae.decode(starts, codes, num_steps=self.logging.num_steps).float()
+        autoencoded, from_inverted, from_mixed, from_random = decoded.chunk(4)
+        pictures = {
+            "autoencoded": (autoencoded, source),
+            "inverted": (from_inverted, target),
+            "mixed": (from_mixed, target),
+            "random": (from_random, target),
+        }
+        mask = batch["reference_mask"]
+        scalars = {f"l1_{name}": float((a - b).abs().mean()) for name, (a, b) in pictures.items()}
+        for name in ("inverted", "mixed", "random"):
+            error = ((pictures[name][0] - target).abs() * mask).sum() / (3 * mask.sum()).clamp(
+                min=1
+            )
+            scalars[f"face_l1_{name}"] = float(error)
+        scalars["l1_copy_source"] = float((source - target).abs().mean())
+        columns = [source, target, autoencoded, from_inverted, from_mixed, from_random]
+        return scalars, columns
+
+    def export(self, model: nn.Module, path: Path, step: int) -> None:
+        """Write the DiffAE as .safetensors."""
+        save_checkpoint(cast(DiffAE, model), path)

@@ -1,0 +1,192 @@
+"""Stage `reenact`: train E_r, and the rendering U-Net if wanted, on what the sampler renders."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, cast
+
+import torch
+from torch import Tensor, nn
+
+from diffae import ConditionalUNet, load_checkpoint
+from reenact.errors import UserError
+from reenact.losses import LossWeights
+from reenact.models.checkpoint import is_reenactor, load_reenactor, save_reenactor
+from reenact.models.reenactment_encoder import ReenactmentEncoder
+from reenact.training.critics import Critics
+from reenact.training.noise import mix_x_T, soft_mask
+from reenact.training.targets import LandmarkDrawer
+
+if TYPE_CHECKING:
+    from reenact.training.run_config import TrainRun
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReenactConfig:
+    """How pictures are rendered for the losses.
+
+    render: `sampler` runs `render_steps` DDIM steps from x_T with gradients through the last `grad_steps` (0 means
+        all), `recompute` trades time for memory; `one_step` predicts x_0 once from the reference noised to a random
+        timestep between `one_step_t`, with the start x_T as its noise.
+    x_T: the start; the source's inverted one (`encode_steps` DDIM steps), that with fresh noise in the face, or
+        pure noise.
+    tune_unet: trains a copy of the U-Net as the renderer; the inversion keeps the frozen one.
+    cross_fraction: share of cross pairs, from step `cross_start` on. With `cross_reference` their rendered truth
+        takes part in all losses; without it, as for real videos, only identity, background (against the source),
+        shape, gaze and head pose (against the retargeted parameters) apply to them.
+    """
+
+    render: Literal["sampler", "one_step"] = "one_step"
+    render_steps: int = 5
+    grad_steps: int = 2
+    recompute: bool = False
+    one_step_t: tuple[int, int] = (400, 999)
+    x_T: Literal["source", "mixed", "random"] = "mixed"
+    encode_steps: int = 10
+    tune_unet: bool = False
+    cross_fraction: float = 0.5
+    cross_start: int = 0
+    cross_reference: bool = True
+    weights: LossWeights = field(default_factory=LossWeights)
+
+
+class Renderer(nn.Module):
+    """The trained networks: E_r and, where tuned, the rendering U-Net."""
+
+    def __init__(self, encoder: ReenactmentEncoder, unet: ConditionalUNet | None) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.unet = unet
+
+
+class ReenactStage:
+    """Losses of the paper on rendered pictures, for self and cross pairs."""
+
+    kind: Literal["frames", "pairs"] = "pairs"
+
+    def __init__(self, run: TrainRun, device: torch.device) -> None:
+        if run.init is None:
+            raise UserError(
+                "stage reenact needs `init`, what stage align exported (or a trained DiffAE)"
+            )
+        self.config = run.reenact
+        self.logging = run.logging
+        self.cross_fraction = run.reenact.cross_fraction
+        self.cross_start = run.reenact.cross_start
+        encoder, unet = self._load(run.init)
+        self.diffae.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.image_size = self.diffae.config.image_size
+        self.model: nn.Module = Renderer(encoder, unet).to(device).requires_grad_(True)
+        self.draw = LandmarkDrawer(self.image_size, device)
+        self.critics = Critics(run.reenact.weights, device)
+
+    def _load(self, path: Path) -> tuple[ReenactmentEncoder, ConditionalUNet | None]:
+        """Set the frozen DiffAE; return the networks to train."""
+        if is_reenactor(path):
+            weights = load_reenactor(path)
+            self.diffae, encoder, unet = weights.diffae, weights.encoder, weights.unet
+        else:
+            self.diffae, unet = load_checkpoint(path), None
+            encoder = ReenactmentEncoder(copy.deepcopy(self.diffae.encoder))
+        self.diffae.eval().requires_grad_(False)
+        if self.config.tune_unet:
+            unet = copy.deepcopy(self.diffae.unet) if unet is None else unet
+        elif unet is not None:
+            raise UserError(f"{path}: has a tuned U-Net, so reenact.tune_unet must be true")
+        return encoder, unet
+
+    def start(
+        self, encoder: ReenactmentEncoder, batch: dict[str, Tensor], mode: str, num_steps: int
+    ) -> Tensor:
+        """x_T of a batch by `mode`, without gradients. `batch["eps"]` is the fresh noise."""
+        noise = batch["eps"]
+        if mode == "random":
+            return noise
+        with torch.no_grad():
+            source = batch["source"]
+            z_source = encoder(source, self.draw.source(batch))
+            x_T = self.diffae.encode_stochastic(source, z_source, num_steps=num_steps)
+        if mode == "source":
+            return x_T
+        face = soft_mask(torch.maximum(batch["source_mask"], batch["reference_mask"]))
+        return mix_x_T(x_T, noise, face)
+
+    def render(self, renderer: Renderer, batch: dict[str, Tensor]) -> Tensor:
+        """The reenacted pictures (B, 3, S, S) of a training batch, with gradients."""
+        config = self.config
+        x_T = self.start(renderer.encoder, batch, config.x_T, config.encode_steps)
+        z_r = renderer.encoder(batch["source"], self.draw.target(batch))
+        if config.render == "sampler":
+            return self.diffae.decode(
+                x_T,
+                z_r,
+                num_steps=config.render_steps,
+                unet=renderer.unet,
+                grad_steps=config.grad_steps or None,
+                recompute=config.recompute,
+            )
+        low, high = config.one_step_t
+        t = (low + batch["u"] * (high + 1 - low)).long().clamp(max=high)
+        # a cross pair without a reference may not see it here either
+        base = torch.where(
+            self._has_reference(batch)[:, None, None, None], batch["reference"], batch["source"]
+        )
+        with torch.autocast(x_T.device.type, enabled=False):
+            x_t = self.diffae.schedule.q_sample(base.float(), t, x_T.float())
+        # clamping would cut the gradient of every saturated pixel
+        x_0, _ = self.diffae.predict_x_0_eps(x_t, t, z_r, unet=renderer.unet, clip=False)
+        return x_0
+
+    def _has_reference(self, batch: dict[str, Tensor]) -> Tensor:
+        return ~batch["is_cross"] | self.config.cross_reference
+
+    def loss(
+        self, model: nn.Module, batch: dict[str, Tensor], step: int
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Weighted sum of the active losses, and each unweighted by its name."""
+        prediction = self.render(cast(Renderer, model), batch).float()
+        losses = self.critics.losses(prediction, batch, self.draw, self._has_reference(batch))
+        weights = self.config.weights.active()
+        total = sum(
+            (weights[name] * value for name, value in losses.items()),
+            torch.zeros(()).to(prediction),
+        )
+        parts = {name: value.detach() for name, value in losses.items()}
+        return total, {"loss": total.detach()} | parts
+
+    @torch.no_grad()
+    def preview(
+        self, model: nn.Module, batch: dict[str, Tensor]
+    ) -> tuple[dict[str, float], list[Tensor]]:
+        """Columns: source, landmark map, target, then the reenactment from the source's x_T, from that with the
+        face re-noised, and from noise. The scalars are the L1 of each to the target.
+        """
+        renderer = cast(Renderer, model)
+        target, drawing = batch["reference"], self.draw.target(batch)
+        z_r = renderer.encoder(batch["source"], drawing)
+        modes = ("source", "mixed", "random")
+        starts = [
+            self.start(renderer.encoder, batch, mode, self.logging.encode_steps) for mode in modes
+        ]
+        decoded = self.diffae.decode(
+            torch.cat(starts),
+            z_r.repeat(len(modes), 1),
+            num_steps=self.logging.num_steps,
+            unet=renderer.unet,
+        )
+        columns = list(decoded.float().chunk(len(modes)))
+        mask = batch["reference_mask"]
+        scalars = {"l1_copy_source": float((batch["source"] - target).abs().mean())}
+        for mode, prediction in zip(modes, columns, strict=True):
+            error = (prediction - target).abs()
+            scalars[f"l1_{mode}"] = float(error.mean())
+            scalars[f"face_l1_{mode}"] = float((error * mask).sum() / (3 * mask.sum()).clamp(min=1))
+        return scalars, [batch["source"], drawing, target, *columns]
+
+    def export(self, model: nn.Module, path: Path, step: int) -> None:
+        """Write DiffAE, E_r and the tuned U-Net as one .safetensors."""
+        renderer = cast(Renderer, model)
+        metadata = {"stage": "reenact", "step": str(step), "x_T": self.config.x_T}
+        save_reenactor(path, self.diffae, renderer.encoder, renderer.unet, metadata)
