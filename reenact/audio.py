@@ -1,7 +1,7 @@
 """The sound of one file carried over into another, in step with its pictures."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,6 +33,7 @@ class AudioTrack:
     def __init__(self, container: "InputContainer", output: "OutputContainer") -> None:
         self._input = container
         self._output = output
+        self._packets: Generator[Packet, None, None]
         self._source: AudioStream = container.streams.audio[0]
         self._origin = _first_picture_time(container)
         if self._source.codec_context.name in COPIED_CODECS:
@@ -73,7 +74,7 @@ class AudioTrack:
         with contextlib.suppress(av.error.InvalidDataError, av.error.ArgumentError):
             self._output.mux(packet)
 
-    def _copied(self) -> Iterator["Packet"]:
+    def _copied(self) -> Generator["Packet", None, None]:
         for packet in _demuxed(self._input, self._source):
             if packet.size == 0 or packet.pts is None:
                 continue
@@ -82,7 +83,7 @@ class AudioTrack:
             packet.dts = packet.pts if packet.dts is None else packet.dts - shift
             yield packet
 
-    def _transcoded(self) -> Iterator["Packet"]:
+    def _transcoded(self) -> Generator["Packet", None, None]:
         import av
 
         start: Fraction | None = None
@@ -93,6 +94,7 @@ class AudioTrack:
                 continue
             for frame in frames:
                 if start is None:
+                    assert frame.time_base is not None
                     start = (frame.pts or 0) * frame.time_base - self._origin
                 frame.pts = None  # the encoder counts samples from zero; `start` is added below
                 yield from self._shifted(self._stream.encode(frame), start)

@@ -3,11 +3,10 @@
 import contextlib
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +14,14 @@ from numpy.typing import NDArray
 from reenact.audio import AudioTrack, open_audio
 from reenact.errors import UserError
 from reenact.files import check_input_file, check_output_path, temporary_path
+from reenact.pictures import (
+    BT709,
+    LIMITED_RANGE,
+    frame_from_picture,
+    picture_from_frame,
+    read_orientation,
+    square_pixel_size,
+)
 
 if TYPE_CHECKING:
     from av.container import InputContainer, OutputContainer
@@ -25,26 +32,8 @@ if TYPE_CHECKING:
 CONTAINERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov"}
 MAX_SIDE = 16384  # the largest picture H.264 can hold
 
-# Values of the H.264/H.265 standards for `colorspace`, primaries, transfer and `color_range`.
-BT709, UNSPECIFIED, LIMITED_RANGE = 1, 2, 1
-
 # Files that FFmpeg takes for videos and nobody else does: text as terminal pictures.
 REFUSED_FORMATS = frozenset({"tty"})
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Orientation:
-    """How the stored picture is turned to be shown: first transposed, then mirrored."""
-
-    transpose: bool = False
-    flip_rows: bool = False
-    flip_columns: bool = False
-
-    def apply(self, frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        if self.transpose:
-            frame = frame.swapaxes(0, 1)
-        frame = frame[:: -1 if self.flip_rows else 1, :: -1 if self.flip_columns else 1]
-        return np.ascontiguousarray(frame)
 
 
 class VideoReader:
@@ -67,8 +56,8 @@ class VideoReader:
             first = next(_decoded(container, stream), None)
             if first is None:
                 raise UserError(f"{self.path}: no picture can be decoded, save the video again")
-            self._orientation = _orientation(first)
-            self._stored_size = _square_pixel_size(first, stream.sample_aspect_ratio)
+            self._orientation = read_orientation(first)
+            self._stored_size = square_pixel_size(first, stream.sample_aspect_ratio)
         columns, rows = self._stored_size
         self.width, self.height = (
             (rows, columns) if self._orientation.transpose else (columns, rows)
@@ -91,7 +80,7 @@ class VideoReader:
         reformatter = VideoReformatter()
         with self._opened() as (container, stream):
             for picture in _decoded(container, stream):
-                frame = _rgb(picture, self._stored_size, reformatter)
+                frame = frame_from_picture(picture, self._stored_size, reformatter)
                 yield self._orientation.apply(frame)
 
     @contextlib.contextmanager
@@ -187,19 +176,15 @@ class VideoWriter:
 
     def write(self, frame: NDArray[np.uint8]) -> None:
         """Append a frame (height, width, 3) uint8 RGB."""
-        import av
-
         if frame.shape != (self.height, self.width, 3) or frame.dtype != np.uint8:
             expected = (self.height, self.width, 3)
             raise ValueError(f"expected a frame {expected} uint8, got {frame.shape} {frame.dtype}")
         if self._output is None:
             raise ValueError("frames are written inside the `with` block of a VideoWriter")
-        even = np.pad(frame, ((0, self.height % 2), (0, self.width % 2), (0, 0)), mode="edge")
-        picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(even), format="rgb24")
-        picture = _yuv420(picture, self._reformatter)
+        picture = picture_from_frame(frame, self._reformatter)
         picture.pts, picture.time_base = self.num_frames, 1 / self.fps
         with self._writing():
-            self._mux(self._stream.encode(picture))
+            self._output.mux(self._stream.encode(picture))
             self.num_frames += 1
             if self._audio is not None:
                 self._audio.copy_until(self.num_frames / self.fps)
@@ -224,15 +209,11 @@ class VideoWriter:
 
     def _finish(self) -> None:
         assert self._output is not None
-        self._mux(self._stream.encode(None))
+        self._output.mux(self._stream.encode(None))
         if self._audio is not None:
             self._audio.copy_until((self.num_frames + 1) / self.fps)
         output, self._output = self._output, None
         output.close()
-
-    def _mux(self, packets: list["Packet"]) -> None:
-        assert self._output is not None
-        self._output.mux(packets)
 
     def _discard(self) -> None:
         """Close what is open and remove the temporary file, whatever the state."""
@@ -297,7 +278,9 @@ def _packet_times(
 
 
 def _seconds(timed: "Packet | VideoFrame") -> Fraction | None:
-    return None if timed.pts is None else timed.pts * timed.time_base
+    if timed.pts is None or timed.time_base is None:
+        return None
+    return Fraction(timed.pts * timed.time_base)
 
 
 def _average_rate(num_frames: int, times: list[Fraction], rate: Fraction | None) -> Fraction:
@@ -308,67 +291,6 @@ def _average_rate(num_frames: int, times: list[Fraction], rate: Fraction | None)
             rate = (num_frames - 1) / span
     # Bounded so that every rate fits the clock of an mp4; 1001 and 12800 pass unchanged.
     return Fraction(rate or 25).limit_denominator(20_000)
-
-
-def _orientation(picture: "VideoFrame") -> _Orientation:
-    """From the display matrix [a b u; c d v; x y w]: x' = a x + c y, y' = b x + d y."""
-    from av.sidedata.sidedata import Type
-
-    for data in picture.side_data:
-        if data.type == Type.DISPLAYMATRIX:
-            a, b, _, c, d = (int(v) for v in np.frombuffer(bytes(data), dtype=np.int32)[:5])
-            if abs(b) > abs(a):
-                return _Orientation(transpose=True, flip_rows=b < 0, flip_columns=c < 0)
-            return _Orientation(flip_rows=d < 0, flip_columns=a < 0)
-    return _Orientation()
-
-
-def _square_pixel_size(picture: "VideoFrame", aspect: Fraction | None) -> tuple[int, int]:
-    """Stored (width, height) stretched, never shrunk, to square pixels."""
-    width, height = picture.width, picture.height
-    if not aspect or not Fraction(1, 4) <= aspect <= 4:  # nonsense in some headers
-        return width, height
-    if aspect > 1:
-        return round(width * aspect), height
-    return width, round(height / aspect)
-
-
-def _rgb(picture: "VideoFrame", size: tuple[int, int], reformatter: Any) -> NDArray[np.uint8]:
-    """A decoded picture as (height, width, 3) uint8, transparency over white."""
-    from av.video.reformatter import ColorRange, Colorspace, Interpolation
-
-    has_alpha = any(component.is_alpha for component in picture.format.components)
-    colorspace = None
-    if picture.colorspace == UNSPECIFIED and not picture.format.is_rgb:
-        # The convention of players: untagged high definition is BT.709, smaller is BT.601.
-        colorspace = Colorspace.ITU709 if picture.height >= 720 else Colorspace.ITU601
-    levels: NDArray[np.uint8] = reformatter.reformat(
-        picture,
-        width=size[0],
-        height=size[1],
-        format="rgba" if has_alpha else "rgb24",
-        src_colorspace=colorspace,
-        dst_color_range=ColorRange.JPEG,
-        interpolation=Interpolation.BICUBIC | Interpolation.ACCURATE_RND,
-    ).to_ndarray()
-    if not has_alpha:
-        return levels
-    alpha = levels[..., 3:].astype(np.uint16)
-    blended = (levels[..., :3] * alpha + 255 * (255 - alpha) + 127) // 255
-    return blended.astype(np.uint8)
-
-
-def _yuv420(picture: "VideoFrame", reformatter: Any) -> "VideoFrame":
-    from av.video.reformatter import ColorRange, Colorspace, Interpolation
-
-    converted: VideoFrame = reformatter.reformat(
-        picture,
-        format="yuv420p",
-        dst_colorspace=Colorspace.ITU709,
-        dst_color_range=ColorRange.MPEG,
-        interpolation=Interpolation.BICUBIC | Interpolation.ACCURATE_RND,
-    )
-    return converted
 
 
 def _add_h264_stream(

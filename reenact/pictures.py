@@ -1,0 +1,125 @@
+"""Decoded pictures (PyAV video frames) into RGB frames and back: colour, range, shape, turn."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from av.video.frame import VideoFrame
+    from av.video.reformatter import VideoReformatter
+
+# Values of ITU-T H.273 for matrix, primaries and transfer, and FFmpeg's for the range.
+BT709, UNSPECIFIED, LIMITED_RANGE = 1, 2, 1
+PQ, HLG = 16, 18  # the transfer curves of high dynamic range video
+
+
+@dataclass(frozen=True, kw_only=True)
+class Orientation:
+    """How a stored picture is turned to be shown: first transposed, then mirrored."""
+
+    transpose: bool = False
+    flip_rows: bool = False
+    flip_columns: bool = False
+
+    def apply(self, frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """(H, W, 3) as stored -> (H, W, 3) or (W, H, 3) as shown."""
+        if self.transpose:
+            frame = frame.swapaxes(0, 1)
+        frame = frame[:: -1 if self.flip_rows else 1, :: -1 if self.flip_columns else 1]
+        return np.ascontiguousarray(frame)
+
+
+def read_orientation(picture: "VideoFrame") -> Orientation:
+    """From the display matrix [a b u; c d v; x y w]: x' = a x + c y, y' = b x + d y."""
+    from av.sidedata.sidedata import Type
+
+    side_data: Any = picture.side_data
+    for data in side_data:
+        if data.type == Type.DISPLAYMATRIX:
+            a, b, _, c, d = (int(v) for v in np.frombuffer(bytes(data), dtype=np.int32)[:5])
+            if abs(b) > abs(a):
+                return Orientation(transpose=True, flip_rows=b < 0, flip_columns=c < 0)
+            return Orientation(flip_rows=d < 0, flip_columns=a < 0)
+    return Orientation()
+
+
+def square_pixel_size(picture: "VideoFrame", aspect: Fraction | None) -> tuple[int, int]:
+    """Stored (width, height) stretched, never shrunk, to square pixels.
+
+    aspect: width of a pixel over its height; None and nonsense count as square.
+    """
+    width, height = picture.width, picture.height
+    if not aspect or not Fraction(1, 4) <= aspect <= 4:
+        return width, height
+    if aspect > 1:
+        return round(width * aspect), height
+    return width, round(height / aspect)
+
+
+def frame_from_picture(
+    picture: "VideoFrame", size: tuple[int, int], reformatter: "VideoReformatter"
+) -> NDArray[np.uint8]:
+    """A decoded picture as frame (height, width, 3) of the given (width, height).
+
+    Transparency is laid over white; high dynamic range is mapped to BT.709.
+    """
+    from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
+
+    options: dict[str, Any] = {}
+    if picture.colorspace == UNSPECIFIED and not picture.format.is_rgb:
+        # The convention of players: untagged high definition is BT.709, smaller is BT.601.
+        untagged = Colorspace.ITU709 if picture.height >= 720 else Colorspace.ITU601
+        options["src_colorspace"] = untagged
+    if picture.color_trc in (PQ, HLG):  # some seconds of preparation, then at full speed
+        options["dst_color_trc"] = ColorTrc.BT709
+        options["dst_color_primaries"] = ColorPrimaries.BT709
+    has_alpha = any(component.is_alpha for component in picture.format.components)
+    converted: Any = reformatter.reformat(
+        picture,
+        width=size[0],
+        height=size[1],
+        format="rgba" if has_alpha else "rgb24",
+        dst_color_range=ColorRange.JPEG,
+        interpolation=_exact_scaling(),
+        **options,
+    ).to_ndarray()
+    levels: NDArray[np.uint8] = converted
+    if not has_alpha:
+        return levels
+    alpha = levels[..., 3:].astype(np.uint16)
+    blended = (levels[..., :3] * alpha + 255 * (255 - alpha) + 127) // 255
+    return blended.astype(np.uint8)
+
+
+def picture_from_frame(frame: NDArray[np.uint8], reformatter: "VideoReformatter") -> "VideoFrame":
+    """Frame (H, W, 3) as a yuv420p picture in BT.709, limited range.
+
+    An odd side grows by one pixel, the last row or column repeated: chroma has half the size.
+    """
+    from av.video.frame import VideoFrame
+    from av.video.reformatter import ColorRange, Colorspace
+
+    height, width, _ = frame.shape
+    even = np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+    return reformatter.reformat(
+        VideoFrame.from_ndarray(np.ascontiguousarray(even), format="rgb24"),
+        format="yuv420p",
+        dst_colorspace=Colorspace.ITU709,
+        dst_color_range=ColorRange.MPEG,
+        interpolation=_exact_scaling(),
+    )
+
+
+def _exact_scaling() -> int:
+    """Flags of the colour conversion; without the full chroma ones it darkens by 2 of 255."""
+    from av.video.reformatter import Interpolation
+
+    return int(
+        Interpolation.BICUBIC
+        | Interpolation.ACCURATE_RND
+        | Interpolation.FULL_CHR_H_INT
+        | Interpolation.FULL_CHR_H_INP
+    )
