@@ -34,9 +34,17 @@ def measure(
     references = batch.reference.to(device)
     # What a user sees is 8 bits deep; measuring that keeps rounding the same for all variants.
     shown = {name: _quantised(image) for name, image in images.items()}
-    reading = {name: judges.reader.read(image) for name, image in shown.items()}
+    # Pairs of one source stand together; its picture is read once.
+    keys = [(pair.source_clip, pair.source_frame) for pair in batch.pairs]
+    first = {key: keys.index(key) for key in keys}
+    place = {key: i for i, key in enumerate(first)}
+    sources = judges.reader.read(shown["copy_source"][list(first.values())])
+    source = sources[[place[key] for key in keys]]
+    reading = {
+        name: source if name == "copy_source" else judges.reader.read(image)
+        for name, image in shown.items()
+    }
     reference = judges.reader.read(references)
-    source = reading["copy_source"]
     pictures = {
         name: measure_images(image, references, judges.perceptual) for name, image in shown.items()
     }

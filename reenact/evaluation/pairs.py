@@ -120,8 +120,14 @@ def read_clips(folder: Path, split: str = "test") -> dict[str, Clip]:
     return clips
 
 
-def list_pairs(clips: dict[str, Clip], config: PairConfig) -> list[Pair]:
-    """All pairs of a run: self pairs first, sorted, the same for the same clips and seed."""
+def list_pairs(
+    clips: dict[str, Clip], config: PairConfig, num_sources: int | None = None
+) -> list[Pair]:
+    """All pairs of a run: self pairs first, sorted, the same for the same clips and seed.
+
+    num_sources: only so many clips, the first ones, give sources (cross targets come from any).
+    """
+    sources = dict(list(clips.items())[:num_sources])
     self_pairs = [
         Pair(
             mode="self",
@@ -131,7 +137,7 @@ def list_pairs(clips: dict[str, Clip], config: PairConfig) -> list[Pair]:
             target_frame=frame,
             reference=frame,
         )
-        for name, clip in clips.items()
+        for name, clip in sources.items()
         for frame in range(config.self_every, clip.num_frames, config.self_every)
     ]
     cross_pairs = [
@@ -143,7 +149,7 @@ def list_pairs(clips: dict[str, Clip], config: PairConfig) -> list[Pair]:
             target_frame=int(record["target_frame"]),
             reference=row,
         )
-        for name, clip in clips.items()
+        for name, clip in sources.items()
         if config.num_cross
         for row, record in enumerate(clip.cross)
         # A cross record may point at a clip that was not kept; without it there is no target.

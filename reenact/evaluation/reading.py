@@ -1,6 +1,6 @@
 """What the tracker and the identity net see in a batch of images, and the measures built on it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Protocol
 
 import torch
@@ -24,6 +24,10 @@ class FaceReading:
     gaze: Tensor  # (B, 2) radians, relative to the head
     landmarks: Tensor  # (B, 68, 2) pixels
     identity: Tensor  # (B, D) unit embeddings
+
+    def __getitem__(self, rows: list[int]) -> "FaceReading":
+        """The chosen faces, in the order of `rows`."""
+        return FaceReading(**{f.name: getattr(self, f.name)[rows] for f in fields(self)})
 
 
 class FaceReader(Protocol):

@@ -32,7 +32,7 @@ def run_evaluation(run: EvalRun, device: str = "auto") -> dict[str, Any]:
     missing weights or clips, an unknown device or an output that cannot be written.
     """
     # These bring networks and video code along; the rest of this module works without them.
-    from reenact.evaluation.stack_reader import StackReader
+    from reenact.evaluation.tracker_reader import TrackerReader
     from reenact.face.stack import OpenFaceStack
     from reenact.inference.pipeline import pick_device
     from reenact.models.checkpoint import load_reenactor
@@ -44,23 +44,24 @@ def run_evaluation(run: EvalRun, device: str = "auto") -> dict[str, Any]:
     _make_folder(run.output)
     clips = prepare_clips(run.data, weights.diffae.config.image_size)
     face = OpenFaceStack(place)
-    judges = Judges(reader=StackReader(face), perceptual=PerceptualNet().to(place))
+    judges = Judges(reader=TrackerReader(place), perceptual=PerceptualNet().to(place))
     return evaluate(run, clips, Reenactor(weights, face, run.reenactor), judges, sha256_of(path))
 
 
 def prepare_clips(config: ClipsConfig, image_size: int) -> dict[str, Clip]:
-    """The first `num_clips` test clips of the folder; those that are missing are generated.
+    """The test clips of the folder, at least `num_clips`: those that are missing are generated.
 
     Raises UserError when the folder holds clips of another size.
     """
     manifest = config.folder / "manifest.json"
     clips = read_clips(config.folder) if manifest.is_file() else {}
     if len(clips) < config.num_clips:
-        from reenact.data.synthetic import SyntheticConfig, generate
+        from reenact.data.synthetic.clips import SyntheticConfig
+        from reenact.data.synthetic.generate import generate
 
         print(f"generating {config.num_clips} test clips in {config.folder}", file=sys.stderr)
-        generate(
-            SyntheticConfig(
+        try:
+            settings = SyntheticConfig(
                 out=config.folder,
                 clips=config.num_clips,
                 frames=config.frames,
@@ -70,7 +71,11 @@ def prepare_clips(config: ClipsConfig, image_size: int) -> dict[str, Clip]:
                 workers=config.num_workers,
                 cross=config.cross,
             )
-        )
+            generate(settings, progress=True)
+        except ValueError as error:
+            raise UserError(f"{config.folder}: {error}") from error
+        except OSError as error:
+            raise UserError(f"{config.folder}: cannot write ({error.strerror})") from error
         clips = read_clips(config.folder)
     size = next(iter(clips.values())).frames.shape[1]
     if size != image_size:
@@ -78,7 +83,7 @@ def prepare_clips(config: ClipsConfig, image_size: int) -> dict[str, Clip]:
             f"{config.folder}: clips of {size} pixels, but the weights make {image_size}; "
             "set data.folder to another folder"
         )
-    return dict(list(clips.items())[: config.num_clips])
+    return clips
 
 
 def evaluate(
@@ -89,7 +94,7 @@ def evaluate(
     Records are kept in `run.output` in a file named after everything that they depend on, so a
     broken run goes on and a changed one starts anew. Raises UserError when nothing can be written.
     """
-    pairs = list_pairs(clips, run.pairs)
+    pairs = list_pairs(clips, run.pairs, run.data.num_clips)
     examples = {pair.key for pair in pick_examples(pairs, run.num_examples)}
     name = _fingerprint(run, clips, weights_sha256)
     pictures = run.output / f"pictures-{name}"
@@ -160,7 +165,7 @@ def _meta(
 ) -> dict[str, Any]:
     return {
         "config": to_dict(run),
-        "num_clips": len(clips),
+        "num_clips": len({pair.source_clip for pair in pairs}),
         "num_pairs": {mode: sum(pair.mode == mode for pair in pairs) for mode in MODES},
         "image_size": int(next(iter(clips.values())).frames.shape[1]),
         "weights_sha256": weights_sha256,

@@ -56,6 +56,15 @@ def test_cross_records_of_clips_outside_the_selection_are_left_out(clips_folder)
     ]
 
 
+def test_only_the_first_clips_give_sources_but_any_gives_a_target(clips_folder):
+    pairs = list_pairs(read_clips(clips_folder), PairConfig(), num_sources=1)
+    assert {pair.source_clip for pair in pairs} == {"test_000000"}
+    assert {pair.target_clip for pair in pairs if pair.mode == "cross"} == {
+        "test_000001",
+        "test_000002",
+    }
+
+
 def test_examples_are_spread_over_both_modes(clips_folder):
     pairs = list_pairs(read_clips(clips_folder), PairConfig(self_every=1))
     examples = pick_examples(pairs, 3)
@@ -69,7 +78,7 @@ def test_examples_are_spread_over_both_modes(clips_folder):
     "values", [{"self_every": 0}, {"num_self": -1}, {"num_self": 0, "num_cross": 0}]
 )
 def test_senseless_settings_are_refused(values):
-    with pytest.raises(ValueError, match="self_every|num_self"):
+    with pytest.raises(ValueError, match=r"self_every|num_self"):
         PairConfig(**values)
 
 

@@ -15,7 +15,7 @@ def reading(value: float, found: bool = True) -> dict:
     faces = [column.name for column in FACE_COLUMNS] + list(TRACES)
     return {
         **{column.name: value for column in IMAGE_COLUMNS},
-        **{name: value if found else None for name in faces},
+        **dict.fromkeys(faces, value if found else None),
         "found": found,
     }
 

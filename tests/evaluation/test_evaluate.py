@@ -1,0 +1,242 @@
+"""The whole evaluation on random clips, a tiny untrained model and made-up judges."""
+
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor
+
+from diffae import DiffAE, DiffAEConfig
+from reenact.config import load_config, to_dict
+from reenact.errors import UserError
+from reenact.evaluation import run as run_module
+from reenact.evaluation.measure import Judges
+from reenact.evaluation.pairs import PairConfig, list_pairs, read_clips
+from reenact.evaluation.reading import FaceReading
+from reenact.evaluation.render import StateCache, load_batches, render_variants
+from reenact.evaluation.run import evaluate, prepare_clips
+from reenact.evaluation.run_config import ClipsConfig, EvalRun
+from reenact.evaluation.summary import COLUMNS, VARIANTS
+from reenact.face.params import FaceParams
+from reenact.inference.reenactor import Reenactor, ReenactorConfig
+from reenact.models.checkpoint import ReenactorWeights
+from reenact.models.reenactment_encoder import ReenactmentEncoder
+
+SIZE = 16
+
+
+class FlatFace:
+    """A face stack whose drawing depends on the pose alone."""
+
+    def landmark_map(self, params: FaceParams, size: int) -> Tensor:
+        return params.rotation[:, :, None, None].expand(-1, -1, size, size)
+
+
+class PixelReader:
+    """Reads "faces" off the colours, so that equal pictures read alike; bright ones are lost."""
+
+    def __init__(self) -> None:
+        self.num_images = 0
+
+    def read(self, images: Tensor) -> FaceReading:
+        self.num_images += len(images)
+        means = images.mean((2, 3))
+        return FaceReading(
+            found=means[:, 0] < 0.9,
+            rotation=means,
+            expression=images.flatten(1)[:, :52].abs(),
+            gaze=means[:, :2],
+            landmarks=images.flatten(1)[:, :136].view(-1, 68, 2) * 8,
+            identity=torch.nn.functional.normalize(images.flatten(1), dim=1),
+        )
+
+    def params(self, images: Tensor, fallback: FaceParams) -> FaceParams:
+        return replace(fallback, rotation=images.mean((2, 3)))
+
+
+class PixelDistance:
+    def distance(self, a: Tensor, b: Tensor) -> Tensor:
+        return (a - b).square().mean((1, 2, 3))
+
+
+@pytest.fixture
+def weights() -> ReenactorWeights:
+    config = DiffAEConfig(
+        image_size=SIZE,
+        base_channels=8,
+        channel_mults=(1, 2),
+        encoder_channel_mults=(1, 2),
+        attention_resolutions=(),
+        num_res_blocks=1,
+        z_channels=16,
+        time_channels=16,
+    )
+    diffae = DiffAE(config).eval()
+    encoder = ReenactmentEncoder(DiffAE(config).encoder).eval()
+    for parameter in [*diffae.parameters(), *encoder.parameters()]:
+        if not parameter.any():  # a fresh U-Net ends in zeros and would ignore its code
+            torch.nn.init.normal_(parameter, std=0.1)
+    return ReenactorWeights(diffae=diffae, encoder=encoder, unet=None, metadata={})
+
+
+@pytest.fixture
+def run(tmp_path, clips_folder) -> EvalRun:
+    return EvalRun(
+        data=ClipsConfig(folder=clips_folder, num_clips=3),
+        output=tmp_path / "out",
+        num_examples=2,
+        pairs=PairConfig(self_every=2),
+        reenactor=ReenactorConfig(num_steps=2, encode_steps=2, precision="fp32", batch_size=5),
+    )
+
+
+@pytest.fixture
+def judges() -> Judges:
+    return Judges(reader=PixelReader(), perceptual=PixelDistance())
+
+
+def evaluate_once(run: EvalRun, weights: ReenactorWeights, judges: Judges) -> dict:
+    clips = prepare_clips(run.data, SIZE)
+    reenactor = Reenactor(weights, FlatFace(), run.reenactor)  # type: ignore[arg-type]
+    return evaluate(run, clips, reenactor, judges, "abc")
+
+
+def assert_alike(first: dict, second: dict) -> None:
+    """Equal up to what another split into batches does to float32."""
+    for mode in ("self", "cross"):
+        for variant in VARIANTS:
+            expected = pytest.approx(second[mode][variant], rel=2e-3, abs=2e-3)
+            assert first[mode][variant] == expected, (mode, variant)
+
+
+def test_end_to_end(run, weights, judges):
+    summary = evaluate_once(run, weights, judges)
+    assert json.loads(run.json_path.read_text()) == summary
+    assert set(summary) == {"self", "cross", "reference", "gap_closure", "meta"}
+    for mode in ("self", "cross"):
+        assert set(summary[mode]) == set(VARIANTS)
+        for row in summary[mode].values():
+            assert set(row) == {column.name for column in COLUMNS}
+            assert 0 < row["l1"] < 1
+            assert row["found"] == 100
+        # The floor IS the source, so it keeps the identity perfectly.
+        assert summary[mode]["copy_source"]["csim"] == pytest.approx(1)
+    assert summary["meta"]["num_pairs"] == {"self": 6, "cross": 6}
+    assert summary["meta"]["config"] == to_dict(run)
+    for name in ("report.md", "report.html", "sheet.png"):
+        assert (run.output / name).stat().st_size > 0
+
+
+def test_a_broken_run_goes_on_where_it_stopped(run, weights, judges, monkeypatch):
+    whole = evaluate_once(replace(run, output=run.output / "whole"), weights, judges)
+    whole_images = judges.reader.num_images
+    judges.reader.num_images = 0
+
+    measure, calls = run_module.measure, []
+
+    def breaks(*arguments):
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return measure(*arguments)
+
+    monkeypatch.setattr(run_module, "measure", breaks)
+    with pytest.raises(KeyboardInterrupt):
+        evaluate_once(run, weights, judges)
+    assert not run.json_path.exists()
+    monkeypatch.setattr(run_module, "measure", measure)
+    resumed = evaluate_once(run, weights, judges)
+    assert judges.reader.num_images == whole_images
+    assert_alike(resumed, whole)
+
+    judges.reader.num_images = 0
+    assert evaluate_once(run, weights, judges) == resumed
+    assert judges.reader.num_images == 0
+
+
+def test_other_settings_start_anew(run, weights, judges):
+    evaluate_once(run, weights, judges)
+    before = judges.reader.num_images
+    other = replace(run, reenactor=replace(run.reenactor, x_T="random"))
+    evaluate_once(other, weights, judges)
+    assert judges.reader.num_images == 2 * before
+    assert len(list(run.output.glob("records-*.jsonl"))) == 2
+
+
+def test_results_do_not_depend_on_the_batch_size(run, weights, judges):
+    first = evaluate_once(run, weights, judges)
+    one = replace(run, output=run.output / "one", reenactor=replace(run.reenactor, batch_size=1))
+    second = evaluate_once(one, weights, judges)
+    assert_alike(first, second)
+
+
+def test_tracked_params_drive_the_reenactor(run, weights, judges):
+    torch.nn.init.normal_(weights.encoder.zero_conv.weight)
+    truth = evaluate_once(run, weights, judges)
+    tracked = evaluate_once(replace(run, params="tracked"), weights, judges)
+    assert tracked["self"]["ours"]["l1"] != truth["self"]["ours"]["l1"]
+    assert tracked["self"]["copy_source"] == truth["self"]["copy_source"]
+
+
+def test_with_the_source_as_the_truth_an_untouched_encoder_reaches_the_oracle(run, weights):
+    """E_r with a zero map equals E_sem, so both decode the same code from the same x_T."""
+    weights.encoder.encoder.load_state_dict(weights.diffae.encoder.state_dict())
+    for parameter in weights.encoder.zero_conv.parameters():
+        torch.nn.init.zeros_(parameter)
+    clips = read_clips(run.data.folder)
+    pairs = list_pairs(clips, run.pairs)[:3]
+    batch = next(load_batches(pairs, clips, 3, "truth", PixelReader()))
+    reenactor = Reenactor(weights, FlatFace(), run.reenactor)  # type: ignore[arg-type]
+    images = render_variants(
+        replace(batch, reference=batch.source), reenactor, StateCache(reenactor)
+    )
+    torch.testing.assert_close(images["ours"], images["oracle"])
+    assert (images["ours"] - images["copy_source"]).abs().max() > 0.01
+
+
+def test_sources_shared_by_batches_are_inverted_once(run, weights, monkeypatch):
+    clips = read_clips(run.data.folder)
+    pairs = sorted(list_pairs(clips, run.pairs), key=lambda pair: (pair.source_clip, pair))
+    reenactor = Reenactor(weights, FlatFace(), run.reenactor)  # type: ignore[arg-type]
+    inverted, set_source = [], reenactor.set_source
+
+    def counting(image, params):
+        inverted.append(len(image))
+        return set_source(image, params)
+
+    monkeypatch.setattr(reenactor, "set_source", counting)
+    cache = StateCache(reenactor)
+    for batch in load_batches(pairs, clips, 3, "truth", PixelReader()):
+        state = cache.rows(batch)
+        torch.testing.assert_close(state.image, batch.source)
+    assert sum(inverted) == len({pair.source_clip for pair in pairs})
+
+
+def test_clips_of_another_size_are_a_user_error(run):
+    with pytest.raises(UserError, match="clips of 16 pixels, but the weights make 64"):
+        prepare_clips(run.data, 64)
+
+
+def test_output_in_the_way_of_a_file_is_a_user_error(run, weights, judges, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="choose another output"):
+        evaluate_once(replace(run, output=tmp_path / "file"), weights, judges)
+
+
+def test_missing_weights_are_a_user_error(run, tmp_path):
+    with pytest.raises(UserError, match="no such file"):
+        run_module.run_evaluation(replace(run, weights=tmp_path / "none.safetensors"), "cpu")
+
+
+def test_shipped_config_loads_and_takes_overrides(request):
+    path = request.config.rootpath / "configs" / "embedded" / "eval.yaml"
+    run = load_config(path, EvalRun, ["reenactor.x_T=random", "pairs.num_self=3"])
+    assert run.reenactor.x_T == "random"
+    assert run.pairs.num_self == 3
+    moved = run.with_output(path.parent / "elsewhere")
+    assert moved.json_path == path.parent / "elsewhere" / "embedded.json"
+    with pytest.raises(UserError, match="self_every"):
+        load_config(path, EvalRun, ["pairs.self_every=0"])
+    with pytest.raises(UserError, match="did you mean"):
+        load_config(path, EvalRun, ["pairs.num_sel=0"])
