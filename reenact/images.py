@@ -83,7 +83,7 @@ def image_from_frame(frame: NDArray[np.uint8]) -> Tensor:
     """Frame (H, W, 3) or frames (B, H, W, 3) uint8 -> image (B, 3, H, W) float32 in [-1, 1]."""
     if frame.dtype != np.uint8 or frame.ndim not in (3, 4) or frame.shape[-1] != 3:
         raise ValueError(f"expected frames (B, H, W, 3) uint8, got {frame.shape} {frame.dtype}")
-    frames = torch.tensor(frame if frame.ndim == 4 else frame[None])
+    frames = torch.tensor(np.ascontiguousarray(frame if frame.ndim == 4 else frame[None]))
     return frames.permute(0, 3, 1, 2).float().div(127.5).sub(1.0).contiguous()
 
 

@@ -1,0 +1,42 @@
+import subprocess
+import sys
+
+import pytest
+
+from diffae import CheckpointError
+from reenact.errors import UserError, exit_code
+
+
+def _raising(error: BaseException):
+    def main() -> None:
+        raise error
+
+    return main
+
+
+def test_success_is_zero(capsys: pytest.CaptureFixture[str]) -> None:
+    assert exit_code(lambda: None) == 0
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("kind", [UserError, CheckpointError])
+def test_user_errors_are_one_line_on_stderr(kind, capsys: pytest.CaptureFixture[str]) -> None:
+    assert exit_code(_raising(kind("a.mp4: is broken,\n  save it again"))) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err == "error: a.mp4: is broken, save it again\n"
+
+
+def test_ctrl_c_is_130() -> None:
+    assert exit_code(_raising(KeyboardInterrupt())) == 130
+
+
+@pytest.mark.parametrize("error", [ValueError("bug"), KeyError("bug"), SystemExit(2)])
+def test_bugs_pass_through(error: BaseException) -> None:
+    with pytest.raises(type(error)):
+        exit_code(_raising(error))
+
+
+def test_reading_arguments_does_not_import_torch() -> None:
+    code = "import sys, reenact.errors; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
