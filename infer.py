@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from reenact.errors import exit_code
+from reenact.files import check_input_file
 
 CONFIG = Path(__file__).resolve().parent / "configs" / "embedded" / "infer.yaml"
 
@@ -49,7 +50,10 @@ def overrides(args: argparse.Namespace) -> list[str]:
 
 def main() -> None:
     args = parse_args()
-    # Imported late: --help should not wait for torch.
+    for path in (args.source, args.target):
+        if path is not None:
+            check_input_file(path)
+    # Imported late: neither --help nor a mistyped path should wait for torch.
     from reenact.assets import asset_path
     from reenact.config import load_config
     from reenact.inference.paths import default_output

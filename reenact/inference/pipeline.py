@@ -152,7 +152,7 @@ def track_target(
 ) -> TargetMotion:
     """First pass over the target; keeps no frames. Raises UserError if no frame has a face."""
     frames = tqdm(clip, total=clip.num_frames, desc="tracking", unit=" frames", disable=None)
-    tracked = reenactor.face.track_video(frames, clip.fps)
+    tracked = reenactor.face.track_video(frames, float(clip.fps))
     found = np.asarray(tracked.found, dtype=bool)
     if not found.any():
         what = "the picture" if isinstance(clip, StillClip) else f"any of the {len(found)} frames"
@@ -164,7 +164,6 @@ def track_target(
         float(clip.fps),
         size=reenactor.size,
         output_size=run.output_size,
-        pose_smoothing=run.pose_smoothing,
     )
 
 

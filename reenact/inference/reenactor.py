@@ -9,7 +9,7 @@ from torch import Tensor
 from diffae.schedule import respaced_timesteps
 from reenact.errors import UserError
 from reenact.face.params import NECK_PIVOT, FaceParams, retarget, rotation_matrix
-from reenact.face.stack import OpenFaceStack
+from reenact.face.stack import FaceStack
 from reenact.models.checkpoint import ReenactorWeights
 
 HEAD_CENTRE = (0.0, 0.0, -0.7)
@@ -89,9 +89,7 @@ class Reenactor:
     all frames of a video share it.
     """
 
-    def __init__(
-        self, weights: ReenactorWeights, face: OpenFaceStack, config: ReenactorConfig
-    ) -> None:
+    def __init__(self, weights: ReenactorWeights, face: FaceStack, config: ReenactorConfig) -> None:
         self.config = config
         self.face = face
         self.diffae = weights.diffae.eval().to(memory_format=torch.channels_last)

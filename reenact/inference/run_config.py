@@ -17,7 +17,6 @@ class InferRun:
         it back into the source photo (shrunk to `paste_max_side` for videos).
     motion: "absolute" takes the target's expression and pose as they are, "relative" takes their
         change since the first target frame with a face and adds it to the source's own.
-    pose_smoothing: seconds (sigma) over which the head's pose is smoothed against jitter; 0 = off.
     """
 
     weights: Path | None
@@ -25,12 +24,9 @@ class InferRun:
     compose: Literal["crop", "paste_back"]
     paste_max_side: int
     motion: Literal["absolute", "relative"]
-    pose_smoothing: float
     reenactor: ReenactorConfig
 
     def __post_init__(self) -> None:
         for name in ("output_size", "paste_max_side"):
             if not 16 <= getattr(self, name) <= 4096:
                 raise UserError(f"{name}: must be 16 to 4096 pixels, got {getattr(self, name)}")
-        if not 0 <= self.pose_smoothing <= 1:
-            raise UserError(f"pose_smoothing: must be 0 to 1 seconds, got {self.pose_smoothing}")

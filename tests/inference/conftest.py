@@ -89,7 +89,7 @@ def weights(weights_path: Path) -> ReenactorWeights:
     return load_reenactor(weights_path)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def fake_face() -> FakeFaceStack:
     return FakeFaceStack()
 
