@@ -6,9 +6,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from reenact.evaluation import metrics
 from reenact.evaluation.pairs import Clip, Pair
 from reenact.evaluation.reading import (
     FaceReader,
+    FaceReading,
     PerceptualDistance,
     measure_faces,
     measure_images,
@@ -50,16 +52,30 @@ def measure(
     }
     faces = {name: measure_faces(reading[name], reference, source) for name in shown}
     truth = measure_faces(reference, reference, source)
+    strangers = _target_csim(batch, source, judges.reader)
     return [
         {
             "key": pair.key,
             "mode": pair.mode,
             "yaw_change_deg": _yaw_change_deg(pair, clips),
+            "target_csim": strangers[i],
             "reference": _rounded(truth[i]),
             "variants": {name: _rounded(pictures[name][i] | faces[name][i]) for name in VARIANTS},
         }
         for i, pair in enumerate(batch.pairs)
     ]
+
+
+def _target_csim(batch: Batch, source: FaceReading, reader: FaceReader) -> list[float | None]:
+    """csim of target and source in the cross pairs; None for self pairs and lost faces."""
+    rows = [i for i, pair in enumerate(batch.pairs) if pair.mode == "cross"]
+    result: list[float | None] = [None] * len(batch.pairs)
+    if rows:
+        target = reader.read(batch.target[rows].to(source.identity.device))
+        cosine = metrics.csim(target.identity, source[rows].identity)
+        for i, value, ok in zip(rows, cosine.tolist(), target.found.tolist(), strict=True):
+            result[i] = round(value, 6) if ok and source.found[i] else None
+    return result
 
 
 def _quantised(image: Tensor) -> Tensor:

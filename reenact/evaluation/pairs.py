@@ -26,8 +26,8 @@ class PairConfig:
     """
 
     self_every: int = 3
-    num_self: int = 500
-    num_cross: int = 500
+    num_self: int = 200
+    num_cross: int = 200
     seed: int = 0
 
     def __post_init__(self) -> None:

@@ -81,7 +81,8 @@ def measure_faces(
         for name in columns:
             other = source if name == "csim" else reference
             row[name] = measured[i][name] if found and bool(other.found[i]) else None
-        rows.append(row | (traces[i] if found else dict.fromkeys(traces[i])))
+        row |= {name: value if found else None for name, value in traces[i].items()}
+        rows.append(row)
     return rows
 
 

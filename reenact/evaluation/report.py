@@ -21,12 +21,14 @@ NOTES = (
     "ours: the reenactor. copy_source: the source itself, unchanged (the floor). oracle: the "
     "pretrained autoencoder decodes the code of the true picture from the source's x_T (the "
     "ceiling of the method).",
-    "l1, psnr, ssim and efflpips compare with the rendered true picture. apd, aed, gaze_error and "
-    "nme compare what the tracker reads from the prediction with what it reads from the true "
-    "picture; gaze is relative to the head. csim is the SFace cosine with the source. efflpips is "
-    "a distance of EfficientNet-lite0 features and not comparable with published LPIPS.",
-    "aed is the expression distance (mean |Δ| of 52 coefficients, × 100), not the identity "
-    "distance that the FOMM family calls AED.",
+    "l1 (mean difference of values from 0 to 1), psnr, ssim and efflpips compare with the rendered "
+    "true picture. efflpips is a distance of EfficientNet-lite0 features and not comparable with "
+    "published LPIPS.",
+    "apd (mean difference of yaw, pitch and roll), aed, gaze_error (relative to the head) and nme "
+    "(mean landmark error in % of the distance between the outer eye corners) compare what the "
+    "tracker reads from the prediction with what it reads from the true picture.",
+    "aed is the expression distance (mean difference of 52 coefficients, × 100), not the identity "
+    "distance that the FOMM family calls AED. csim is the SFace cosine with the source.",
     "Face measures are means over the pairs where the faces were found; found says how many of the "
     "predictions these are. Correlations run over all pairs: prediction against true picture.",
 )
@@ -91,18 +93,24 @@ def html(
 
 
 def contact_sheet(rows: list[tuple[str, list[np.ndarray]]], side: int = 128) -> np.ndarray:
-    """The example pairs under one another with the names of the columns: uint8 (H, W, 3)."""
+    """The example pairs with the names of the columns, half of them left, half right.
+
+    Returns uint8 (H, W, 3).
+    """
     gap, header = 4, 18
-    width = len(PANELS) * (side + gap) + gap
-    sheet = Image.new("RGB", (width, header + len(rows) * (side + gap) + gap), "white")
+    height = max(1, -(-len(rows) // 2))
+    block = len(PANELS) * (side + gap) + 4 * gap
+    sheet = Image.new("RGB", (2 * block, header + height * (side + gap) + gap), "white")
     draw = ImageDraw.Draw(sheet)
-    for column, name in enumerate(PANELS):
-        centre = gap + column * (side + gap) + side / 2
-        draw.text((centre, header / 2), name, fill="black", anchor="mm")
+    for column in range(2 * len(PANELS)):
+        x = column // len(PANELS) * block + gap + column % len(PANELS) * (side + gap)
+        name = PANELS[column % len(PANELS)]
+        draw.text((x + side / 2, header / 2), name, fill="black", anchor="mm")
     for row, (_, frames) in enumerate(rows):
+        left, top = row // height * block + gap, header + gap + row % height * (side + gap)
         for column, frame in enumerate(frames):
             picture = Image.fromarray(frame).resize((side, side), Image.Resampling.NEAREST)
-            sheet.paste(picture, (gap + column * (side + gap), header + gap + row * (side + gap)))
+            sheet.paste(picture, (left + column * (side + gap), top))
     return np.asarray(sheet)
 
 
@@ -178,10 +186,13 @@ def _gap_sentence(summary: dict[str, Any], mode: str) -> str:
 
 def _reference_sentence(summary: dict[str, Any], mode: str) -> str:
     row = summary["reference"][mode]
-    return (
+    text = (
         f"The true pictures themselves: csim {_number(row['csim'], 3)}, "
         f"face found in {_number(row['found'], 1)} %."
     )
+    if row["target_csim"] is not None:
+        text += f" The target's csim with the source, another person: {row['target_csim']:.3f}."
+    return text
 
 
 def _html_table(summary: dict[str, Any], mode: str) -> str:

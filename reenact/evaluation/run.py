@@ -41,7 +41,8 @@ def run_evaluation(run: EvalRun, device: str = "auto") -> dict[str, Any]:
     place = pick_device(device)
     path = asset_path(SHIPPED_WEIGHTS) if run.weights is None else check_input_file(run.weights)
     weights = load_reenactor(path, place)
-    _make_folder(run.output)
+    for folder in (run.output, run.json_path.parent):
+        _make_folder(folder)
     clips = prepare_clips(run.data, weights.diffae.config.image_size)
     face = OpenFaceStack(place)
     judges = Judges(reader=TrackerReader(place), perceptual=PerceptualNet().to(place))

@@ -17,7 +17,7 @@ class ClipsConfig:
     """
 
     folder: Path
-    num_clips: int = 100
+    num_clips: int = 50
     frames: int = 16
     cross: int = 8
     seed: int = 0

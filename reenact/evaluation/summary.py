@@ -29,25 +29,25 @@ class Column:
 
 
 IMAGE_COLUMNS = (
-    Column("l1", "↓", "of [0, 1]", 4),
+    Column("l1", "↓", "0 to 1", 4),
     Column("psnr", "↑", "dB", 2),
     Column("ssim", "↑", "", 3),
     Column("efflpips", "↓", "", 3),
 )
 FACE_COLUMNS = (
-    Column("csim", "↑", "cosine with source", 3),
-    Column("apd", "↓", "degrees", 2),
-    Column("aed", "↓", "100 × coefficient", 2),
-    Column("gaze_error", "↓", "degrees", 2),
-    Column("nme", "↓", "% of inter-ocular", 2),
+    Column("csim", "↑", "", 3),
+    Column("apd", "↓", "°", 2),
+    Column("aed", "↓", "× 100", 2),
+    Column("gaze_error", "↓", "°", 2),
+    Column("nme", "↓", "%", 2),
 )
-FOUND_COLUMN = Column("found", "↑", "% of faces", 1)
+FOUND_COLUMN = Column("found", "↑", "%", 1)
 TRACES = ("yaw", "pitch", "jaw", "blink")  # read from every face, correlated over all pairs
 CORRELATION_COLUMNS = tuple(Column(f"{trace}_correlation", "↑", "", 3) for trace in TRACES)
 COLUMNS = (*IMAGE_COLUMNS, *FACE_COLUMNS, FOUND_COLUMN, *CORRELATION_COLUMNS)
 GAP_NAMES = ("l1", "efflpips")
 
-# A record: {"key", "mode", "yaw_change_deg", "reference": reading, "variants": {name: reading}};
+# {"key", "mode", "yaw_change_deg", "target_csim", "reference": reading, "variants": {...: reading}};
 # a reading holds found, the values of the columns (None without a face) and the traces.
 Record = dict[str, Any]
 
@@ -138,10 +138,14 @@ def _summarise_variant(records: list[Record], variant: str) -> dict[str, float |
 
 
 def _summarise_reference(records: list[Record]) -> dict[str, float | None]:
-    """What the rendered truth itself scores: the csim that a perfect result would have."""
+    """What the rendered truth itself scores, and in cross pairs the target's csim with the source.
+
+    The first is the csim of a perfect result, the second that of a wrong person.
+    """
     readings = [record["reference"] for record in records]
     return {
         "csim": _mean([reading["csim"] for reading in readings]),
+        "target_csim": _mean([record["target_csim"] for record in records]),
         "found": _mean([100.0 * reading["found"] for reading in readings]),
     }
 

@@ -54,6 +54,7 @@ def records() -> list[dict]:
             "key": f"{mode}/{i}",
             "mode": mode,
             "yaw_change_deg": 7.0 * i,
+            "target_csim": 0.3 if mode == "cross" else None,
             "reference": reading(0.1 * i),
             "variants": {name: reading(0.1 * i + 0.1 * k) for k, name in enumerate(VARIANTS)},
         }
@@ -81,9 +82,10 @@ def rows() -> list[tuple[str, list[np.ndarray]]]:
 def test_markdown_has_a_full_table_for_each_mode(summary):
     text = markdown(summary)
     assert "## Self-reenactment (5 pairs)" in text
-    assert "apd↓ (degrees)" in text
+    assert "apd↓ (°)" in text
     assert "psnr↑ (dB)" in text
     tables = [line for line in text.splitlines() if line.startswith("|")]
+    assert "another person: 0.300" in text
     assert len(tables) == 2 * (2 + len(VARIANTS))
     assert {line.count("|") for line in tables} == {tables[0].count("|")}
 
@@ -120,10 +122,11 @@ def test_contact_sheet_shows_every_panel(rows):
     sheet = contact_sheet(rows, side=8)
     assert sheet.dtype == np.uint8
     assert sheet.shape[2] == 3
+    block = len(PANELS) * 12 + 16
     for k in range(len(PANELS)):
-        x = 4 + k * 12 + 4
-        assert (sheet[18 + 4 + 4, x] == 40 * k).all()
-        assert (sheet[18 + 4 + 12 + 4, x] == 40 * (len(PANELS) - 1 - k)).all()
+        x, y = 4 + k * 12 + 4, 18 + 4 + 4
+        assert (sheet[y, x] == 40 * k).all()
+        assert (sheet[y, block + x] == 40 * (len(PANELS) - 1 - k)).all()
 
 
 def test_strip_comes_back(tmp_path, rows):

@@ -25,6 +25,7 @@ def record(mode: str, i: int, ours: dict, copy: float = 0.4, oracle: float = 0.1
         "key": f"{mode}/{i}",
         "mode": mode,
         "yaw_change_deg": 10.0 * i,
+        "target_csim": 0.3,
         "reference": {"found": True, "csim": 0.9, **dict.fromkeys(TRACES, float(i * i))},
         "variants": {"ours": ours, "copy_source": reading(copy), "oracle": reading(oracle)},
     }
@@ -40,7 +41,7 @@ def test_means_found_rate_and_correlations():
     assert ours["found"] == pytest.approx(75)  # ... and shows up here
     assert ours["yaw_correlation"] == pytest.approx(1)
     assert summary["cross"]["copy_source"]["yaw_correlation"] is None  # constant
-    assert summary["reference"]["cross"] == {"csim": 0.9, "found": 100.0}
+    assert summary["reference"]["cross"] == {"csim": 0.9, "target_csim": 0.3, "found": 100.0}
     assert "self" not in summary
 
 
