@@ -195,7 +195,8 @@ def grow_hair(
         SCALP_CENTRE + direction * (radius[..., None] - 0.01) + fall + outward * spread[..., None]
     )
     lift = np.where(hang[..., None] > 0, outward, direction) * thickness[..., None]
-    levels = np.arange(1, num_shells + 1) / num_shells
+    # Outermost first: the depth test then rejects most of the inner shells early.
+    levels = np.arange(num_shells, 0, -1) / num_shells
     moved = _follow_identity(asset, base.reshape(-1, 3), vertices).reshape(base.shape)
     points = np.stack([base + moved + lift * level for level in levels])
     sheet = np.stack([azimuth / (2 * np.pi) + 0.5, down], -1)

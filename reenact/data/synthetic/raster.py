@@ -34,7 +34,7 @@ class AlphaMaps(NamedTuple):
     lash_density: float
 
 
-@nb.njit(cache=True, fastmath=True)
+@nb.njit(inline="always")
 def _hair_hole(maps: AlphaMaps, a: int, b: int, c: int, w0: float, w1: float, w2: float) -> bool:
     """True where the shell has no strand."""
     a, b, c = a - maps.hair_offset, b - maps.hair_offset, c - maps.hair_offset
@@ -51,7 +51,7 @@ def _hair_hole(maps: AlphaMaps, a: int, b: int, c: int, w0: float, w1: float, w2
     return strand * 0.6 + clump * 0.4 < 0.06 + height + tip * 0.30 * (0.4 + strand)
 
 
-@nb.njit(cache=True, fastmath=True)
+@nb.njit(inline="always")
 def _lash_hole(maps: AlphaMaps, a: int, b: int, c: int, w0: float, w1: float, w2: float) -> bool:
     """True between two lashes."""
     x = w0 * maps.lash_x[a] + w1 * maps.lash_x[b] + w2 * maps.lash_x[c]

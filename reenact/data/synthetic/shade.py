@@ -125,7 +125,7 @@ def _half_way(view: tuple, lights: np.ndarray, i: int) -> tuple[float, float, fl
     return _unit(view[0] + lights[i, 0], view[1] + lights[i, 1], view[2] + lights[i, 2])
 
 
-@nb.njit(cache=True, fastmath=True)
+@nb.njit(inline="always")
 def _texture(look: Look, u: float, v: float, texel: np.ndarray) -> None:
     """Bilinear texture look-up at a pixel of the full-size texture."""
     rows, columns = look.texture.shape[0], look.texture.shape[1]
@@ -140,7 +140,7 @@ def _texture(look: Look, u: float, v: float, texel: np.ndarray) -> None:
         texel[k] = top * (1 - fy) + low * fy
 
 
-@nb.njit(cache=True, fastmath=True)
+@nb.njit(inline="always")
 def _bumped(normal: tuple, rotation: np.ndarray, bx: float, by: float) -> tuple:
     """Normal tilted by the bump gradient in the texture's tangent frame."""
     nx, ny, nz = normal
@@ -156,7 +156,7 @@ def _bumped(normal: tuple, rotation: np.ndarray, bx: float, by: float) -> tuple:
     )
 
 
-@nb.njit(cache=True, fastmath=True)
+@nb.njit(inline="always")
 def _clothes(look: Look, attr: np.ndarray, albedo: np.ndarray) -> float:
     """Blend the shirt into `albedo`; returns its coverage."""
     x, y, z = attr[3], attr[4], attr[5]
@@ -176,7 +176,7 @@ def _clothes(look: Look, attr: np.ndarray, albedo: np.ndarray) -> float:
     return cover
 
 
-@nb.njit(cache=True, fastmath=True)
+@nb.njit(inline="always")
 def _above_hairline(look: Look, attr: np.ndarray) -> float:
     """Height above the hairline (dm)."""
     qx = attr[3] - look.scalp_centre[0]
@@ -194,7 +194,7 @@ def _above_hairline(look: Look, attr: np.ndarray) -> float:
     return attr[4] - (heights[i] + (heights[i + 1] - heights[i]) * part)
 
 
-@nb.njit(cache=True, fastmath=True)
+@nb.njit(inline="always")
 def _scalp(look: Look, attr: np.ndarray, albedo: np.ndarray) -> float:
     """Tint the scalp, darken below the hair; returns the gloss factor."""
     ear = _clip01(attr[14])
@@ -209,7 +209,7 @@ def _scalp(look: Look, attr: np.ndarray, albedo: np.ndarray) -> float:
     return 1 - 0.7 * min(1.0, tint * 1.2)
 
 
-@nb.njit(cache=True, fastmath=True)
+@nb.njit(inline="always")
 def _mouth_parts(
     kind: int, attr: np.ndarray, scene: Scene, albedo: np.ndarray, gloss: float
 ) -> float:
@@ -238,7 +238,7 @@ def _mouth_parts(
     return 0.0
 
 
-@nb.njit(cache=True, fastmath=True)
+@nb.njit(inline="always")
 def _surface_light(
     scene: Scene,
     attr: np.ndarray,
@@ -281,7 +281,7 @@ def _surface_light(
         colour[k] += rim * attr[6 + k]
 
 
-@nb.njit(cache=True, fastmath=True)
+@nb.njit(inline="always")
 def _shade_surface(
     kind: int,
     attr: np.ndarray,
@@ -310,7 +310,7 @@ def _shade_surface(
     _surface_light(scene, attr, normal, view, albedo, gloss, cloth, colour)
 
 
-@nb.njit(cache=True, fastmath=True)
+@nb.njit(inline="always")
 def _shade_eye(
     point: tuple,
     which: int,
@@ -369,7 +369,7 @@ def _shade_eye(
         colour[k] *= lids
 
 
-@nb.njit(cache=True, fastmath=True)
+@nb.njit(inline="always")
 def _shade_hair(
     corner: tuple,
     bary: tuple,
@@ -429,7 +429,7 @@ def _shade_hair(
             colour[k] += (albedo[k] * (diffuse + tinted) + gleam) * colours[i, k]
 
 
-@nb.njit(cache=True, fastmath=True)
+@nb.njit(inline="always")
 def _sample_background(scene: Scene, x: float, y: float, colour: np.ndarray) -> None:
     """Bilinear background colour at a super-sampled pixel position."""
     m, picture = scene.background_from_pixel, scene.background
