@@ -24,18 +24,25 @@ PRIMING = Fraction(1, 10)
 
 
 class AudioTrack:
-    """The first audio stream of a file as a stream of `output`; times count from the first picture.
+    """The sound of a file as a stream of `output`; times count from the first picture.
 
     Packets are copied as they are where mp4 can hold the codec, else decoded and encoded as AAC.
+    origin: seconds of the first picture in the input, zero in the output.
     `copy_until` must be called with growing times; `close` frees the input.
     """
 
-    def __init__(self, container: "InputContainer", output: "OutputContainer") -> None:
+    def __init__(
+        self,
+        container: "InputContainer",
+        source: "AudioStream",
+        output: "OutputContainer",
+        origin: Fraction,
+    ) -> None:
         self._input = container
         self._output = output
         self._packets: Generator[Packet, None, None]
-        self._source: AudioStream = container.streams.audio[0]
-        self._origin = _first_picture_time(container)
+        self._source = source
+        self._origin = origin
         if self._source.codec_context.name in COPIED_CODECS:
             self._stream = output.add_stream_from_template(self._source)
             self._packets = self._copied()
@@ -87,6 +94,7 @@ class AudioTrack:
         import av
 
         start: Fraction | None = None
+        num_samples = 0
         for packet in _demuxed(self._input, self._source):
             try:
                 frames = self._source.codec_context.decode(packet)
@@ -96,7 +104,9 @@ class AudioTrack:
                 if start is None:
                     assert frame.time_base is not None
                     start = (frame.pts or 0) * frame.time_base - self._origin
-                frame.pts = None  # the encoder counts samples from zero; `start` is added below
+                # The encoder wants sound without gaps from zero on; `start` is added after it.
+                frame.pts, frame.time_base = num_samples, Fraction(1, frame.sample_rate)
+                num_samples += frame.samples
                 yield from self._shifted(self._stream.encode(frame), start)
         if start is not None:
             yield from self._shifted(self._stream.encode(None), start)
@@ -111,6 +121,14 @@ class AudioTrack:
             yield packet
 
 
+def sound_stream(container: "InputContainer") -> "AudioStream | None":
+    """The first audio stream that can be decoded, or None."""
+    for stream in container.streams.audio:
+        if stream.codec_context is not None and stream.codec_context.sample_rate > 0:
+            return stream
+    return None
+
+
 def open_audio(path: str | Path, output: "OutputContainer") -> AudioTrack | None:
     """The sound of `path` as a new stream of `output`, or None if it has none.
 
@@ -120,17 +138,18 @@ def open_audio(path: str | Path, output: "OutputContainer") -> AudioTrack | None
 
     path = check_input_file(path)
     try:
-        container = av.open(str(path.absolute()), metadata_errors="replace")
+        container = _opened(path)
     except av.error.FFmpegError as error:
         raise UserError(f"{path}: its sound cannot be read, give a video or audio file") from error
     try:
-        if not container.streams.audio or not container.streams.audio[0].codec_context:
-            container.close()
-            return None
-        return AudioTrack(container, output)
+        source = sound_stream(container)
+        if source is not None:
+            return AudioTrack(container, source, output, _first_picture_time(path))
     except BaseException:
         container.close()
         raise
+    container.close()
+    return None
 
 
 def _demuxed(container: "InputContainer", stream: "AudioStream") -> Iterator["Packet"]:
@@ -141,12 +160,26 @@ def _demuxed(container: "InputContainer", stream: "AudioStream") -> Iterator["Pa
         yield from container.demux(stream)
 
 
-def _first_picture_time(container: "InputContainer") -> Fraction:
-    """Seconds at which the pictures start; zero without pictures (a sound file)."""
-    for stream in container.streams.video:
-        if stream.start_time is not None and stream.time_base is not None:
-            return stream.start_time * stream.time_base
+def _first_picture_time(path: Path) -> Fraction:
+    """Seconds at which the pictures start; zero without pictures (a sound file).
+
+    By decoding: headers give the start of the packets, in AVI not that of the pictures.
+    """
+    import av
+
+    with contextlib.suppress(av.error.FFmpegError), _opened(path) as container:
+        if container.streams.video:
+            stream = container.streams.video[0]
+            first = next(container.decode(stream), None)
+            if first is not None and first.pts is not None and stream.time_base is not None:
+                return Fraction(first.pts * stream.time_base)
     return Fraction(0)
+
+
+def _opened(path: Path) -> "InputContainer":
+    import av
+
+    return av.open(str(path.absolute()), metadata_errors="replace")
 
 
 def _add_aac_stream(source: "AudioStream", output: "OutputContainer") -> "AudioStream":

@@ -21,6 +21,12 @@ IMAGE_SUFFIXES = frozenset(
     (*WRITABLE_SUFFIXES, ".jfif", ".jp2", ".avif", ".heic", ".heif", ".ppm", ".pgm", ".tga")
 )
 
+_SAVE_OPTIONS: dict[str, dict[str, Any]] = {
+    ".jpg": {"quality": 95, "subsampling": 0},
+    ".jpeg": {"quality": 95, "subsampling": 0},
+    ".webp": {"lossless": True},
+}
+
 
 def is_image_path(path: str | Path) -> bool:
     """Whether the name ends like a still picture (a GIF counts as a video)."""
@@ -70,13 +76,10 @@ def write_frame(path: str | Path, frame: NDArray[np.uint8]) -> None:
     if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3:
         raise ValueError(f"expected a frame (H, W, 3) uint8, got {frame.shape} {frame.dtype}")
     path = check_output_path(path, WRITABLE_SUFFIXES)
-    options: dict[str, Any] = {
-        ".jpg": {"quality": 95, "subsampling": 0},
-        ".jpeg": {"quality": 95, "subsampling": 0},
-        ".webp": {"lossless": True},
-    }.get(path.suffix.lower(), {})
     with atomic_output(path) as temporary:
-        Image.fromarray(np.ascontiguousarray(frame)).save(temporary, **options)
+        Image.fromarray(np.ascontiguousarray(frame)).save(
+            temporary, **_SAVE_OPTIONS.get(path.suffix.lower(), {})
+        )
 
 
 def image_from_frame(frame: NDArray[np.uint8]) -> Tensor:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from reenact.audio import AudioTrack, open_audio
+from reenact.audio import AudioTrack, open_audio, sound_stream
 from reenact.errors import UserError
 from reenact.files import check_input_file, check_output_path, temporary_path
 from reenact.pictures import (
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
-CONTAINERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov"}
+SUFFIXES = (".mp4", ".m4v")
 MAX_SIDE = 16384  # the largest picture H.264 can hold
 
 # Files that FFmpeg takes for videos and nobody else does: text as terminal pictures.
@@ -52,7 +52,7 @@ class VideoReader:
     def __init__(self, path: str | Path) -> None:
         self.path = check_input_file(path)
         with self._opened() as (container, stream):
-            self.has_audio = len(container.streams.audio) > 0
+            self.has_audio = sound_stream(container) is not None
             first = next(_decoded(container, stream), None)
             if first is None:
                 raise UserError(f"{self.path}: no picture can be decoded, save the video again")
@@ -108,7 +108,7 @@ class VideoReader:
         if times is None or len(times) != promised:
             # The container does not know, or the file is damaged: only decoding tells.
             with self._opened() as (container, stream):
-                times = [_seconds(picture) for picture in _decoded(container, stream)]
+                times = [_seconds(picture, stream) for picture in _decoded(container, stream)]
         known = [time for time in times if time is not None]
         return len(times), _average_rate(len(times), known, rate)
 
@@ -116,7 +116,7 @@ class VideoReader:
 class VideoWriter:
     """Writes an H.264 video (yuv420p, BT.709, moov first) with the sound of another file.
 
-    path: .mp4, .m4v or .mov. It appears, whole, when the `with` block ends well; an error or
+    path: .mp4 or .m4v. It appears, whole, when the `with` block ends well; an error or
         Ctrl-C leaves nothing behind and an older file of that name untouched.
     width, height: of the frames. H.264 needs even sizes: an odd one grows by one pixel, the last
         column or row repeated.
@@ -139,7 +139,7 @@ class VideoWriter:
         audio_from: str | Path | None = None,
         crf: int = 17,
     ) -> None:
-        self.path = check_output_path(path, tuple(CONTAINERS))
+        self.path = check_output_path(path, SUFFIXES)
         if not (0 < width <= MAX_SIDE and 0 < height <= MAX_SIDE):
             raise UserError(f"{self.path}: a video cannot be {width}x{height} pixels large")
         if fps <= 0:
@@ -160,7 +160,7 @@ class VideoWriter:
                 self._output = av.open(
                     str(self._temporary.absolute()),
                     "w",
-                    format=CONTAINERS[self.path.suffix.lower()],
+                    format="mp4",
                     container_options={"movflags": "+faststart"},
                 )
             self._stream = _add_h264_stream(
@@ -271,16 +271,17 @@ def _packet_times(
             if packet.is_corrupt:
                 return None
             if packet.size > 0 and not packet.is_discard:
-                times.append(_seconds(packet))
+                times.append(_seconds(packet, stream))
     except av.error.FFmpegError:
         return None
     return times
 
 
-def _seconds(timed: "Packet | VideoFrame") -> Fraction | None:
-    if timed.pts is None or timed.time_base is None:
+def _seconds(timed: "Packet | VideoFrame", stream: "VideoStream") -> Fraction | None:
+    # Pictures flushed out of the decoder carry no time base of their own.
+    if timed.pts is None or stream.time_base is None:
         return None
-    return Fraction(timed.pts * timed.time_base)
+    return Fraction(timed.pts * stream.time_base)
 
 
 def _average_rate(num_frames: int, times: list[Fraction], rate: Fraction | None) -> Fraction:
