@@ -24,6 +24,7 @@ from reenact.data.synthetic.clips import (
     person_seed,
     plan_clip,
 )
+from reenact.data.synthetic.head_asset import HeadAsset
 from reenact.data.synthetic.person import Person, make_person
 from reenact.data.synthetic.renderer import Renderer
 from reenact.data.synthetic.scene import Background, Light, draw_background, draw_light
@@ -38,7 +39,7 @@ THREAD_VARIABLES = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Set:
+class Stage:
     """What all frames of a clip share."""
 
     person: Person
@@ -46,8 +47,18 @@ class _Set:
     background: Background
 
 
+def make_stage(config: SyntheticConfig, plan: ClipPlan, index: int, asset: HeadAsset) -> Stage:
+    """Person, light and background of clip `index`."""
+    rng = clip_rng(config, index, 3)
+    return Stage(
+        person=make_person(plan.person_seed, config.split, asset),
+        light=draw_light(rng),
+        background=draw_background(rng, config.frame_size),
+    )
+
+
 def _render_all(
-    renderer: Renderer, stage: _Set, params: FaceParams, crops: Sequence[np.ndarray], size: int
+    renderer: Renderer, stage: Stage, params: FaceParams, crops: Sequence[np.ndarray], size: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Frames (N, S, S, 3), face masks and foreground masks (N, S, S), uint8."""
     frames, faces, foregrounds = [], [], []
@@ -70,7 +81,7 @@ def _write_cross(
     config: SyntheticConfig,
     index: int,
     plan: ClipPlan,
-    stage: _Set,
+    stage: Stage,
     renderer: Renderer,
 ) -> None:
     """This person with the parameters of frames of other clips, seen through its first crop."""
@@ -106,12 +117,7 @@ def write_clip(config: SyntheticConfig, index: int, renderer: Renderer) -> bool:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     plan = plan_clip(config, index, renderer.asset)
-    rng = clip_rng(config, index, 3)
-    stage = _Set(
-        person=make_person(plan.person_seed, config.split, renderer.asset),
-        light=draw_light(rng),
-        background=draw_background(rng, config.frame_size),
-    )
+    stage = make_stage(config, plan, index, renderer.asset)
     frames, faces, foregrounds = _render_all(
         renderer, stage, plan.params, list(plan.crop_from_frame), config.size
     )

@@ -1,0 +1,95 @@
+"""Contact sheet of the generator: python -m reenact.data.synthetic.sheet --out sheet.png
+
+Every row is one clip: frames, one frame with landmarks and pupils, its masks, cross frames.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from reenact.data.synthetic.clips import (
+    SyntheticConfig,
+    cross_targets,
+    plan_clip,
+)
+from reenact.data.synthetic.generate import make_stage
+from reenact.data.synthetic.person import SPLIT_CODES
+from reenact.data.synthetic.renderer import Renderer
+from reenact.errors import exit_code
+from reenact.face.params import retarget
+
+LANDMARK_COLOUR, PUPIL_COLOUR = (40, 255, 90), (255, 60, 60)
+
+
+def draw_points(frame: np.ndarray, landmarks: np.ndarray, pupils: np.ndarray) -> np.ndarray:
+    """Frame (S, S, 3) with landmarks (68, 2) and pupils (2, 2) marked."""
+    picture = Image.fromarray(frame)
+    draw = ImageDraw.Draw(picture)
+    radius = max(0.5, frame.shape[0] / 200)
+    for points, colour in ((landmarks, LANDMARK_COLOUR), (pupils, PUPIL_COLOUR)):
+        for x, y in points:
+            draw.ellipse([x - radius, y - radius, x + radius, y + radius], fill=colour)
+    return np.asarray(picture)
+
+
+def clip_row(config: SyntheticConfig, index: int, renderer: Renderer) -> np.ndarray:
+    """One strip (S, S * columns, 3) of clip `index`."""
+    plan = plan_clip(config, index, renderer.asset)
+    stage = make_stage(config, plan, index, renderer.asset)
+    shown = np.linspace(0, config.frames - 1, 8).round().astype(int)
+    tiles = []
+    for n in shown:
+        crop = plan.crop_from_frame[n]
+        frame, masks = renderer.render(
+            stage.person, plan.params[int(n)], stage.light, stage.background, crop, config.size
+        )
+        tiles.append(frame)
+    tiles.append(draw_points(frame, plan.landmarks[shown[-1]], plan.pupils[shown[-1]]))
+    zero = np.zeros_like(masks.face)
+    tiles.append(np.stack([masks.foreground, masks.face, zero], -1))
+    for clip, n in cross_targets(config, index)[:4]:
+        target = plan_clip(config, clip, renderer.asset).params[n]
+        params = retarget(plan.params[0], target)
+        crop = plan.crop_from_frame[0]
+        tiles.append(
+            renderer.render(stage.person, params, stage.light, stage.background, crop, config.size)[
+                0
+            ]
+        )
+    return np.concatenate(tiles, 1)
+
+
+def contact_sheet(config: SyntheticConfig, indices: Sequence[int]) -> np.ndarray:
+    """Rows of `clip_row` stacked (H, W, 3)."""
+    renderer = Renderer()
+    return np.concatenate([clip_row(config, index, renderer) for index in indices])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, required=True, help="picture to write")
+    parser.add_argument("--rows", type=int, default=8, help="number of clips")
+    parser.add_argument("--size", type=int, default=128, help="side of a tile in pixels")
+    parser.add_argument("--split", choices=tuple(SPLIT_CODES), default="train")
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+    config = SyntheticConfig(
+        out=args.out.parent,
+        clips=max(args.rows, 6),
+        size=args.size,
+        split=args.split,
+        seed=args.seed,
+    )
+    sheet = contact_sheet(config, range(args.rows))
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(sheet).save(args.out)
+    print(args.out)
+
+
+if __name__ == "__main__":
+    raise SystemExit(exit_code(main))
