@@ -1,0 +1,60 @@
+"""Rebuild the demo: a photo and a clip of two synthetic people of the test split.
+
+    python tools/build_demo.py            # writes reenact/assets/demo_source.png and demo_target.mp4
+
+Nothing of these people was seen in training.
+"""
+
+import argparse
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+
+from reenact.assets import ASSETS_DIR
+from reenact.data.synthetic.clips import ClipPlan, SyntheticConfig, clip_rng, plan_clip
+from reenact.data.synthetic.person import make_person
+from reenact.data.synthetic.renderer import Renderer
+from reenact.data.synthetic.scene import draw_background, draw_light
+from reenact.images import write_frame
+from reenact.video import VideoWriter
+
+
+def draw_frames(config: SyntheticConfig, index: int, renderer: Renderer) -> list[np.ndarray]:
+    """Frames (S, S, 3) of a clip as a camera would see them, not cropped to the face."""
+    plan: ClipPlan = plan_clip(config, index, renderer.asset)
+    rng = clip_rng(config, index, 3)
+    person = make_person(plan.person_seed, config.split, renderer.asset)
+    light, background = draw_light(rng), draw_background(rng, config.frame_size)
+    params = plan.params.transformed(np.linalg.inv(plan.crop_from_frame))
+    size = config.frame_size
+    return [
+        renderer.render(person, params[n], light, background, np.eye(3), size)[0]
+        for n in range(len(params))
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--source", type=int, default=5, help="clip that gives the photo")
+    parser.add_argument("--target", type=int, default=12, help="clip that gives the motion")
+    parser.add_argument("--frames", type=int, default=75)
+    parser.add_argument("--size", type=int, default=320)
+    parser.add_argument("--out", type=Path, default=ASSETS_DIR)
+    args = parser.parse_args()
+    config = SyntheticConfig(
+        out=args.out, clips=1, frames=1, stride=1, split="test", frame_size=args.size
+    )
+    renderer = Renderer()
+    write_frame(args.out / "demo_source.png", draw_frames(config, args.source, renderer)[0])
+    config = SyntheticConfig(
+        out=args.out, clips=1, frames=args.frames, stride=1, split="test", frame_size=args.size
+    )
+    path = args.out / "demo_target.mp4"
+    with VideoWriter(path, width=args.size, height=args.size, fps=Fraction(25)) as writer:
+        for frame in draw_frames(config, args.target, renderer):
+            writer.write(frame)
+
+
+if __name__ == "__main__":
+    main()
