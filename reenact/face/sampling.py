@@ -1,4 +1,4 @@
-"""Samples square patches of pictures: rotated, antialiased, batched, differentiable in the picture."""
+"""Samples square patches of pictures: rotated, antialiased, batched, differentiable."""
 
 import torch
 import torch.nn.functional as F
@@ -8,8 +8,8 @@ from torch import Tensor
 def roi_transform(rois: Tensor) -> Tensor:
     """rois (B, 4) = centre x, centre y, side length, angle -> (B, 2, 3).
 
-    The affine map takes the patch coordinates [0, 1]² (x right, y down) to picture pixels. A positive angle turns the
-    patch's x axis towards the picture's y axis (clockwise on the screen).
+    The affine map takes the patch coordinates [0, 1]² (x right, y down) to picture pixels. A
+    positive angle turns the patch's x axis towards the picture's y axis (clockwise on the screen).
     """
     cx, cy, size, angle = rois.unbind(-1)
     cos, sin = size * torch.cos(angle), size * torch.sin(angle)
@@ -21,8 +21,9 @@ def roi_transform(rois: Tensor) -> Tensor:
 def sample_patches(images: Tensor, transform: Tensor, size: int) -> Tensor:
     """images (B, C, H, W), transform (B, 2, 3) from patch [0, 1]² to pixels -> (B, C, size, size).
 
-    Outside the picture its edge is repeated. A patch that shrinks the picture by 2^k or more is read from the picture
-    averaged over 2^k × 2^k pixels, per item, so the result never depends on the other items of the batch.
+    Outside the picture its edge is repeated. A patch that shrinks the picture by 2^k or more is
+    read from the picture averaged over 2^k × 2^k pixels, per item, so the result never depends on
+    the other items of the batch.
     """
     scale = torch.linalg.det(transform[..., :2].detach().double()).abs().sqrt() / size
     levels = scale.clamp_min(1.0).log2().floor().long().clamp_max(6).tolist()

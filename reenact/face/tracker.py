@@ -1,4 +1,4 @@
-"""The face tracker: detection, 478 points, 52 expression scores; for single images and for videos."""
+"""The face tracker: detection, 478 points, 52 expression scores; for images and for videos."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from reenact.assets import asset_path
+from reenact.face.detector import SIDE as TILE_SIDE
 from reenact.face.detector import Candidates, FaceDetector
 from reenact.face.expressions import EXPRESSION_NAMES
 from reenact.face.graph import load_graphs
@@ -16,14 +17,13 @@ from reenact.face.points import (
     IRIS_LEFT,
     IRIS_RIGHT,
     LANDMARKS_68,
-    euler_angles,
     eye_mouth_openings,
-    fit_rotation,
     landmarks_from_points,
     pupils_from_points,
     rois_from_landmarks68,
     rois_from_points,
 )
+from reenact.face.pose import gaze_from_points, pose_from_points, rotation_from_points
 
 __all__ = [
     "EXPRESSION_NAMES",
@@ -34,15 +34,19 @@ __all__ = [
     "TrackedFaces",
     "VideoTracker",
     "eye_mouth_openings",
+    "gaze_from_points",
     "landmarks_from_points",
+    "pose_from_points",
     "pupils_from_points",
     "rois_from_landmarks68",
     "rois_from_points",
+    "rotation_from_points",
 ]
 
 _MIN_PRESENCE = 0.5
 _SMALL_FACE = 0.1  # of the long side: below it the tiles look for something better
 _MAX_TILE_LEVEL = 3
+_TILE_SHRINK = 1.3  # tiles must shrink the picture by this: faces they add are too small to read
 _MAX_CANDIDATES = 4
 _TILES_EVERY = 5  # frames, while a video's face is lost
 
@@ -75,36 +79,35 @@ class TrackedFaces:
 class FaceTracker(nn.Module):
     """Frozen nets; gradients flow from every result to the images."""
 
-    canonical_points: Tensor
-    canonical_weights: Tensor
-
     def __init__(self, device: str | torch.device = "cpu") -> None:
         super().__init__()
-        graphs, rest = load_graphs(asset_path("tracker.safetensors"))
+        graphs, _ = load_graphs(asset_path("tracker.safetensors"))
         self.detector = FaceDetector(graphs["detector"])
         self.mesh = MeshNet(graphs["landmarks"], graphs["blendshapes"])
-        self.register_buffer("canonical_points", rest["canonical_points"], persistent=False)
-        self.register_buffer("canonical_weights", rest["canonical_weights"], persistent=False)
         self.to(device).eval()
 
     @property
     def device(self) -> torch.device:
-        return self.canonical_points.device
+        return self.detector.anchors.device
 
     def images(self, frames: np.ndarray | Tensor) -> Tensor:
-        """Frames uint8 (H, W, 3) or (B, H, W, 3) -> images (B, 3, H, W) in [-1, 1]; images pass through."""
+        """Frames uint8 (H, W, 3) or (B, H, W, 3) -> images (B, 3, H, W) in [-1, 1]; images pass
+        through.
+        """
         if isinstance(frames, Tensor) and frames.is_floating_point():
             return frames.to(self.device)
-        pixels = torch.as_tensor(np.ascontiguousarray(frames)).to(self.device)
+        pixels = torch.as_tensor(np.require(frames, requirements=["C", "W"])).to(self.device)
         pixels = pixels[None] if pixels.ndim == 3 else pixels
         return pixels.permute(0, 3, 1, 2).float() / 127.5 - 1
 
     @torch.no_grad()
     def detect(self, frames: np.ndarray | Tensor, tiles: bool = True) -> tuple[Tensor, Tensor]:
-        """Frames or images -> (found (B,) bool, rois (B, 4)); the roi is the one the points' own box gives.
+        """Frames or images -> (found (B,) bool, rois (B, 4)); the roi is the one the points' own
+        box gives.
 
-        Of several faces the largest confident one wins. With `tiles` a picture without a face, or with a tiny one
-        only, is searched again piece by piece. Without a face the roi is the whole picture.
+        Of several faces the largest confident one wins. With `tiles` a picture without a face, or
+        with a tiny one only, is searched again piece by piece. Without a face the roi is the whole
+        picture.
         """
         images = self.images(frames)
         first = self.detector.whole(images)
@@ -123,7 +126,7 @@ class FaceTracker(nn.Module):
         if not tiles or (best is not None and best[2] > 1.5 * _SMALL_FACE * long_side):
             return best
         for level in range(1, _MAX_TILE_LEVEL + 1):
-            if 64 << level > long_side:  # a tile would only enlarge the picture
+            if _TILE_SHRINK * (TILE_SIDE << level) > long_side:
                 break
             small = self._first_face(image, self.detector.tiles(image, level))
             if small is not None:
@@ -146,7 +149,7 @@ class FaceTracker(nn.Module):
         return TrackedFaces(**{**vars(tracked), "found": found & tracked.found})
 
     def mesh_from_rois(self, images: Tensor, rois: Tensor) -> TrackedFaces:
-        """images (B, 3, H, W) in [-1, 1], rois (B, 4); no detection, differentiable in the images."""
+        """images (B, 3, H, W) in [-1, 1], rois (B, 4) px; no detection, differentiable."""
         points, presence = self.mesh(images, rois)
         return TrackedFaces(
             found=presence > _MIN_PRESENCE,
@@ -156,15 +159,6 @@ class FaceTracker(nn.Module):
             rois=rois,
         )
 
-    def rotation_from_points(self, points: Tensor) -> Tensor:
-        """points (B, 478, 3) px -> rotations (B, 3, 3) in X right, Y up, Z to the camera."""
-        up = points[:, :468] * points.new_tensor([1.0, -1.0, -1.0])
-        return fit_rotation(up, self.canonical_points, self.canonical_weights)
-
-    def pose_from_points(self, points: Tensor) -> Tensor:
-        """points (B, 478, 3) px -> (B, 3) yaw, pitch, roll in radians."""
-        return euler_angles(self.rotation_from_points(points))
-
     def video(self) -> "VideoTracker":
         """A new tracker that follows one face through a video."""
         return VideoTracker(self)
@@ -173,8 +167,8 @@ class FaceTracker(nn.Module):
 class VideoTracker:
     """Follows one face: each frame is read in the region of interest of the frame before.
 
-    The chain runs frame by frame, so results do not depend on how the frames are batched. A lost face is looked for
-    again in the same frame.
+    The chain runs frame by frame, so results do not depend on how the frames are batched. A lost
+    face is looked for again in the same frame.
     """
 
     def __init__(self, tracker: FaceTracker) -> None:
@@ -224,6 +218,8 @@ class VideoTracker:
 
 
 def _span(low: float, high: float, length: int) -> tuple[int, int]:
-    """A non-empty pixel range inside [0, length), starting at a multiple of 64 so that averaging does not depend on it."""
+    """A non-empty pixel range inside [0, length), starting at a multiple of 64 so that averaging
+    does not depend on it.
+    """
     start = min(max(int(low), 0), length - 1) // 64 * 64
     return start, min(max(int(high) + 1, start + 1), length)

@@ -1,7 +1,7 @@
 """Perceptual features of EfficientNet-lite0 (ImageNet), and the distances made of them.
 
-They play the part LPIPS and Inception features play in papers, but are other networks: numbers are called `efflpips` and
-`efffid` and must not be compared with published LPIPS or FID.
+They play the part LPIPS and Inception features play in papers, but are other networks: numbers are
+called `efflpips` and `efffid` and must not be compared with published LPIPS or FID.
 """
 
 import torch
@@ -27,7 +27,7 @@ _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 class _Conv(nn.Conv2d):
-    """Convolution with TensorFlow's "same" padding: the odd pixel goes to the right and the bottom."""
+    """Convolution with TensorFlow's "same" padding: the odd pixel goes right and down."""
 
     def forward(self, x: Tensor) -> Tensor:
         pads: list[int] = []
@@ -94,15 +94,19 @@ class PerceptualNet(nn.Module):
         return maps
 
     def distance(self, a: Tensor, b: Tensor) -> Tensor:
-        """efflpips (B,) >= 0: squared differences of unit-length features, averaged over pixels, summed over maps."""
+        """efflpips (B,) >= 0: squared differences of unit-length features, averaged over pixels,
+        summed over maps.
+        """
         pairs = zip(self.features(a), self.features(b), strict=True)
         parts = [(_unit(x) - _unit(y)).square().sum(1).mean((1, 2)) for x, y in pairs]
         return torch.stack(parts).sum(0)
 
     def gram_distance(self, a: Tensor, b: Tensor) -> Tensor:
-        """Style distance (B,) >= 0: squared differences of the maps' channel correlations, blind to where things are.
+        """Style distance (B,) >= 0: squared differences of the maps' channel correlations, blind to
+        where things are.
 
-        The Gram matrices are those of unit-length features averaged over pixels (trace 1), so every map weighs alike.
+        The Gram matrices are those of unit-length features averaged over pixels (trace 1), so every
+        map weighs alike.
         """
         total = a.new_zeros(len(a), dtype=torch.float32)
         for x, y in zip(self.features(a), self.features(b), strict=True):
