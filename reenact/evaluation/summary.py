@@ -47,7 +47,7 @@ CORRELATION_COLUMNS = tuple(Column(f"{trace}_correlation", "↑", "", 3) for tra
 COLUMNS = (*IMAGE_COLUMNS, *FACE_COLUMNS, FOUND_COLUMN, *CORRELATION_COLUMNS)
 GAP_NAMES = ("l1", "efflpips")
 
-# {"key", "mode", "yaw_change_deg", "target_csim", "reference": reading, "variants": {...: reading}};
+# {"key", "mode", "yaw_change_deg", "target_csim", "reference": reading, "variants": {…: reading}};
 # a reading holds found, the values of the columns (None without a face) and the traces.
 Record = dict[str, Any]
 

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor
 
 from reenact.evaluation import metrics
@@ -17,24 +18,27 @@ def reader() -> TrackerReader:
 
 @pytest.fixture(scope="module")
 def images() -> Tensor:
-    """A face, the same face mirrored, and a grey picture."""
+    """A face, the same face mirrored, a grey picture, and the face turned by 15 degrees."""
     data = pytest.importorskip("skimage.data")
     frame = np.ascontiguousarray(data.astronaut()[30:222, 128:320])
     face = image_from_frame(frame)
-    return torch.cat([face, face.flip(3), torch.zeros_like(face)])
+    turned = Image.fromarray(frame).rotate(15, Image.Resampling.BICUBIC)  # anticlockwise
+    other = image_from_frame(np.asarray(turned))
+    return torch.cat([face, face.flip(3), torch.zeros_like(face), other])
 
 
-def test_mirroring_turns_yaw_and_roll_and_keeps_the_person(reader, images):
+def test_mirroring_and_turning_the_picture(reader, images):
     reading = reader.read(images)
-    assert reading.found.tolist() == [True, True, False]
+    assert reading.found.tolist() == [True, True, False, True]
     signs = torch.tensor([-1.0, 1.0, -1.0])
-    mirrored = reading.rotation[:1] * signs
-    assert metrics.apd(mirrored, reading.rotation[1:2]).item() < 3
-    assert metrics.apd(reading.rotation[:1], reading.rotation[1:2]).item() > 3
-    assert metrics.csim(reading.identity[:1], reading.identity[1:2]).item() > 0.7
-    width = images.shape[-1]
+    assert metrics.apd(reading.rotation[:1] * signs, reading.rotation[1:2]).item() < 3
+    change = torch.rad2deg(reading.rotation[3] - reading.rotation[0])
+    assert change[2].item() == pytest.approx(15, abs=2)
+    assert change[:2].abs().max() < 5
+    same_person = metrics.csim(reading.identity[[0, 0]], reading.identity[[1, 3]])
+    assert same_person.min() > 0.7
     nose = reading.landmarks[:2, 30]
-    assert abs(nose[0, 0] + nose[1, 0] - width) < 3
+    assert abs(nose[0, 0] + nose[1, 0] - images.shape[-1]) < 3
 
 
 def test_a_picture_against_itself_is_perfect_and_a_lost_face_is_none(reader, images):
