@@ -104,7 +104,7 @@ class DiffAE(nn.Module):
         """x_T and codes -> images in [-1, 1]; see `ddim` for the keyword arguments.
 
         Raises:
-            ValueError: unknown sampler, or a number of steps no integer stride can give.
+            ValueError: unknown sampler, or a number of steps it cannot make.
         """
         if sampler not in SAMPLERS:
             raise ValueError(f"unknown sampler {sampler!r}, choose from {', '.join(SAMPLERS)}")

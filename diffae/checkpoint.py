@@ -142,7 +142,12 @@ def _read_torch(path: Path) -> dict[str, Tensor]:
         named = torch.serialization.get_unsafe_globals_in_checkpoint(path) if is_zip else []
         with torch.serialization.safe_globals([(_Inert, name) for name in named]):
             content = torch.load(path, map_location="cpu", weights_only=True, mmap=is_zip)
-    except (RuntimeError, pickle.UnpicklingError, EOFError, OSError, ValueError, KeyError) as error:
+    except pickle.UnpicklingError as error:
+        # torch's own message recommends switching the protection off.
+        raise CheckpointError(
+            f"{path}: not a torch checkpoint, damaged, or built of more than tensors"
+        ) from error
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError, IndexError) as error:
         raise CheckpointError(
             f"{path}: not a readable torch checkpoint (truncated or foreign): {_one_line(error)}"
         ) from error

@@ -1,6 +1,7 @@
 """The configuration of a Diffusion Autoencoder: everything that shapes its two networks."""
 
 import dataclasses
+import itertools
 import json
 from dataclasses import dataclass
 from typing import Any, Literal, Self
@@ -77,11 +78,11 @@ class DiffAEConfig:
                 )
         unet = self.unet_channels
         # The output half concatenates features with skips of the same and of the next finer level.
-        joined = [2 * c for c in unet] + [a + b for a, b in zip(unet, unet[1:], strict=False)]
+        joined = [2 * c for c in unet] + [a + b for a, b in itertools.pairwise(unet)]
         for channels in (*unet, *self.encoder_channels, *joined):
             if channels < 1 or channels % min(32, channels):
                 raise ValueError(
-                    f"a layer gets {channels} channels; group norm needs a multiple of 32 (or fewer)"
+                    f"a layer gets {channels} channels; group norm needs a multiple of 32, or fewer"
                 )
         if self.z_grid not in (0, self.lowest_resolution):
             raise ValueError(

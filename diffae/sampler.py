@@ -121,10 +121,12 @@ def dpmpp_2m(
 ) -> Tensor:
     """DPM-Solver++(2M) (Lu et al. 2022, Algorithm 2): second order in log-SNR, one call per step.
 
-    The same timesteps and arguments as `ddim`. The first and the last step (to abar = 1, where the
-    log-SNR is infinite) are first order, which is DDIM's step.
+    Arguments as in `ddim`, but any number of steps from 2 on: the timesteps are evenly spaced in
+    log-SNR. (With DDIM's, evenly spaced in t, the extrapolation over the last, long log-SNR steps
+    is worse than DDIM itself.) The first and the last step (to abar = 1, where the log-SNR is
+    infinite) are first order, which is DDIM's step.
     """
-    timesteps = schedule.timesteps(num_steps)
+    timesteps = schedule.log_snr_timesteps(num_steps)
     abar = _abar_of(schedule, timesteps)
     alpha = [math.sqrt(a) for a in abar]
     sigma = [math.sqrt(1.0 - a) for a in abar]

@@ -59,6 +59,26 @@ class Schedule:
         """The ascending timesteps of a sampler with `num_steps` steps; see `respaced_timesteps`."""
         return respaced_timesteps(num_steps, self.num_timesteps)
 
+    def log_snr_timesteps(self, num_steps: int) -> tuple[int, ...]:
+        """`num_steps` ascending timesteps, 0 to T - 1, evenly spaced in log-SNR as far as whole
+        numbers allow.
+
+        Raises:
+            ValueError: not between 2 and T.
+        """
+        if not 2 <= num_steps <= self.num_timesteps:
+            raise ValueError(
+                f"num_steps must be between 2 and {self.num_timesteps}, got {num_steps}"
+            )
+        abar = self.alphas_cumprod.numpy()
+        falling = np.log(1.0 - abar) - np.log(abar)  # minus log-SNR, ascending in t
+        wanted = np.linspace(falling[0], falling[-1], num_steps)
+        timesteps = np.rint(np.interp(wanted, falling, np.arange(self.num_timesteps))).astype(int)
+        # Near t = 0 the log-SNR moves fast: neighbours may round to the same timestep.
+        ranks = np.arange(num_steps)
+        distinct = np.maximum.accumulate(timesteps - ranks) + ranks
+        return tuple(int(t) for t in np.minimum(distinct, self.num_timesteps - num_steps + ranks))
+
     def _at(self, name: str, t: Tensor, like: Tensor) -> Tensor:
         """Table values at `t`, float32, shaped (B, 1, 1, 1) to broadcast over `like`."""
         key = (name, like.device)

@@ -14,7 +14,9 @@ class SemanticEncoder(nn.Module):
         super().__init__()
         self.config = config
         channels = config.encoder_channels
-        self.input_blocks = nn.ModuleList([nn.Sequential(conv3x3(3 * config.patch_size**2, channels[0]))])
+        self.input_blocks = nn.ModuleList(
+            [nn.Sequential(conv3x3(3 * config.patch_size**2, channels[0]))]
+        )
         current = channels[0]
         for level, width in enumerate(channels):
             has_attention = config.resolution(level) in config.attention_resolutions

@@ -1,0 +1,168 @@
+"""Samplers against the exact denoiser of Gaussian data: everything is known."""
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+from torch.testing import assert_close
+
+from diffae import Schedule, ddim, ddim_encode, dpmpp_2m
+from diffae.sampler import Denoise
+
+SCHEDULE = Schedule()
+STD = 0.5  # of the data
+
+
+def gaussian_denoiser(x_t: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+    """E[x_0 | x_t] and E[eps | x_t] for x_0 ~ N(0, STD^2)."""
+    abar = SCHEDULE.alphas_cumprod[t].reshape(-1, *[1] * (x_t.ndim - 1))
+    variance = abar * STD**2 + 1 - abar
+    return x_t * abar.sqrt() * STD**2 / variance, x_t * (1 - abar).sqrt() / variance
+
+
+def spread(abar: float) -> float:
+    """Standard deviation of x_t; the probability-flow ODE keeps x_t / spread constant."""
+    return math.sqrt(abar * STD**2 + 1 - abar)
+
+
+def gain(sampler_result: Tensor, start: Tensor) -> float:
+    """Everything here is linear: the factor between result and start."""
+    factors = sampler_result / start
+    assert_close(factors, factors.flatten()[0].expand_as(factors))
+    return float(factors.flatten()[0])
+
+
+@pytest.fixture
+def x() -> Tensor:
+    return torch.rand(2, 3, 2, 2, dtype=torch.float64) + 0.1
+
+
+def relative_error(sampler, x: Tensor, num_steps: int) -> float:
+    """Against the exact ODE from the sampler's first timestep down to abar = 1."""
+    by_time = sampler is ddim
+    spacing = SCHEDULE.timesteps if by_time else SCHEDULE.log_snr_timesteps
+    exact = STD / spread(float(SCHEDULE.alphas_cumprod[spacing(num_steps)[-1]]))
+    return abs(gain(sampler(gaussian_denoiser, x, SCHEDULE, num_steps), x) / exact - 1)
+
+
+@pytest.mark.parametrize("num_steps", [2, 10, 50])
+def test_ddim_is_the_product_of_its_steps(x: Tensor, num_steps: int):
+    abar = [1.0] + [float(SCHEDULE.alphas_cumprod[t]) for t in SCHEDULE.timesteps(num_steps)]
+    # Unlike the sampler, with roots in float64: they differ by 1e-5 in sqrt(1 - 0.9999).
+    expected = 1.0
+    for now, after in zip(reversed(abar[1:]), reversed(abar[:-1]), strict=True):
+        signal = math.sqrt(after * now) * STD**2
+        expected *= (signal + math.sqrt((1 - after) * (1 - now))) / spread(now) ** 2
+    result = ddim(gaussian_denoiser, x, SCHEDULE, num_steps)
+    assert gain(result, x) == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("sampler", "num_steps", "tolerance"),
+    [(ddim, 1000, 1e-2), (dpmpp_2m, 20, 2e-2), (dpmpp_2m, 100, 1e-3), (dpmpp_2m, 500, 3e-4)],
+)
+def test_decoding_converges_to_the_ode(sampler, x: Tensor, num_steps: int, tolerance: float):
+    assert relative_error(sampler, x, num_steps) < tolerance
+
+
+@pytest.mark.parametrize("num_steps", [10, 20, 50, 100])
+def test_dpmpp_2m_is_closer_than_ddim(x: Tensor, num_steps: int):
+    assert relative_error(dpmpp_2m, x, num_steps) < 0.2 * relative_error(ddim, x, num_steps)
+
+
+def test_two_dpmpp_2m_steps_are_ddim_steps(x: Tensor):
+    """The first and the last step are first order: 999 -> 0 -> abar = 1."""
+    first = dpmpp_2m(gaussian_denoiser, x, SCHEDULE, 2)
+    x_0, eps = gaussian_denoiser(x, torch.tensor([999, 999]))
+    abar = SCHEDULE.alphas_cumprod[0]
+    between = abar.sqrt() * x_0 + (1 - abar).sqrt() * eps
+    assert_close(first, gaussian_denoiser(between, torch.tensor([0, 0]))[0])
+
+
+def test_encode_then_decode_gives_the_image_back(x: Tensor):
+    errors = []
+    for num_steps in (50, 250, 1000):
+        x_T = ddim_encode(gaussian_denoiser, x, SCHEDULE, num_steps)
+        back = ddim(gaussian_denoiser, x_T, SCHEDULE, num_steps)
+        errors.append(float((back / x - 1).abs().max()))
+    assert errors[2] < 1e-2
+    assert errors[2] < errors[1] < errors[0]
+
+
+def test_encoded_data_is_standard_normal(x: Tensor):
+    x_T = ddim_encode(gaussian_denoiser, x, SCHEDULE, 1000)
+    assert gain(x_T, x) == pytest.approx(1 / STD, rel=1e-2)
+
+
+def test_last_encoding_step_returns_eps(x: Tensor):
+    outputs = []
+
+    def denoise(x_t: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+        outputs.append(gaussian_denoiser(x_t, t))
+        return outputs[-1]
+
+    assert torch.equal(ddim_encode(denoise, x, SCHEDULE, 5), outputs[-1][1])
+    assert torch.equal(ddim(denoise, x, SCHEDULE, 5), outputs[-1][0])
+
+
+def curved(gain_parameter: Tensor) -> Denoise:
+    """A smooth nonlinear denoiser with one parameter."""
+
+    def denoise(x_t: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+        x_0 = torch.tanh(gain_parameter * x_t)
+        abar = SCHEDULE.alphas_cumprod[t].reshape(-1, 1, 1, 1)
+        return x_0, (x_t - abar.sqrt() * x_0) / (1 - abar).sqrt()
+
+    return denoise
+
+
+@pytest.mark.parametrize("sampler", [ddim, ddim_encode, dpmpp_2m])
+class TestGradients:
+    def gradient(self, sampler, x: Tensor, **options: object) -> tuple[Tensor, Tensor]:
+        parameter = torch.tensor(0.7, dtype=torch.float64, requires_grad=True)
+        out = sampler(curved(parameter), x, SCHEDULE, 5, **options)
+        (gradient,) = torch.autograd.grad(out.square().sum(), parameter)
+        return out.detach(), gradient
+
+    def test_agree_with_differences(self, sampler, x: Tensor):
+        _, gradient = self.gradient(sampler, x)
+        values = [
+            sampler(curved(torch.tensor(0.7 + d, dtype=torch.float64)), x, SCHEDULE, 5)
+            for d in (1e-5, -1e-5)
+        ]
+        difference = (values[0].square().sum() - values[1].square().sum()) / 2e-5
+        assert_close(gradient, difference, rtol=1e-6, atol=0)
+
+    def test_recomputing_changes_nothing(self, sampler, x: Tensor):
+        for found, expected in zip(
+            self.gradient(sampler, x, recompute=True), self.gradient(sampler, x), strict=True
+        ):
+            assert torch.equal(found, expected)
+
+    def test_all_steps_is_the_default(self, sampler, x: Tensor):
+        expected = self.gradient(sampler, x)[1]
+        assert torch.equal(self.gradient(sampler, x, grad_steps=5)[1], expected)
+
+    def test_only_the_last_steps(self, sampler, x: Tensor):
+        out, gradient = self.gradient(sampler, x, grad_steps=1)
+        assert torch.equal(out, self.gradient(sampler, x)[0])
+        assert gradient != self.gradient(sampler, x)[1]
+        frozen = torch.tensor(0.7, dtype=torch.float64)
+        live = frozen.clone().requires_grad_()
+        calls = []
+
+        def denoise(x_t: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+            calls.append(t)
+            return curved(live if len(calls) == 5 else frozen)(x_t, t)
+
+        out = sampler(denoise, x, SCHEDULE, 5)
+        (expected,) = torch.autograd.grad(out.square().sum(), live)
+        assert_close(gradient, expected, rtol=1e-12, atol=0)
+
+    def test_outer_no_grad_is_respected(self, sampler, x: Tensor):
+        parameter = torch.tensor(0.7, dtype=torch.float64, requires_grad=True)
+        with torch.no_grad():
+            out = sampler(curved(parameter), x, SCHEDULE, 5, grad_steps=2)
+            assert not torch.is_grad_enabled()
+        assert not out.requires_grad
