@@ -11,14 +11,11 @@ from torch import Tensor
 from reenact.face.expressions import EXPRESSION_NAMES
 from reenact.face.head_model import HeadModel, project
 from reenact.face.params import CAMERA_DISTANCE, CAMERA_PLANE, FaceParams, rotation_matrix
-from reenact.face.points import (
-    LANDMARKS_68,
-    euler_angles,
-    fit_rotation,
-    landmarks_from_points,
-)
+from reenact.face.points import LANDMARKS_68, landmarks_from_points
 from reenact.face.points import pupils_from_points as tracked_pupils
+from reenact.face.pose import euler_angles, fit_rotation
 from reenact.face.tracker import TrackedFaces
+from reenact.face.tracker_offsets import tracker_offsets
 
 _KEPT = ("eyeLook", "cheekPuff", "tongueOut", "jawForward")
 """Expressions that the 68 points cannot tell: the tracker's scores stay as they are."""
@@ -32,6 +29,10 @@ _LOOSE = (
     "mouthFunnel",
 )
 MAX_GAZE = 0.6
+# The tracker gives these scores to neutral faces too, rendered and real ones alike.
+_SCORE_AT_REST = {"browDown": 0.25, "eyeSquint": 0.4, "eyeBlink": 0.05}
+# Its score of a closed eye stays near 0.7.
+_BLINK_GAIN = 1.4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,14 +46,14 @@ class FitConfig:
     """
 
     num_iters: int = 8
-    noise: float = 0.03
-    jaw_weight: float = 0.15
-    brow_weight: float = 0.5
-    lid_and_lip_weight: float = 2.0
-    rotation_std: float = 0.15
-    expression_std: float = 0.1
-    loose_expression_std: float = 0.3
-    identity_std: float = 1.0
+    noise: float = 0.015
+    jaw_weight: float = 0.05
+    brow_weight: float = 1.0
+    lid_and_lip_weight: float = 3.0
+    rotation_std: float = 0.3
+    expression_std: float = 0.07
+    loose_expression_std: float = 0.18
+    identity_std: float = 2.0
     pose_steps: int = 3
 
 
@@ -74,16 +75,28 @@ def fit_params(
     points = tracked.points.detach().double().cpu()
     params = fit_landmarks(
         landmarks_from_points(points),
-        tracked.blendshapes.detach().cpu(),
+        expression_from_scores(tracked.blendshapes.detach().cpu()),
         rotation_from_depth(points, head_model),
         head_model,
         pupils=tracked_pupils(points),
         identity=identity,
         shared=tracked.found.cpu() if shared_identity else None,
+        offsets=tracker_offsets(),
         num_iters=num_iters,
         config=config,
     )
     return params.to(tracked.points.device)
+
+
+def expression_from_scores(scores: Tensor) -> Tensor:
+    """The tracker's scores (B, 52) -> expression coefficients (B, 52) of the head model."""
+    rest = [
+        next((v for k, v in _SCORE_AT_REST.items() if n.startswith(k)), 0.0)
+        for n in EXPRESSION_NAMES
+    ]
+    gain = [_BLINK_GAIN if n.startswith("eyeBlink") else 1.0 for n in EXPRESSION_NAMES]
+    base = scores.new_tensor(rest)
+    return ((scores - base) / (1 - base) * scores.new_tensor(gain)).clamp(0, 1)
 
 
 def rotation_from_depth(points: Tensor, head_model: HeadModel) -> Tensor:
@@ -92,7 +105,7 @@ def rotation_from_depth(points: Tensor, head_model: HeadModel) -> Tensor:
     weight = torch.full((68,), 0.1, dtype=points.dtype)
     weight[27:36] = weight[[36, 39, 42, 45]] = 1.0  # nose and eye corners hardly deform
     weight[[0, 16]] = 0.5
-    canonical = head_model.landmark_mean.to(points)
+    canonical = head_model.landmark_mean.to(points) + tracker_offsets().to(points)
     return euler_angles(fit_rotation(up, canonical, weight))
 
 
@@ -106,15 +119,19 @@ def fit_landmarks(
     pupils: Tensor | None = None,
     identity: Tensor | None = None,
     shared: Tensor | None = None,
+    offsets: Tensor | None = None,
     num_iters: int | None = None,
     config: FitConfig | None = None,
 ) -> FaceParams:
     """Fit landmarks (B, 68, 2) px, starting from blendshapes (B, 52) and rotation (B, 3).
 
-    `shared` (B,) bool: one identity for the batch, drawn from the faces marked True.
+    `shared` (B,) bool: one identity for the batch, drawn from the faces marked True. `offsets`
+    (68, 3) dm: where on the unposed head the given landmarks lie beside the model's own.
     """
     config = config or FitConfig()
     problem = _Problem(landmarks, blendshapes, rotation, head_model, config)
+    if offsets is not None:
+        problem.head.landmark_mean += offsets.to(problem.head.landmark_mean)
     problem.start(identity)
     for i in range(num_iters or config.num_iters):
         pose_only = i < config.pose_steps
