@@ -28,12 +28,10 @@ if TYPE_CHECKING:
     from av.packet import Packet
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
-
 SUFFIXES = (".mp4", ".m4v")
 MAX_SIDE = 16384  # the largest picture H.264 can hold
 
-# Files that FFmpeg takes for videos and nobody else does: text as terminal pictures.
-REFUSED_FORMATS = frozenset({"tty"})
+REFUSED_FORMATS = ("tty",)  # FFmpeg plays text files as pictures of a terminal
 
 
 class VideoReader:
@@ -45,12 +43,14 @@ class VideoReader:
     num_frames: how many frames the iteration gives. Damage inside a file may cost some more.
     has_audio: whether the file carries sound.
 
-    Damaged packets are passed over. Raises UserError if not one frame can be decoded. Files are
-    open only during an iteration.
+    Damaged packets are passed over. Raises UserError if not one frame can be decoded.
     """
 
     def __init__(self, path: str | Path) -> None:
+        from av.video.reformatter import VideoReformatter
+
         self.path = check_input_file(path)
+        self._reformatter = VideoReformatter()  # kept: high dynamic range is slow to prepare
         with self._opened() as (container, stream):
             self.has_audio = sound_stream(container) is not None
             first = next(_decoded(container, stream), None)
@@ -70,17 +70,11 @@ class VideoReader:
     def __exit__(self, *exception: object) -> None:
         """Nothing to free: a file is open only while it is iterated."""
 
-    def __len__(self) -> int:
-        return self.num_frames
-
     def __iter__(self) -> Iterator[NDArray[np.uint8]]:
         """Frames (height, width, 3) uint8 RGB."""
-        from av.video.reformatter import VideoReformatter
-
-        reformatter = VideoReformatter()
         with self._opened() as (container, stream):
             for picture in _decoded(container, stream):
-                frame = frame_from_picture(picture, self._stored_size, reformatter)
+                frame = frame_from_picture(picture, self._stored_size, self._reformatter)
                 yield self._orientation.apply(frame)
 
     @contextlib.contextmanager
@@ -118,8 +112,7 @@ class VideoWriter:
 
     path: .mp4 or .m4v. It appears, whole, when the `with` block ends well; an error or
         Ctrl-C leaves nothing behind and an older file of that name untouched.
-    width, height: of the frames. H.264 needs even sizes: an odd one grows by one pixel, the last
-        column or row repeated.
+    width, height: of the frames. An odd one grows by one pixel (H.264), the last one repeated.
     fps: frame i is shown at exactly i / fps.
     audio_from: file whose sound is taken over, in step with its pictures; packets are copied
         where mp4 can hold the codec, else encoded as AAC. Sound beyond the last frame's end is
@@ -186,7 +179,7 @@ class VideoWriter:
         with self._writing():
             self._output.mux(self._stream.encode(picture))
             self.num_frames += 1
-            if self._audio is not None:
+            if self._audio:
                 self._audio.copy_until(self.num_frames / self.fps)
 
     def __exit__(
@@ -212,18 +205,18 @@ class VideoWriter:
         self._output.mux(self._stream.encode(None))
         if self._audio is not None:
             self._audio.copy_until((self.num_frames + 1) / self.fps)
-        output, self._output = self._output, None
-        output.close()
+        self._output.close()
+        self._output = None
 
     def _discard(self) -> None:
         """Close what is open and remove the temporary file, whatever the state."""
         if self._audio is not None:
             self._audio.close()
-            self._audio = None
+        self._audio = None
         if self._output is not None:
-            output, self._output = self._output, None
             with contextlib.suppress(Exception):  # an unfinished file may not close cleanly
-                output.close()
+                self._output.close()
+            self._output = None
         self._temporary.unlink(missing_ok=True)
 
     @contextlib.contextmanager
