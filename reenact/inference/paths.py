@@ -6,7 +6,7 @@ from pathlib import Path
 from reenact.errors import UserError
 from reenact.files import check_output_path
 from reenact.images import WRITABLE_SUFFIXES, is_image_path
-from reenact.video import CONTAINERS
+from reenact.video import SUFFIXES as VIDEO_SUFFIXES
 
 
 def default_output(source: Path, target: Path) -> Path:
@@ -21,7 +21,7 @@ def check_output(output: Path, source: Path, target: Path) -> None:
 
     Folders that are missing are not an error: `make_folder` creates them before the writing.
     """
-    suffixes = WRITABLE_SUFFIXES if is_image_path(target) else tuple(CONTAINERS)
+    suffixes = WRITABLE_SUFFIXES if is_image_path(target) else VIDEO_SUFFIXES
     try:
         for role, path in (("source", source), ("target", target)):
             if _same_file(output, path):
