@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from tools.asset_file import write_asset
 from tools.sources import package_file
 from tools.tflite_graph import translate_tflite
 

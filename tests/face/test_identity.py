@@ -1,5 +1,6 @@
 """SFace: parity, alignment, and people told apart."""
 
+import itertools
 import math
 from pathlib import Path
 
@@ -71,7 +72,8 @@ def test_people_are_told_apart(net: IdentityNet, tracker: FaceTracker, shared: P
         if not path.exists():
             pytest.skip(f"needs {name}")
         with av.open(str(path)) as container:
-            frames = [f.to_ndarray(format="rgb24") for f in container.decode(video=0)]
+            some = itertools.islice(container.decode(video=0), 0, 61, 60)
+            frames = [frame.to_ndarray(format="rgb24") for frame in some]
         images.append([tracker.images(frames[i]) for i in (0, -1)])
     codes = [[_embed(net, tracker, image)[0] for image in pair] for pair in images]
     same = [float(a @ b) for a, b in codes]
