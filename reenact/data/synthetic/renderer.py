@@ -15,22 +15,14 @@ from reenact.data.synthetic.geometry import (
     project,
     rotation_matrix,
 )
-from reenact.data.synthetic.hair import HAIRLINE_ANGLES
-from reenact.data.synthetic.head_asset import (
-    SCALP_AXES,
-    SCALP_CENTRE,
-    TEXTURE_SIZE,
-    HeadAsset,
-    load_head_asset,
-)
-from reenact.data.synthetic.imaging import halve, smoothstep
+from reenact.data.synthetic.head_asset import TEXTURE_SIZE, HeadAsset, load_head_asset
 from reenact.data.synthetic.person import Person
-from reenact.data.synthetic.raster import EYE, HAIR, AlphaMaps, rasterize
-from reenact.data.synthetic.scene import Background, Light
+from reenact.data.synthetic.prepared import Prepared, prepare, unit_sphere
+from reenact.data.synthetic.raster import rasterize
+from reenact.data.synthetic.scene import Background, Light, spherical_harmonics
 from reenact.data.synthetic.shade import (
     NUM_ATTRIBUTES,
     NUM_SHARP_LIGHTS,
-    Look,
     Mesh,
     Scene,
     shade,
@@ -38,10 +30,6 @@ from reenact.data.synthetic.shade import (
 )
 from reenact.face.params import FaceParams
 
-SPHERE_RINGS, SPHERE_SEGMENTS = 14, 24
-CLOTH_THICKNESS = 0.035
-UPPER_TEETH_SHIFT = (0.0, -0.05, 0.045)
-"""The base mesh hides the upper teeth behind the lip; people show them when they speak (dm)."""
 NEAR_PLANE, DEPTH_RANGE = 4.0, 20.0
 
 
@@ -53,62 +41,12 @@ class Masks:
     foreground: np.ndarray
 
 
-@dataclass(frozen=True)
-class _Prepared:
-    """One person's constant arrays for the rasteriser and the shader."""
-
-    person: Person
-    texture_level: int
-    triangles: np.ndarray
-    material: np.ndarray
-    rest: np.ndarray
-    """Unposed body vertices without expression."""
-    eye_centres: np.ndarray
-    eye_radii: np.ndarray
-    cloth_lift: np.ndarray
-    hair_attributes: np.ndarray
-    alpha: AlphaMaps
-    look: Look
-
-
-def _sphere() -> tuple[np.ndarray, np.ndarray]:
-    """Unit sphere with its pole on +Z: points and triangles."""
-    polar = np.linspace(0, np.pi, SPHERE_RINGS + 1)[:, None]
-    around = np.linspace(0, 2 * np.pi, SPHERE_SEGMENTS + 1)[None]
-    x, y = np.sin(polar) * np.cos(around), np.sin(polar) * np.sin(around)
-    points = np.stack([x, y, np.broadcast_to(np.cos(polar), x.shape)], -1).reshape(-1, 3)
-    row = SPHERE_SEGMENTS + 1
-    corner = (np.arange(SPHERE_RINGS)[:, None] * row + np.arange(SPHERE_SEGMENTS)).reshape(-1)
-    first = np.stack([corner, corner + row, corner + 1], 1)
-    second = np.stack([corner + row, corner + row + 1, corner + 1], 1)
-    return points.astype(np.float32), np.stack([first, second], 1).reshape(-1, 3)
-
-
-def _harmonics(w: np.ndarray) -> np.ndarray:
-    """Real spherical harmonics of order 2 of unit vectors (L, 3) -> (L, 9)."""
-    x, y, z = w.T
-    return np.stack(
-        [
-            np.full_like(x, 0.282095),
-            0.488603 * y,
-            0.488603 * z,
-            0.488603 * x,
-            1.092548 * x * y,
-            1.092548 * y * z,
-            0.315392 * (3 * z * z - 1),
-            1.092548 * x * z,
-            0.546274 * (x * x - y * y),
-        ],
-        -1,
-    )
-
-
 class Renderer:
     """Renders persons; keeps the last one's prepared arrays. Not safe to share between threads."""
 
     def __init__(self, asset: HeadAsset | None = None) -> None:
         self.asset = load_head_asset() if asset is None else asset
-        self._sphere_points, self._sphere_triangles = _sphere()
+        self._sphere_points, self._sphere_triangles = unit_sphere()
         self._expression = self.asset.expression_basis.reshape(len(self.asset.expression_names), -1)
         count = len(self.asset.mean)
         self._attributes = np.zeros((count, NUM_ATTRIBUTES), np.float32)
@@ -116,7 +54,7 @@ class Renderer:
         self._attributes[:, 12:17] = self.asset.masks
         self._attributes[:, 17:19] = self.asset.uv
         self._attributes[:, 19] = self.asset.head_weight
-        self._prepared: _Prepared | None = None
+        self._prepared: Prepared | None = None
 
     def render(
         self,
@@ -152,18 +90,18 @@ class Renderer:
         face_cover, foreground = _to_bytes(coverage[..., 1]), _to_bytes(coverage[..., 0])
         return _to_bytes(image), Masks(face=face_cover, foreground=foreground)
 
-    def _prepare(self, person: Person, size: int) -> _Prepared:
+    def _prepare(self, person: Person, size: int) -> Prepared:
         level = 0
         while TEXTURE_SIZE >> (level + 1) >= 4 * size:
             level += 1
         cached = self._prepared
         if cached is None or cached.person is not person or cached.texture_level != level:
-            cached = _prepare(self.asset, person, level, self._sphere_triangles)
+            cached = prepare(self.asset, person, level, self._sphere_triangles)
             self._prepared = cached
         return cached
 
     def _pose(
-        self, prepared: _Prepared, face: dict[str, np.ndarray], light: Light
+        self, prepared: Prepared, face: dict[str, np.ndarray], light: Light
     ) -> tuple[Mesh, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Posed mesh, its crop pixels (V, 2) and depth (V,), eye frame (5, 3), head rotation."""
         asset, person = self.asset, prepared.person
@@ -214,8 +152,8 @@ class Renderer:
         asset, attributes, sharp = self.asset, self._attributes, NUM_SHARP_LIGHTS
         # The transfer was baked on the unposed head: lights are turned into the head's frame,
         # except for the shoulders.
-        still = _harmonics(light.directions).T.astype(np.float32)
-        turned = _harmonics(light.directions @ rotation).T.astype(np.float32)
+        still = spherical_harmonics(light.directions).T.astype(np.float32)
+        turned = spherical_harmonics(light.directions @ rotation).T.astype(np.float32)
         weight = asset.head_weight[:, None]
         received = (asset.transfer @ turned) * weight + (asset.transfer @ still) * (1 - weight)
         received = np.maximum(received, 0) * np.float32(np.pi)
@@ -226,79 +164,6 @@ class Renderer:
         attributes[:, 9:11] = np.clip(received[:, :sharp] / np.maximum(free * np.pi, 0.08), 0, 1)
         attributes[:, 11] = np.clip(asset.transfer[:, 0] / 0.2821, 0, 1)
         return attributes
-
-
-def _prepare(
-    asset: HeadAsset, person: Person, level: int, sphere_triangles: np.ndarray
-) -> _Prepared:
-    count, num_sphere = len(asset.mean), int(sphere_triangles.max()) + 1
-    hair_offset = count + 2 * num_sphere
-    eyes = [sphere_triangles + count, sphere_triangles + count + num_sphere]
-    triangles = [asset.triangles, *eyes]
-    material = [asset.material, np.full(2 * len(sphere_triangles), EYE)]
-    hair = person.hair
-    if hair is not None:
-        triangles.append(hair.triangles + hair_offset)
-        material.append(np.full(len(hair.triangles), HAIR))
-    hair_attributes = np.zeros((1 if hair is None else len(hair.points), 6), np.float32)
-    if hair is not None:
-        hair_attributes[:, :3] = hair.attributes
-    covered = smoothstep(-0.02, 0.05, person.clothes.collar + 0.12 - asset.mean[:, 1])
-    lift = (asset.head_weight < 0.35) * covered * CLOTH_THICKNESS
-    centres, radii = asset.eyeballs(person.vertices)
-    strand_map = np.zeros((2, 2, 2), np.float32) if hair is None else hair.strand_map
-    alpha = AlphaMaps(
-        hair_offset,
-        np.ascontiguousarray(hair_attributes[:, :2]),
-        np.ascontiguousarray(hair_attributes[:, 2]),
-        strand_map,
-        0.5 if hair is None else hair.threshold,
-        np.ascontiguousarray(asset.mean[:, 0]),
-        asset.lash_level,
-        person.lash_density,
-    )
-    rest = person.vertices.astype(np.float32)
-    rest[asset.upper_teeth] += np.array(UPPER_TEETH_SHIFT, np.float32)
-    return _Prepared(
-        person=person,
-        texture_level=level,
-        triangles=np.ascontiguousarray(np.concatenate(triangles)),
-        material=np.ascontiguousarray(np.concatenate(material)),
-        rest=rest,
-        eye_centres=centres,
-        eye_radii=radii,
-        cloth_lift=lift.astype(np.float32)[:, None],
-        hair_attributes=hair_attributes,
-        alpha=alpha,
-        look=_look(person, level, strand_map),
-    )
-
-
-def _look(person: Person, level: int, strand_map: np.ndarray) -> Look:
-    texture = person.texture
-    for _ in range(level):
-        texture = halve(texture)
-    clothes = person.clothes
-    return Look(
-        np.ascontiguousarray(texture, np.float32),
-        1.0 / (1 << level),
-        person.iris,
-        person.pupil,
-        person.hair_colour,
-        strand_map,
-        0.0 if person.hair is None else person.hair.curl,
-        person.hair is not None,
-        HAIRLINE_ANGLES,
-        person.hairline,
-        person.scalp_tint,
-        SCALP_CENTRE.astype(np.float64),
-        SCALP_AXES.astype(np.float64),
-        clothes.collar,
-        clothes.v_neck,
-        clothes.stripe,
-        clothes.phase,
-        clothes.colour,
-    )
 
 
 def _scene(

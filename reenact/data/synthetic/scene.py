@@ -95,3 +95,22 @@ def draw_background(rng: np.random.Generator, frame_size: int) -> Background:
     margin = 0.35 * frame_size
     side = frame_size + 2 * margin
     return Background(colours=picture.astype(np.float32), extent=(-margin, -margin, side, side))
+
+
+def spherical_harmonics(w: np.ndarray) -> np.ndarray:
+    """Real spherical harmonics of order 2 of unit vectors (L, 3) -> (L, 9)."""
+    x, y, z = w.T
+    return np.stack(
+        [
+            np.full_like(x, 0.282095),
+            0.488603 * y,
+            0.488603 * z,
+            0.488603 * x,
+            1.092548 * x * y,
+            1.092548 * y * z,
+            0.315392 * (3 * z * z - 1),
+            1.092548 * x * z,
+            0.546274 * (x * x - y * y),
+        ],
+        -1,
+    )
