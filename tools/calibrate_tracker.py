@@ -1,0 +1,63 @@
+"""Measure where the tracker's points lie beside the head model's: prints `_HALF` of
+reenact/face/tracker_offsets.py.
+
+    python -m reenact.data.synthetic --out DIR --clips 40 --frames 6 --size 256 --cross 0
+    python tools/calibrate_tracker.py DIR
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from reenact.face.head_model import HeadModel
+from reenact.face.params import CAMERA_DISTANCE, CAMERA_PLANE, FaceParams, rotation_matrix
+from reenact.face.points import landmarks_from_points
+from reenact.face.tracker import FaceTracker
+from reenact.face.tracker_offsets import MIRRORED
+
+RIDGE = 20.0
+LARGEST_ERROR = 0.15  # dm; a farther point counts as if it were this far
+
+
+def offsets_from_clip(folder: Path, tracker: FaceTracker, head: HeadModel) -> tuple[Tensor, Tensor]:
+    """Normal equations (68, 3, 3), (68, 3) of the offsets on the unposed head, from one clip."""
+    with np.load(folder / "params.npz") as arrays:
+        params = FaceParams.from_numpy(arrays).to(torch.float64)
+    tracked = tracker.track_images(tracker.images(np.load(folder / "frames.npy")))
+    params, points = params[tracked.found], tracked.points[tracked.found].double()
+    unit = params.scale[:, None, None]
+    error = (landmarks_from_points(points) - head.landmarks(params)) / unit
+    length = error.norm(dim=-1, keepdim=True)
+    error = error * (length.clamp_max(LARGEST_ERROR) / length.clamp_min(1e-9))
+    depth = head.landmarks_3d(params)[..., 2]
+    w = CAMERA_DISTANCE / (CAMERA_DISTANCE - (depth - CAMERA_PLANE))
+    flip = torch.tensor([[1.0], [-1.0]], dtype=torch.float64)
+    jac = w[..., None, None] * (rotation_matrix(params.rotation)[:, None, :2] * flip)
+    return torch.einsum("bnji,bnjk->nik", jac, jac), torch.einsum("bnji,bnj->ni", jac, error)
+
+
+@torch.no_grad()
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path, help="clips of reenact.data.synthetic")
+    clips = sorted(p.parent for p in parser.parse_args().folder.glob("*/params.npz"))
+    tracker, head = FaceTracker(), HeadModel().double()
+    left = RIDGE * torch.eye(3, dtype=torch.float64).expand(68, -1, -1)
+    right = torch.zeros(68, 3, dtype=torch.float64)
+    for clip in clips:
+        a, b = offsets_from_clip(clip, tracker, head)
+        left, right = left + a, right + b
+    offsets = torch.linalg.solve(left, right)
+    mirrored = offsets[list(MIRRORED)] * torch.tensor([-1.0, 1.0, 1.0], dtype=torch.float64)
+    for k, (x, y, z) in enumerate(((offsets + mirrored) * 500).round().int().tolist()):
+        if k <= MIRRORED[k]:
+            print(f"    {k}: ({x}, {y}, {z}),")
+
+
+if __name__ == "__main__":
+    main()
