@@ -56,7 +56,7 @@ def bake_transfer(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Transfer (V, 9) with and without shadow for points (V, 3); `casts_shadow` (T,) bool."""
     shadow = np.ascontiguousarray(triangles[casts_shadow])
-    normals = _normals(points, shadow)
+    normals = _normals(points, triangles)
     with_shadow, without = np.zeros((len(points), 9)), np.zeros((len(points), 9))
     for w in _sphere_directions():
         cosine = np.maximum(normals @ w, 0)
