@@ -8,8 +8,8 @@ from pathlib import Path
 
 from reenact.config import load_config
 from reenact.errors import exit_code
+from reenact.training.device import pick_device
 from reenact.training.loop import train
-from reenact.training.precision import pick_device
 from reenact.training.run_config import TrainRun
 
 
@@ -24,7 +24,7 @@ def parse_arguments() -> argparse.Namespace:
         dest="overrides",
         help="override a value of the config, e.g. --set optimizer.lr=0.0002 (repeatable)",
     )
-    parser.add_argument("--device", help="cpu, cuda, cuda:1, mps; default: the best available")
+    parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1, mps")
     parser.add_argument("--seed", type=int, help="override the config's seed")
     return parser.parse_args()
 

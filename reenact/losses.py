@@ -1,6 +1,7 @@
 """The losses of the reenact stage: plain functions from tensors to one value per sample (B,).
 
-`prediction` is the rendered face, `reference` what it should look like. Images are (B, 3, S, S) in [-1, 1].
+`prediction` is the rendered face, `reference` what it should look like. Images are (B, 3, S, S) in
+[-1, 1].
 """
 
 from __future__ import annotations
@@ -11,26 +12,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-# Points of the 478-point mesh (upper, lower): the lids of both eyes, then the inner and the outer lips.
-OPENINGS = (
-    (159, 145),
-    (158, 153),
-    (160, 144),
-    (386, 374),
-    (385, 380),
-    (387, 373),
-    (13, 14),
-    (82, 87),
-    (312, 317),
-    (0, 17),
-)
+from reenact.face.points import eye_mouth_openings
+
+# corners of the 478-point mesh, image-left first
 OUTER_EYE_CORNERS = (33, 263)
 
 
 @dataclass(frozen=True, kw_only=True)
 class LossWeights:
-    """Factors of the paper's losses. It publishes none; pixel, perceptual, identity, shape and gaze are
-    HyperReenact's, the rest ours. A loss of weight 0 is not computed.
+    """Factors of the paper's losses. It publishes none; pixel, perceptual, identity, shape and gaze
+    are HyperReenact's, the rest ours. A loss of weight 0 is not computed.
     """
 
     pixel: float = 10.0
@@ -66,38 +57,31 @@ def identity(prediction_embedding: Tensor, source_embedding: Tensor) -> Tensor:
     return 1 - F.cosine_similarity(prediction_embedding, source_embedding, dim=1)
 
 
-def openings(points: Tensor) -> Tensor:
-    """Distances (B, 10) between upper and lower lids and lips, in units of the outer eye distance."""
-    index = torch.tensor(OPENINGS, device=points.device)
-    distance = (points[:, index[:, 0], :2] - points[:, index[:, 1], :2]).norm(dim=2)
-    return distance / eye_distance(points)[:, None]
-
-
-def eye_distance(points: Tensor) -> Tensor:
-    """Distance (B,) of the outer eye corners in space, so that turning the head does not shrink it much."""
-    left, right = OUTER_EYE_CORNERS
-    return (points[:, left] - points[:, right]).norm(dim=1).clamp(min=1e-3)
-
-
 def shape(prediction_points: Tensor, reference_points: Tensor) -> Tensor:
-    """L_sh: L1 of mesh points (B, 478, 2 or 3) in eye distances of the reference, plus L1 of the openings."""
-    scale = eye_distance(reference_points)[:, None]
+    """L_sh: L1 of mesh points (B, 478, 3) in eye distances of the reference, plus L1 of lid and lip
+    openings.
+    """
+    corners = reference_points[:, OUTER_EYE_CORNERS]
+    # in space, so that turning the head does not shrink the unit
+    scale = (corners[:, 0] - corners[:, 1]).norm(dim=1).clamp(min=1e-3)[:, None]
     distance = (prediction_points[..., :2] - reference_points[..., :2]).abs().sum(dim=2) / scale
-    lids_and_lips = (openings(prediction_points) - openings(reference_points)).abs()
-    return distance.mean(dim=1) + lids_and_lips.mean(dim=1)
+    openings = (eye_mouth_openings(prediction_points) - eye_mouth_openings(reference_points)).abs()
+    return distance.mean(dim=1) + openings.mean(dim=1)
 
 
 def landmark_shape(points: Tensor, landmarks: Tensor) -> Tensor:
-    """L_sh without a reference picture: L1 between tracked (B, 68, 2) and wanted landmarks (B, 68, 2), in
-    distances of the wanted outer eye corners. The contour (first 17 points) is left out: where it lies on a
-    turned head is a convention of each tracker.
+    """L_sh without a reference picture: L1 between tracked (B, 68, 2) and wanted landmarks (B, 68,
+    2), in distances of the wanted outer eye corners. The contour (first 17 points) is left out:
+    where it lies on a turned head is a convention of each tracker.
     """
     scale = (landmarks[:, 36] - landmarks[:, 45]).norm(dim=1).clamp(min=1e-3)[:, None]
     return ((points - landmarks)[:, 17:].abs().sum(dim=2) / scale).mean(dim=1)
 
 
 def gaze(prediction_gaze: Tensor, reference_gaze: Tensor) -> Tensor:
-    """L_g: L2 of gaze angles (B, 2) in radians. The root is smoothed at 0, where its slope is infinite."""
+    """L_g: L2 of gaze angles (B, 2) in radians. The root is smoothed at 0, where its slope is
+    infinite.
+    """
     squared = (prediction_gaze - reference_gaze).square().sum(dim=1)
     return (squared + 1e-6).sqrt() - 1e-3
 

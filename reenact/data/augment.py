@@ -14,9 +14,10 @@ from scipy.ndimage import gaussian_filter
 class AugmentConfig:
     """Strengths; 0 switches a part off.
 
-    flip mirrors left and right with probability 0.5 and is allowed in stage `autoencoder` only (face parameters
-    know left and right). `colour` is the largest relative change of a channel's gain, `brightness` the largest
-    shift in units of the [-1, 1] range. The three degradations each apply with probability `degrade`.
+    flip mirrors left and right with probability 0.5 and is allowed in stage `autoencoder` only
+    (face parameters know left and right). `colour` is the largest relative change of a channel's
+    gain, `brightness` the largest shift in units of the [-1, 1] range. The three degradations each
+    apply with probability `degrade`.
     """
 
     flip: bool = False
@@ -76,7 +77,7 @@ def apply(augmentation: Augmentation, frame: np.ndarray) -> np.ndarray:
 
 
 def apply_mask(augmentation: Augmentation, mask: np.ndarray) -> np.ndarray:
-    """Bring a uint8 coverage mask (H, W) to float32 (1, H, W) in [0, 1], mirrored like its frame."""
+    """A uint8 coverage mask (H, W) as float32 (1, H, W) in [0, 1], mirrored like its frame."""
     coverage = mask.astype(np.float32) / 255
     if augmentation.flip:
         coverage = coverage[:, ::-1]

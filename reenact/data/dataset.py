@@ -1,7 +1,8 @@
 """Clips on disk and the deterministic drawing of frames and pairs from them.
 
-Every sample is a function of (seed, step, index in the batch) alone. The number of workers, the batch size and
-interruptions change nothing, so a resumed run sees exactly the batches of an unbroken one.
+Every sample is a function of (seed, step, index in the batch) alone. The number of workers, the
+batch size and interruptions change nothing, so a resumed run sees exactly the batches of an
+unbroken one.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ PARAM_NAMES = ("identity", "expression", "rotation", "translation", "scale", "ga
 class DataConfig:
     """Where the clips are and how they are read.
 
-    val_split gives the preview pictures; where the folder holds none of it, previews use the training split.
+    val_split gives the preview pictures; where the folder holds none of it, previews use the
+    training split.
     """
 
     root: Path
@@ -41,19 +43,24 @@ class DataConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class Clip:
-    """One clip folder of one person. Arrays are opened on use: thousands of open maps would exhaust the files."""
+    """One clip folder of one person. Arrays are opened on use: thousands of open maps would exhaust
+    the files.
+    """
 
     folder: Path
     num_frames: int
 
     def read(self, name: str, index: int) -> np.ndarray:
-        """One item of `<name>.npy`, copied out of the memory map. Raises UserError when the file is unreadable."""
+        """One item of `<name>.npy`, copied out of the memory map. Raises UserError when the file is
+        unreadable.
+        """
         path = self.folder / f"{name}.npy"
         try:
             return np.array(np.load(path, mmap_mode="r")[index])
         except (OSError, ValueError, IndexError) as error:
             raise UserError(
-                f"{path}: cannot read item {index} ({error}); delete the clip's folder and generate again"
+                f"{path}: cannot read item {index} ({error}), "
+                "delete the clip's folder and generate it again"
             ) from error
 
     @cached_property
@@ -123,12 +130,14 @@ class ClipDataset:
     ) -> dict[str, np.ndarray]:
         """One pair of a source and what it should look like after the reenactment.
 
-        Self pairs take two different frames of a clip. Cross pairs (a share of `cross_fraction`) take a clip's
-        cross frame as the reference: the same person with another clip's pose, expression and gaze.
+        Self pairs take two different frames of a clip. Cross pairs (a share of `cross_fraction`)
+        take a clip's cross frame as the reference: the same person with another clip's pose,
+        expression and gaze.
 
-        Returns `source`, `reference` (3, S, S) in [-1, 1]; `source_mask`, `reference_mask` (1, S, S) face coverage
-        in [0, 1]; `source_<name>`, `target_<name>` for each face parameter, in crop pixels (the target's identity
-        is NOT yet the source's, see params.retarget); `is_cross` bool.
+        Returns `source`, `reference` (3, S, S) in [-1, 1]; `source_mask`, `reference_mask` (1, S,
+        S) face coverage in [0, 1]; `source_<name>`, `target_<name>` for each face parameter, in
+        crop pixels (the target's identity is NOT yet the source's, see params.retarget); `is_cross`
+        bool.
         """
         is_cross = rng.random() < cross_fraction
         augmentation = augment.draw(config, rng)
@@ -183,7 +192,9 @@ def draw_batch(
     step: int,
     cross_fraction: float = 0.0,
 ) -> dict[str, Tensor]:
-    """The batch of a step, plus `u` (B,) uniform in [0, 1) and `eps` (B, 3, S, S) normal for the diffusion loss."""
+    """The batch of a step, plus `u` (B,) uniform in [0, 1) and `eps` (B, 3, S, S) normal for the
+    diffusion loss.
+    """
     samples = []
     for index in range(batch_size):
         rng = sample_rng(seed, step, index)
@@ -203,7 +214,7 @@ def stack(samples: Sequence[dict[str, np.ndarray]]) -> dict[str, Tensor]:
 
 
 class BatchDataset(Dataset[dict[str, Tensor]]):
-    """Item `step` is the whole batch of that step, so that workers may prepare steps in any order."""
+    """Item `step` is the whole batch of that step: workers may prepare steps in any order."""
 
     def __init__(
         self,

@@ -1,8 +1,9 @@
-"""One .safetensors with everything inference needs: the frozen DiffAE, E_r and, where tuned, the rendering U-Net."""
+"""One .safetensors with everything inference needs: the frozen DiffAE, E_r and, where tuned, the
+rendering U-Net.
+"""
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,7 +22,9 @@ FORMAT = "reenactor-1"
 
 @dataclass(frozen=True, kw_only=True)
 class ReenactorWeights:
-    """The networks of the method, all with `diffae.config`. `unet` is the tuned renderer, or None for DiffAE's."""
+    """The networks of the method, all with `diffae.config`. `unet` is the tuned renderer, or None
+    for DiffAE's.
+    """
 
     diffae: DiffAE
     encoder: ReenactmentEncoder
@@ -39,7 +42,8 @@ def save_reenactor(
 ) -> None:
     """Write the weights atomically; `dtype` converts them (e.g. torch.float16 halves the file).
 
-    `metadata` adds text such as stage and step to the file's header; the DiffAE's config is always in it.
+    `metadata` adds text such as stage and step to the file's header; the DiffAE's config is always
+    in it.
     """
     path = Path(path)
     modules: dict[str, nn.Module] = {"diffae": diffae, "encoder": encoder}
@@ -64,8 +68,8 @@ def save_reenactor(
 def load_reenactor(path: str | Path, map_location: str | torch.device = "cpu") -> ReenactorWeights:
     """Read what `save_reenactor` wrote, as float32 in evaluation mode.
 
-    Raises CheckpointError when the file is missing, unreadable, of another kind, or its tensors do not fit its
-    config one to one.
+    Raises CheckpointError when the file is missing, unreadable, of another kind, or its tensors do
+    not fit its config one to one.
     """
     path = Path(path)
     if not path.is_file():
@@ -78,7 +82,8 @@ def load_reenactor(path: str | Path, map_location: str | torch.device = "cpu") -
         raise CheckpointError(f"{path}: not a readable .safetensors file ({error})") from error
     if header.get("format") != FORMAT:
         raise CheckpointError(
-            f"{path}: not a reenactor (format {header.get('format')!r}); stages align and reenact export one"
+            f"{path}: not a reenactor (format {header.get('format')!r}), "
+            "stages align and reenact export one"
         )
     try:
         config = DiffAEConfig.from_json(header["diffae_config"])
@@ -102,7 +107,9 @@ def load_reenactor(path: str | Path, map_location: str | torch.device = "cpu") -
 
 
 def is_reenactor(path: str | Path) -> bool:
-    """Whether the file was written by `save_reenactor` (False for a DiffAE, or anything unreadable)."""
+    """Whether the file was written by `save_reenactor` (False for a DiffAE, or anything
+    unreadable).
+    """
     try:
         with safe_open(path, framework="pt") as file:
             return (file.metadata() or {}).get("format") == FORMAT
@@ -124,6 +131,7 @@ def _load(path: Path, module: nn.Module, prefix: str, tensors: dict[str, Tensor]
     for name, tensor in wanted.items():
         if own[name].shape != tensor.shape:
             raise CheckpointError(
-                f"{path}: {prefix}.{name} is {tuple(own[name].shape)}, its config asks for {tuple(tensor.shape)}"
+                f"{path}: {prefix}.{name} is {tuple(own[name].shape)}, "
+                f"its config asks for {tuple(tensor.shape)}"
             )
     module.load_state_dict(own)

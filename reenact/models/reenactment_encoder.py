@@ -1,4 +1,6 @@
-"""The reenactment encoder E_r: a source picture and a drawing of the wanted face become one semantic code."""
+"""The reenactment encoder E_r: a source picture and a drawing of the wanted face become one
+semantic code.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +10,11 @@ from diffae import SemanticEncoder
 
 
 class ReenactmentEncoder(nn.Module):
-    """DiffAE's semantic encoder whose input is the source plus a learned colour map of the landmark drawing.
+    """DiffAE's semantic encoder whose input is the source plus a learned colour map of the landmark
+    drawing.
 
-    The 1x1 convolution starts at zero, so a fresh E_r(source, anything) equals E_sem(source). `encoder` is used
-    as it is, not copied: pass a copy to keep the original.
+    The 1x1 convolution starts at zero, so a fresh E_r(source, anything) equals E_sem(source).
+    `encoder` is used as it is, not copied: pass a copy to keep the original.
     """
 
     def __init__(self, encoder: SemanticEncoder) -> None:
@@ -23,5 +26,7 @@ class ReenactmentEncoder(nn.Module):
         nn.init.zeros_(self.zero_conv.bias)
 
     def forward(self, source: Tensor, landmark_map: Tensor) -> Tensor:
-        """Source image and landmark map, both (B, 3, S, S) in [-1, 1], to z_r (B, z_channels) float32."""
+        """Source image and landmark map, both (B, 3, S, S) in [-1, 1], to z_r (B, z_channels)
+        float32.
+        """
         return self.encoder(source + self.zero_conv(landmark_map))

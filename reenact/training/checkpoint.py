@@ -44,10 +44,11 @@ def save(run_dir: Path, state: TrainState, step: int, config: dict[str, Any]) ->
 
 
 def resume(run_dir: Path, state: TrainState, config: dict[str, Any], device: torch.device) -> int:
-    """Load the checkpoint of `run_dir` into `state`, if there is one; returns the finished steps (0 without one).
+    """Load the checkpoint of `run_dir` into `state`, if there is one; returns the finished steps (0
+    without one).
 
-    Raises UserError when the checkpoint is unreadable or belongs to another run: its stage, model, seed and batch
-    size must be the config's; rates, losses and lengths may differ.
+    Raises UserError when the checkpoint is unreadable or belongs to another run: its stage, model,
+    seed and batch size must be the config's; rates, losses and lengths may differ.
     """
     path = run_dir / CHECKPOINT_NAME
     if not path.is_file():
@@ -59,10 +60,11 @@ def resume(run_dir: Path, state: TrainState, config: dict[str, Any], device: tor
             f"{path}: unreadable checkpoint ({error}), move it away to start anew"
         ) from error
     for name in ("stage", "model", "seed", "batch_size"):
-        if saved["config"].get(name) != config.get(name):
+        theirs, ours = saved["config"].get(name), config.get(name)
+        if theirs != ours:
             raise UserError(
-                f"{path}: belongs to another run, its {name} is {saved['config'].get(name)!r} and the config's "
-                f"{config.get(name)!r}; choose another run_dir"
+                f"{path}: belongs to another run, its {name} is {theirs!r}, the config's {ours!r}; "
+                "choose another run_dir"
             )
     try:
         state.model.load_state_dict(saved["model"])

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from reenact import losses
+from reenact.face.points import landmarks_from_points, rois_from_landmarks68
+from reenact.face.pose import gaze_from_points, pose_from_points
 from reenact.losses import LossWeights
-from reenact.training.noise import soft_mask
 from reenact.training.targets import LandmarkDrawer
 
 NEEDS_PERCEPTUAL = {"perceptual", "style"}
@@ -44,8 +46,9 @@ class Critics(nn.Module):
     ) -> dict[str, Tensor]:
         """Mean over the batch of each active loss, unweighted, by name.
 
-        `prediction` (B, 3, S, S) float32 with gradients. Samples without a reference take part in identity,
-        background (against the source) and the pose losses (against the retargeted parameters) only.
+        `prediction` (B, 3, S, S) float32 with gradients. Samples without a reference take part in
+        identity, background (against the source) and the pose losses (against the retargeted
+        parameters) only.
         """
         reference = batch["reference"]
         values: dict[str, Tensor] = {}
@@ -73,18 +76,67 @@ class Critics(nn.Module):
         self, prediction: Tensor, batch: dict[str, Tensor], draw: LandmarkDrawer
     ) -> Tensor:
         with torch.no_grad():
-            own = self.identity(batch["source"], five_points(draw.source_landmarks(batch)))
-        # the face should stand at the target's landmarks, so the crop is taken there without tracking
-        rendered = self.identity(prediction, five_points(draw.target_landmarks(batch)))
+            own = self.identity(batch["source"], five_points(draw.source_landmarks(batch)[0]))
+        # the face should stand at the target's landmarks, so the crop is taken there without
+        # tracking
+        rendered = self.identity(prediction, five_points(draw.target_landmarks(batch)[0]))
         return losses.identity(rendered, own)
+
+    def _pose(
+        self,
+        prediction: Tensor,
+        batch: dict[str, Tensor],
+        draw: LandmarkDrawer,
+        has_reference: Tensor,
+    ) -> dict[str, Tensor]:
+        """Shape, gaze and head pose, read off prediction and reference by the same tracker in the
+        same square.
+        """
+        landmarks, _ = draw.target_landmarks(batch)
+        rois = rois_from_landmarks68(landmarks)
+        tracked = self.tracker.mesh_from_rois(prediction, rois).points
+        with torch.no_grad():
+            truth = self.tracker.mesh_from_rois(batch["reference"], rois)
+        tracked_landmarks = landmarks_from_points(tracked)
+        values = {}
+        if "shape" in self.names:
+            with_truth = losses.shape(tracked, truth.points)
+            without = losses.landmark_shape(tracked_landmarks, landmarks)
+            values["shape"] = torch.where(has_reference, with_truth, without)
+        if "gaze" in self.names:
+            wanted = torch.where(
+                has_reference[:, None], gaze_from_points(truth.points), batch["target_gaze"]
+            )
+            values["gaze"] = losses.gaze(gaze_from_points(tracked), wanted)
+        if "head_pose" in self.names:
+            wanted = torch.where(
+                has_reference[:, None], pose_from_points(truth.points), batch["target_rotation"]
+            )
+            values["head_pose"] = losses.head_pose(pose_from_points(tracked), wanted)
+        # a reference in which the tracker sees no face teaches nothing
+        usable = truth.found | ~has_reference
+        return {name: _mean(value, usable) for name, value in values.items()}
 
 
 def five_points(landmarks: Tensor) -> Tensor:
-    """Landmarks (B, 68, 2) to eye centres, nose tip and mouth corners (B, 5, 2), image-left eye first."""
+    """Landmarks (B, 68, 2) to eye centres, nose tip and mouth corners (B, 5, 2), image-left eye
+    first.
+    """
     eyes = [landmarks[:, 36:42].mean(dim=1), landmarks[:, 42:48].mean(dim=1)]
     return torch.stack([*eyes, landmarks[:, 30], landmarks[:, 48], landmarks[:, 54]], dim=1)
 
 
 def _mean(value: Tensor, chosen: Tensor) -> Tensor:
-    weight = chosen.to(value)
-    return (value * weight).sum() / weight.sum().clamp(min=1)
+    """Mean over the chosen samples, 0 without any; what is not chosen may be anything, even
+    infinite.
+    """
+    return torch.where(chosen, value, 0).sum() / chosen.sum().clamp(min=1)
+
+
+def soft_mask(mask: Tensor, *, grow: float = 0.06, soften: float = 0.04) -> Tensor:
+    """Grow and soften a coverage mask (B, 1, S, S) in [0, 1] by shares of the picture's side."""
+    size = mask.shape[-1]
+    grow_px, soften_px = max(round(grow * size), 1), max(round(soften * size), 1)
+    grown = F.max_pool2d(mask, 2 * grow_px + 1, stride=1, padding=grow_px)
+    padded = F.pad(grown, (soften_px,) * 4, mode="replicate")
+    return F.avg_pool2d(padded, 2 * soften_px + 1, stride=1)

@@ -14,7 +14,9 @@ def ema_copy(module: nn.Module) -> nn.Module:
 
 
 def ema_decay(decay: float, step: int) -> float:
-    """Decay at `step` (0 for the first update): small at first, so that the average forgets its start."""
+    """Decay at `step` (0 for the first update): small at first, so that the average forgets its
+    start.
+    """
     return min(decay, (1 + step) / (10 + step))
 
 

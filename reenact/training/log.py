@@ -1,4 +1,4 @@
-"""Scalars and pictures of a run: metrics.jsonl for programs, TensorBoard and PNG grids for people."""
+"""Scalars and pictures of a run: metrics.jsonl for programs, TensorBoard and PNGs for people."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ from reenact.images import frame_from_image
 
 @dataclass(frozen=True, kw_only=True)
 class LoggingConfig:
-    """How often things are written, in steps; 0 never writes previews. Previews draw `num_images` samples."""
+    """How often things are written, in steps; 0 never writes previews. Previews draw `num_images`
+    samples.
+    """
 
     scalars_every: int = 50
     preview_every: int = 1000
@@ -29,7 +31,9 @@ class LoggingConfig:
 
 
 class RunLog:
-    """Writes into `run_dir`; entries of steps after `start_step`, left by an interrupted run, are dropped."""
+    """Writes into `run_dir`; entries of steps after `start_step`, left by an interrupted run, are
+    dropped.
+    """
 
     def __init__(self, run_dir: Path, start_step: int, *, tensorboard: bool) -> None:
         self.run_dir = run_dir
@@ -58,7 +62,9 @@ class RunLog:
                 self.writer.add_scalar(name, value, step)
 
     def grid(self, step: int, name: str, rows: list[Tensor]) -> Path:
-        """Write columns of images (each (N, 3, S, S) in [-1, 1]) side by side as one PNG, one sample a line."""
+        """Write columns of images (each (N, 3, S, S) in [-1, 1]) side by side as one PNG, one
+        sample a line.
+        """
         frame = grid_frame(rows)
         path = self.run_dir / "previews" / f"{name}_{step:07d}.png"
         path.parent.mkdir(parents=True, exist_ok=True)

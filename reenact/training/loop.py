@@ -6,7 +6,7 @@ import json
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 from torch import Tensor
@@ -16,12 +16,12 @@ from reenact.config import to_dict
 from reenact.data.augment import AugmentConfig
 from reenact.data.dataset import BatchDataset, ClipDataset, draw_batch
 from reenact.errors import UserError
+from reenact.inference.reenactor import compute_dtype
 from reenact.training import checkpoint
 from reenact.training.checkpoint import TrainState
 from reenact.training.ema import ema_copy, update_ema
 from reenact.training.log import RunLog
 from reenact.training.optim import lr_at, make_optimizer
-from reenact.training.precision import autocast, uses_bf16
 from reenact.training.run_config import TrainRun
 from reenact.training.stages import Stage, make_stage
 
@@ -32,9 +32,9 @@ PREVIEW_SEED = 2**20
 def train(run: TrainRun, device: torch.device) -> int:
     """Train until num_steps, max_seconds or a signal; returns the number of finished steps.
 
-    Everything random follows from (seed, step, index in the batch), so that a run continued from its checkpoint
-    equals an unbroken one. Raises UserError for unusable data, weights or run folders, and KeyboardInterrupt
-    after SIGINT or SIGTERM, once the checkpoint is written.
+    Everything random follows from (seed, step, index in the batch), so that a run continued from
+    its checkpoint equals an unbroken one. Raises UserError for unusable data, weights or run
+    folders, and KeyboardInterrupt after SIGINT or SIGTERM, once the checkpoint is written.
     """
     dataset = ClipDataset(run.data.root, run.data.split)
     stage = make_stage(run, device)
@@ -49,11 +49,11 @@ def train(run: TrainRun, device: torch.device) -> int:
     start_step = step = checkpoint.resume(run.run_dir, state, config, device)
     (run.run_dir / "config.json").write_text(json.dumps(config, indent=2) + "\n")
     log = RunLog(run.run_dir, start_step, tensorboard=run.logging.tensorboard)
-    bf16 = uses_bf16(run.precision, device)
+    dtype = compute_dtype(run.precision, device)
     num_weights = sum(p.numel() for p in parameters)
     print(
         f"stage {run.stage}: {num_weights / 1e6:.2f} M weights, {len(dataset)} clips, "
-        f"{'bf16' if bf16 else 'fp32'} on {device}, steps {start_step} to {run.num_steps}"
+        f"{str(dtype).removeprefix('torch.')} on {device}, steps {start_step} to {run.num_steps}"
     )
     batches = BatchDataset(
         dataset,
@@ -76,7 +76,7 @@ def train(run: TrainRun, device: torch.device) -> int:
     saved_step = start_step
     with stop_on_signal() as stop, tqdm(total=run.num_steps, initial=step, unit="step") as bar:
         for batch in batches:
-            parts = train_step(run, stage, state, on_device(batch, device), step, device, bf16)
+            parts = train_step(run, stage, state, on_device(batch, device), step, device, dtype)
             step += 1
             meter.add(parts, run.batch_size)
             bar.update()
@@ -89,7 +89,7 @@ def train(run: TrainRun, device: torch.device) -> int:
                     f"loss {values['loss']:.4f}, {values['images_per_second']:.1f} images/s"
                 )
             if run.logging.preview_every and step % run.logging.preview_every == 0:
-                preview(run, stage, state, log, step, device, bf16)
+                preview(run, stage, state, log, step, device, dtype)
                 meter.restart_clock()
             out_of_time = (
                 run.max_seconds is not None and time.monotonic() - started > run.max_seconds
@@ -117,13 +117,15 @@ def train_step(
     batch: dict[str, Tensor],
     step: int,
     device: torch.device,
-    bf16: bool,
+    dtype: torch.dtype,
 ) -> dict[str, Tensor]:
-    """One optimizer step; returns the logged values. A step whose gradient is not finite changes no weights."""
+    """One optimizer step; returns the logged values. A step whose gradient is not finite changes no
+    weights.
+    """
     # dropout draws from the global generator
     torch.manual_seed(run.seed * 1_000_003 + step)
     state.model.train()
-    with autocast(bf16, device):
+    with autocast(dtype, device):
         loss, parts = stage.loss(state.model, batch, step)
     state.optimizer.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
@@ -138,6 +140,11 @@ def train_step(
     return parts | {"grad_norm": norm.detach(), "bad_steps": torch.tensor(float(not finite))}
 
 
+def autocast(dtype: torch.dtype, device: torch.device) -> AbstractContextManager[object]:
+    """Autocast to `dtype`, or nothing for float32."""
+    return nullcontext() if dtype == torch.float32 else torch.autocast(device.type, dtype)
+
+
 def preview(
     run: TrainRun,
     stage: Stage,
@@ -145,11 +152,11 @@ def preview(
     log: RunLog,
     step: int,
     device: torch.device,
-    bf16: bool,
+    dtype: torch.dtype,
 ) -> None:
     """Log pictures and their scalars for fixed pairs, drawn by the averaged weights."""
     batch = on_device(preview_batch(run, stage.cross_fraction), device)
-    with torch.no_grad(), autocast(bf16, device):
+    with torch.no_grad(), autocast(dtype, device):
         scalars, columns = stage.preview(state.ema, batch)
     log.scalars(step, {f"preview/{name}": value for name, value in scalars.items()})
     log.grid(step, "preview", columns)
@@ -194,12 +201,13 @@ class Meter:
         self.clock = time.monotonic()
 
     def add(self, parts: dict[str, Tensor], num_images: int) -> None:
-        """Count one step. Raises UserError after many steps in sequence without a finite gradient."""
+        """Count one step. Raises UserError after many steps in sequence without gradient."""
         bad = bool(parts["bad_steps"])
         self.bad_in_sequence = self.bad_in_sequence + 1 if bad else 0
         if self.bad_in_sequence >= MAX_BAD_STEPS:
             raise UserError(
-                f"{MAX_BAD_STEPS} steps in sequence had no finite gradient; lower optimizer.lr or set precision=fp32"
+                f"{MAX_BAD_STEPS} steps in sequence had no finite gradient, "
+                "lower optimizer.lr or set precision to fp32"
             )
         self.num_images += num_images
         for name, value in parts.items():
@@ -245,5 +253,6 @@ def _check_sizes(stage: Stage, dataset: ClipDataset, run: TrainRun) -> None:
         )
     if stage.kind == "pairs" and run.data.augment.flip:
         raise UserError(
-            f"stage {run.stage}: data.augment.flip must be false, face parameters know left from right"
+            f"stage {run.stage}: data.augment.flip must be false, "
+            "face parameters know left from right"
         )

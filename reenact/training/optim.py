@@ -13,7 +13,8 @@ from torch import nn
 
 @dataclass(frozen=True, kw_only=True)
 class OptimizerConfig:
-    """Adam(W) with linear warm-up, then a constant rate or a half cosine down to `final_lr_fraction` of it.
+    """Adam(W) with linear warm-up, then a constant rate or a half cosine down to
+    `final_lr_fraction` of it.
 
     grad_clip is the largest norm of the whole gradient; 0 switches clipping off.
     """

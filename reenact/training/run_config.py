@@ -10,7 +10,6 @@ from diffae import DiffAEConfig
 from reenact.data.dataset import DataConfig
 from reenact.training.log import LoggingConfig
 from reenact.training.optim import OptimizerConfig
-from reenact.training.precision import Precision
 from reenact.training.stage_align import AlignConfig
 from reenact.training.stage_autoencoder import AutoencoderConfig
 from reenact.training.stage_reenact import ReenactConfig
@@ -18,11 +17,13 @@ from reenact.training.stage_reenact import ReenactConfig
 
 @dataclass(frozen=True, kw_only=True)
 class TrainRun:
-    """One stage of training. Running the same config again continues where the run folder's checkpoint stands.
+    """One stage of training. Running the same config again continues where the run folder's
+    checkpoint stands.
 
-    Stage `autoencoder` trains the DiffAE described by `model`; stages `align` and `reenact` start from the weights
-    named in their sections. `export` receives the averaged weights as .safetensors with every checkpoint.
-    `max_seconds` ends the process early, with a checkpoint, for training in slices.
+    Stage `autoencoder` trains the DiffAE described by `model`; stages `align` and `reenact` start
+    from the weights named in their sections. `export` receives the averaged weights as .safetensors
+    with every checkpoint. `max_seconds` ends the process early, with a checkpoint, for training in
+    slices.
     """
 
     stage: Literal["autoencoder", "align", "reenact"]
@@ -32,7 +33,7 @@ class TrainRun:
     batch_size: int
     data: DataConfig
     seed: int = 0
-    precision: Precision = "auto"
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
     max_seconds: float | None = None
     ema_decay: float = 0.9999
     init: Path | None = None

@@ -14,10 +14,10 @@ from diffae import load_checkpoint
 from reenact.data.augment import AugmentConfig
 from reenact.data.dataset import ClipDataset, draw_batch
 from reenact.errors import UserError
+from reenact.inference.reenactor import blend_noise, head_region
 from reenact.models.checkpoint import save_reenactor
 from reenact.models.reenactment_encoder import ReenactmentEncoder
-from reenact.training.noise import mix_x_T, soft_mask
-from reenact.training.targets import LandmarkDrawer
+from reenact.training.targets import LandmarkDrawer, params_of
 
 if TYPE_CHECKING:
     from reenact.training.run_config import TrainRun
@@ -29,10 +29,11 @@ SCALE_SEED = 2**21
 
 @dataclass(frozen=True, kw_only=True)
 class AlignConfig:
-    """From step `cross_start` on, `cross_fraction` of the pairs are cross pairs whose reference is the rendered cross frame (ours).
+    """From step `cross_start` on, `cross_fraction` of the pairs are cross pairs whose reference is
+    the rendered cross frame (ours).
 
-    `normalise` divides each channel's error by that channel's spread over the data, measured once at the start,
-    so that channels of small numbers count as much as others (ours).
+    `normalise` divides each channel's error by that channel's spread over the data, measured once
+    at the start, so that channels of small numbers count as much as others (ours).
     """
 
     cross_fraction: float = 0.0
@@ -41,7 +42,9 @@ class AlignConfig:
 
 
 class AlignStage:
-    """L1 between z_r and z_target. The DiffAE is frozen and gives z_target; E_r starts as its encoder."""
+    """L1 between z_r and z_target. The DiffAE is frozen and gives z_target; E_r starts as its
+    encoder.
+    """
 
     kind: Literal["frames", "pairs"] = "pairs"
 
@@ -101,9 +104,10 @@ class AlignStage:
     def preview(
         self, model: nn.Module, batch: dict[str, Tensor]
     ) -> tuple[dict[str, float], list[Tensor]]:
-        """Columns: source, landmark map, target, then decoded from the face-re-noised x_T: z_source, z_r,
-        z_target; then z_r from random x_T. The scalars tell how much of the way from z_source to z_target E_r
-        has gone (code_gap: 1 at the start, 0 at the goal) and the L1 of the pictures to the target.
+        """Columns: source, landmark map, target, then decoded from the face-re-noised x_T:
+        z_source, z_r, z_target; then z_r from random x_T. The scalars tell how much of the way from
+        z_source to z_target E_r has gone (code_gap: 1 at the start, 0 at the goal) and the L1 of
+        the pictures to the target.
         """
         encoder = cast(ReenactmentEncoder, model)
         source, target = batch["source"], batch["reference"]
@@ -114,8 +118,8 @@ class AlignStage:
             source, z_source, num_steps=self.logging.encode_steps
         )
         noise = batch["eps"]
-        face = soft_mask(torch.maximum(batch["source_mask"], batch["reference_mask"]))
-        mixed = mix_x_T(inverted, noise, face)
+        face = head_region(params_of(batch, "source"), self.image_size)
+        mixed = blend_noise(inverted, noise, face)
         decoded = self.diffae.decode(
             torch.cat([mixed, mixed, mixed, noise]),
             torch.cat([z_source, z_r, z_target, z_r]),

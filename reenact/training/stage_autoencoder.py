@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from diffae import DiffAE, load_checkpoint, save_checkpoint
 from reenact.errors import UserError
-from reenact.training.noise import mix_x_T, soft_mask
+from reenact.inference.reenactor import blend_noise, head_region
+from reenact.training.targets import params_of
 
 if TYPE_CHECKING:
     from reenact.training.run_config import TrainRun
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
 class AutoencoderConfig:
     """Timesteps are floor(T * u) (`uniform`, as DiffAE) or floor(T * u^(1/t_power)) (`high_noise`).
 
-    High noise makes the semantic code carry the layout of the picture: at low noise everything it could tell is
-    visible in x_t already.
+    High noise makes the semantic code carry the layout of the picture: at low noise everything it
+    could tell is visible in x_t already.
     """
 
     t_sampling: Literal["uniform", "high_noise"] = "uniform"
@@ -72,16 +73,17 @@ class AutoencoderStage:
     def preview(
         self, model: nn.Module, batch: dict[str, Tensor]
     ) -> tuple[dict[str, float], list[Tensor]]:
-        """Columns: source, target, autoencoding, then z_target decoded from three x_T: inverted from the source,
-        that with the face re-noised, random. The scalars are the L1 (range [-1, 1]) of each against its truth.
+        """Columns: source, target, autoencoding, then z_target decoded from three x_T: inverted
+        from the source, that with the face re-noised, random. The scalars are the L1 (range [-1,
+        1]) of each against its truth.
         """
         ae = cast(DiffAE, model)
         source, target = batch["source"], batch["reference"]
         z_source, z_target = ae.encode_semantic(source), ae.encode_semantic(target)
         inverted = ae.encode_stochastic(source, z_source, num_steps=self.logging.encode_steps)
         noise = batch["eps"]
-        face = soft_mask(torch.maximum(batch["source_mask"], batch["reference_mask"]))
-        starts = torch.cat([inverted, inverted, mix_x_T(inverted, noise, face), noise])
+        face = head_region(params_of(batch, "source"), self.image_size)
+        starts = torch.cat([inverted, inverted, blend_noise(inverted, noise, face), noise])
         codes = torch.cat([z_source, z_target, z_target, z_target])
         decoded = ae.decode(starts, codes, num_steps=self.logging.num_steps).float()
         autoencoded, from_inverted, from_mixed, from_random = decoded.chunk(4)

@@ -12,12 +12,12 @@ from torch import Tensor, nn
 
 from diffae import ConditionalUNet, load_checkpoint
 from reenact.errors import UserError
+from reenact.inference.reenactor import blend_noise, head_region
 from reenact.losses import LossWeights
 from reenact.models.checkpoint import is_reenactor, load_reenactor, save_reenactor
 from reenact.models.reenactment_encoder import ReenactmentEncoder
 from reenact.training.critics import Critics
-from reenact.training.noise import mix_x_T, soft_mask
-from reenact.training.targets import LandmarkDrawer
+from reenact.training.targets import LandmarkDrawer, params_of
 
 if TYPE_CHECKING:
     from reenact.training.run_config import TrainRun
@@ -27,15 +27,18 @@ if TYPE_CHECKING:
 class ReenactConfig:
     """How pictures are rendered for the losses.
 
-    render: `sampler` runs `render_steps` DDIM steps from x_T with gradients through the last `grad_steps` (0 means
-        all), `recompute` trades time for memory; `one_step` predicts x_0 once from the reference noised to a random
-        timestep between `one_step_t`, with the start x_T as its noise.
-    x_T: the start; the source's inverted one (`encode_steps` DDIM steps), that with fresh noise in the face, or
+    render: `sampler` runs `render_steps` DDIM steps from x_T with gradients through the last
+    `grad_steps` (0 means
+        all), `recompute` trades time for memory; `one_step` predicts x_0 once from the reference
+        noised to a random timestep between `one_step_t`, with the start x_T as its noise.
+    x_T: the start; the source's inverted one (`encode_steps` DDIM steps), that with fresh noise in
+    the face, or
         pure noise.
     tune_unet: trains a copy of the U-Net as the renderer; the inversion keeps the frozen one.
-    cross_fraction: share of cross pairs, from step `cross_start` on. With `cross_reference` their rendered truth
-        takes part in all losses; without it, as for real videos, only identity, background (against the source),
-        shape, gaze and head pose (against the retargeted parameters) apply to them.
+    cross_fraction: share of cross pairs, from step `cross_start` on. With `cross_reference` their
+    rendered truth
+        takes part in all losses; without it, as for real videos, only identity, background (against
+        the source), shape, gaze and head pose (against the retargeted parameters) apply to them.
     """
 
     render: Literal["sampler", "one_step"] = "one_step"
@@ -110,8 +113,8 @@ class ReenactStage:
             x_T = self.diffae.encode_stochastic(source, z_source, num_steps=num_steps)
         if mode == "source":
             return x_T
-        face = soft_mask(torch.maximum(batch["source_mask"], batch["reference_mask"]))
-        return mix_x_T(x_T, noise, face)
+        face = head_region(params_of(batch, "source"), self.image_size)
+        return blend_noise(x_T, noise, face)
 
     def render(self, renderer: Renderer, batch: dict[str, Tensor]) -> Tensor:
         """The reenacted pictures (B, 3, S, S) of a training batch, with gradients."""
@@ -147,7 +150,8 @@ class ReenactStage:
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Weighted sum of the active losses, and each unweighted by its name."""
         prediction = self.render(cast(Renderer, model), batch).float()
-        losses = self.critics.losses(prediction, batch, self.draw, self._has_reference(batch))
+        with torch.autocast(prediction.device.type, enabled=False):
+            losses = self.critics.losses(prediction, batch, self.draw, self._has_reference(batch))
         weights = self.config.weights.active()
         total = sum(
             (weights[name] * value for name, value in losses.items()),
@@ -160,8 +164,8 @@ class ReenactStage:
     def preview(
         self, model: nn.Module, batch: dict[str, Tensor]
     ) -> tuple[dict[str, float], list[Tensor]]:
-        """Columns: source, landmark map, target, then the reenactment from the source's x_T, from that with the
-        face re-noised, and from noise. The scalars are the L1 of each to the target.
+        """Columns: source, landmark map, target, then the reenactment from the source's x_T, from
+        that with the face re-noised, and from noise. The scalars are the L1 of each to the target.
         """
         renderer = cast(Renderer, model)
         target, drawing = batch["reference"], self.draw.target(batch)

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 class Stage(Protocol):
     """`model` holds exactly the trained weights; frozen networks are other attributes.
 
-    `loss` and `preview` take the model as an argument because both the trained weights and their average are put
-    through them.
+    `loss` and `preview` take the model as an argument because both the trained weights and their
+    average are put through them.
     """
 
     model: nn.Module
@@ -41,7 +41,9 @@ class Stage(Protocol):
 
 
 def make_stage(run: TrainRun, device: torch.device) -> Stage:
-    """The stage of a run, its weights on `device`. Raises UserError when its starting weights are missing."""
+    """The stage of a run, its weights on `device`. Raises UserError when its starting weights are
+    missing.
+    """
     if run.stage == "autoencoder":
         return AutoencoderStage(run, device)
     if run.stage == "align":

@@ -1,4 +1,6 @@
-"""From the face parameters of a batch of pairs to what the networks and losses want: maps, points, masks."""
+"""From the face parameters of a batch of pairs to what the networks and losses want: maps, points,
+masks.
+"""
 
 from __future__ import annotations
 
@@ -25,12 +27,8 @@ class LandmarkDrawer:
 
     @torch.no_grad()
     def draw(self, params: FaceParams) -> Tensor:
-        """Landmark maps (B, 3, S, S) in [-1, 1], always computed in float32."""
-        device_type = params.scale.device.type
-        with torch.autocast(device_type, enabled=False):
-            return landmark_map(
-                self.head_model.landmarks(params), self.head_model.pupils(params), self.image_size
-            )
+        """Landmark maps (B, 3, S, S) in [-1, 1]."""
+        return landmark_map(*self.points(params), self.image_size)
 
     def target(self, batch: dict[str, Tensor]) -> Tensor:
         """The map of the source person with the target's expression, pose and gaze."""
@@ -40,13 +38,16 @@ class LandmarkDrawer:
         """The map of the source as it is."""
         return self.draw(params_of(batch, "source"))
 
-    @torch.no_grad()
-    def source_landmarks(self, batch: dict[str, Tensor]) -> Tensor:
-        """Landmarks (B, 68, 2) of the source picture in crop pixels."""
-        return self.head_model.landmarks(params_of(batch, "source"))
+    def source_landmarks(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """Landmarks (B, 68, 2) and pupils (B, 2, 2) of the source picture, in crop pixels."""
+        return self.points(params_of(batch, "source"))
+
+    def target_landmarks(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """The same of the face that should be rendered."""
+        return self.points(retarget(params_of(batch, "source"), params_of(batch, "target")))
 
     @torch.no_grad()
-    def target_landmarks(self, batch: dict[str, Tensor]) -> Tensor:
-        """Landmarks (B, 68, 2) that the reenacted face should have, in crop pixels."""
-        params = retarget(params_of(batch, "source"), params_of(batch, "target"))
-        return self.head_model.landmarks(params)
+    def points(self, params: FaceParams) -> tuple[Tensor, Tensor]:
+        """Landmarks and pupils of faces in pixels, always computed in float32."""
+        with torch.autocast(params.scale.device.type, enabled=False):
+            return self.head_model.landmarks(params), self.head_model.pupils(params)
