@@ -1,0 +1,123 @@
+import copy
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from diffae import CheckpointError, DiffAE, DiffAEConfig, save_checkpoint
+from reenact.models.checkpoint import is_reenactor, load_reenactor, save_reenactor
+from reenact.models.reenactment_encoder import ReenactmentEncoder
+
+CONFIG = DiffAEConfig(
+    image_size=16,
+    base_channels=16,
+    channel_mults=(1, 1),
+    encoder_channel_mults=(1, 1),
+    attention_resolutions=(8,),
+    num_res_blocks=1,
+    z_channels=24,
+    time_channels=16,
+    prediction="v",
+    conditioning="scale_shift",
+)
+
+
+@pytest.fixture
+def ae() -> DiffAE:
+    return DiffAE(CONFIG).eval()
+
+
+@pytest.fixture
+def encoder(ae) -> ReenactmentEncoder:
+    return ReenactmentEncoder(copy.deepcopy(ae.encoder)).eval()
+
+
+def equal_states(a: torch.nn.Module, b: torch.nn.Module) -> bool:
+    first, second = a.state_dict(), b.state_dict()
+    return first.keys() == second.keys() and all(torch.equal(first[n], second[n]) for n in first)
+
+
+def test_a_fresh_encoder_returns_the_code_of_the_source(ae, encoder):
+    source, drawing = torch.rand(2, 3, 16, 16), torch.rand(2, 3, 16, 16)
+    assert torch.equal(encoder(source, drawing), ae.encode_semantic(source))
+
+
+def test_the_map_is_added_to_the_source_after_a_1x1_convolution(ae, encoder):
+    source, drawing = torch.rand(2, 3, 16, 16), torch.rand(2, 3, 16, 16)
+    with torch.no_grad():
+        encoder.zero_conv.weight.copy_(0.5 * torch.eye(3)[:, :, None, None])
+        encoder.zero_conv.bias.fill_(0.1)
+    expected = ae.encode_semantic(source + 0.5 * drawing + 0.1)
+    torch.testing.assert_close(encoder(source, drawing), expected)
+
+
+def test_the_zero_convolution_gets_a_gradient_from_the_start(encoder):
+    encoder(torch.rand(1, 3, 16, 16), torch.rand(1, 3, 16, 16)).square().sum().backward()
+    assert encoder.zero_conv.weight.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize("tuned", [False, True])
+def test_weights_survive_a_file_bit_for_bit(tmp_path, ae, encoder, tuned):
+    unet = copy.deepcopy(ae.unet).to(memory_format=torch.channels_last) if tuned else None
+    torch.nn.init.normal_(encoder.zero_conv.weight)
+    path = tmp_path / "weights.safetensors"
+    save_reenactor(path, ae, encoder, unet, {"stage": "align", "step": "7"})
+    loaded = load_reenactor(path)
+    assert is_reenactor(path)
+    assert equal_states(loaded.diffae, ae)
+    assert equal_states(loaded.encoder, encoder)
+    assert (loaded.unet is None) == (unet is None)
+    if unet is not None:
+        assert equal_states(loaded.unet, unet)
+    assert loaded.diffae.config == CONFIG
+    assert (loaded.metadata["stage"], loaded.metadata["step"]) == ("align", "7")
+    assert not loaded.encoder.training
+    assert [p.name for p in tmp_path.iterdir()] == ["weights.safetensors"]
+
+
+def test_half_precision_halves_the_file_and_loads_as_float32(tmp_path, ae, encoder):
+    full, half = tmp_path / "full.safetensors", tmp_path / "half.safetensors"
+    save_reenactor(full, ae, encoder)
+    save_reenactor(half, ae, encoder, dtype=torch.float16)
+    assert half.stat().st_size < 0.6 * full.stat().st_size
+    loaded = load_reenactor(half).diffae.state_dict()
+    for name, tensor in ae.state_dict().items():
+        assert loaded[name].dtype == torch.float32
+        torch.testing.assert_close(loaded[name], tensor, atol=1e-3, rtol=1e-3)
+
+
+def test_unusable_files_are_one_line_errors(tmp_path, ae, encoder):
+    path = tmp_path / "weights.safetensors"
+    with pytest.raises(CheckpointError, match="no such file"):
+        load_reenactor(path)
+    save_reenactor(path, ae, encoder)
+    path.write_bytes(path.read_bytes()[:1000])
+    assert not is_reenactor(path)
+    with pytest.raises(CheckpointError, match="not a readable"):
+        load_reenactor(path)
+    save_checkpoint(ae, path)
+    assert not is_reenactor(path)
+    with pytest.raises(CheckpointError, match="not a reenactor"):
+        load_reenactor(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda t: t.pop("encoder.zero_conv.bias"), "lacks 'zero_conv.bias'"),
+        (lambda t: t.update({"encoder.more": torch.zeros(1)}), "extra tensor 'more'"),
+        (lambda t: t.update({"other.more": torch.zeros(1)}), "unknown tensor 'other.more'"),
+        (lambda t: t.update({"encoder.zero_conv.bias": torch.zeros(4)}), r"is \(4,\)"),
+    ],
+)
+def test_tensors_that_do_not_fit_the_config_are_named(tmp_path, ae, encoder, change, message):
+    path = tmp_path / "weights.safetensors"
+    save_reenactor(path, ae, encoder)
+    from safetensors import safe_open
+
+    with safe_open(path, "pt") as file:
+        metadata, tensors = file.metadata(), {n: file.get_tensor(n) for n in file.keys()}  # noqa: SIM118
+    change(tensors)
+    save_file(tensors, path, metadata=metadata)
+    with pytest.raises(CheckpointError, match=message):
+        load_reenactor(path)
