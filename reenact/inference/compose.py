@@ -1,14 +1,17 @@
 """From generated crops to the frames that are written."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
+import torch
 import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from reenact.face.crop import FaceCrop
+from reenact.face.crop import FaceCrop, feathered_mask
+from reenact.face.params import FaceParams
 from reenact.images import frame_from_image
+from reenact.inference.reenactor import head_region
 
 Frame = np.ndarray
 
@@ -39,3 +42,16 @@ def shrink_to(frame: Frame, crop: FaceCrop, max_side: int | None) -> tuple[Frame
     # One factor for both axes keeps the crop a similarity; rounding the size moves it by < 1 px.
     matrix = crop.crop_from_frame @ np.diag([1 / factor, 1 / factor, 1.0])
     return shrunk, FaceCrop(crop_from_frame=matrix, size=crop.size)
+
+
+def paste_masks(source: FaceParams, driven: FaceParams, size: int) -> Iterator[np.ndarray]:
+    """For each of `driven` (N) a mask (size, size) in [0, 1] of what goes back into the photo.
+
+    It covers the head where it was, source (1), and where it is now; around it the photo keeps its
+    own, sharper background. Both in pixels of a crop of `size`; 0 at the crop's border.
+    """
+    border = feathered_mask(size)
+    before = head_region(source, size)
+    for i in range(len(driven)):
+        heads = torch.maximum(before, head_region(driven[i], size))
+        yield heads[0, 0].numpy() * border

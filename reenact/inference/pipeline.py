@@ -22,7 +22,7 @@ from reenact.face.crop import (
 from reenact.face.params import FaceParams
 from reenact.face.stack import OpenFaceStack
 from reenact.images import image_from_frame, is_image_path, read_frame, write_frame
-from reenact.inference.compose import resized_frames, shrink_to, side_by_side
+from reenact.inference.compose import paste_masks, resized_frames, shrink_to, side_by_side
 from reenact.inference.motion import TargetMotion, driving_params, target_motion
 from reenact.inference.paths import check_output, make_folder
 from reenact.inference.reenactor import Reenactor, SourceState
@@ -89,8 +89,9 @@ def reenact_files(
     motion = track_target(clip, target, reenactor, run)
     rendering = time.perf_counter()
     state = reenactor.set_source(image_from_frame(face.crop_frame), face.params)
-    images = render(reenactor, state, driving_params(face.params, motion, run.motion))
-    write_result(output, compose(images, face, motion, clip, run, grid), clip, target)
+    driven = driving_params(face.params, motion, run.motion)
+    images = render(reenactor, state, driven)
+    write_result(output, compose(images, driven, face, motion, clip, run, grid), clip, target)
 
     ended = time.perf_counter()
     if motion.num_missing:
@@ -181,6 +182,7 @@ def render(reenactor: Reenactor, state: SourceState, driven: FaceParams) -> Iter
 
 def compose(
     images: Iterator[torch.Tensor],
+    driven: FaceParams,
     face: SourceFace,
     motion: TargetMotion,
     clip: VideoReader | StillClip,
@@ -197,8 +199,12 @@ def compose(
     elif run.compose == "paste_back":
         max_side = None if isinstance(clip, StillClip) else run.paste_max_side
         photo, crop = shrink_to(face.photo, face.output_crop, max_side)
-        for result in results:
-            yield paste_back(photo, result, crop)
+        enlarge = np.diag([run.output_size / len(face.crop_frame)] * 2 + [1.0])
+        masks = paste_masks(
+            face.params.transformed(enlarge), driven.transformed(enlarge), run.output_size
+        )
+        for result, mask in zip(results, masks, strict=True):
+            yield paste_back(photo, result, crop, mask)
     else:
         yield from results
 

@@ -4,6 +4,7 @@ import numpy as np
 import torch
 
 from reenact.face.params import FaceParams
+from reenact.inference.compose import paste_masks
 from reenact.inference.motion import driving_params, hold_last, target_motion
 
 
@@ -62,3 +63,16 @@ def test_relative_motion_starts_at_the_source():
     torch.testing.assert_close(driven.scale[1:2], source.scale)
     moved = target.params.rotation[3] - target.params.rotation[1]
     torch.testing.assert_close(driven.rotation[3], source.rotation[0] + moved)
+
+
+def test_paste_masks_cover_the_old_and_the_new_place_of_the_head():
+    source, driven = FaceParams.neutral(), FaceParams.neutral(2)
+    for params, x in ((source, [28.0]), (driven, [28.0, 40.0])):
+        params.translation[:, 0], params.translation[:, 1] = torch.tensor(x), 32
+        params.scale[:] = 8
+    still, moved = paste_masks(source, driven, 64)
+    assert still[32, 28] == 1
+    assert moved[32, 28] == moved[32, 40] == 1
+    assert still[32, 47] == 0
+    assert (moved >= still).all()
+    assert max(moved[0].max(), moved[:, 0].max()) < 0.01
