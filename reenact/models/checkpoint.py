@@ -4,6 +4,7 @@ rendering U-Net.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -58,10 +59,11 @@ def save_reenactor(
             # safetensors refuses views and channels-last memory
             tensors[f"{prefix}.{name}"] = tensor.contiguous().clone()
     header = {name: str(value) for name, value in (metadata or {}).items()}
-    header |= {"format": FORMAT, "diffae_config": diffae.config.to_json()}
+    header |= {"diffae_config": diffae.config.to_json()}
     header |= {"image_size": str(diffae.config.image_size), "prediction": diffae.config.prediction}
     temporary = path.with_name(path.name + ".tmp")
-    save_file(tensors, temporary, metadata=header)
+    # one entry, because safetensors writes several in random order
+    save_file(tensors, temporary, metadata={FORMAT: json.dumps(header)})
     os.replace(temporary, path)
 
 
@@ -76,18 +78,18 @@ def load_reenactor(path: str | Path, map_location: str | torch.device = "cpu") -
         raise CheckpointError(f"{path}: no such file")
     try:
         with safe_open(path, framework="pt", device=str(map_location)) as file:
-            header = dict(file.metadata() or {})
+            metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise CheckpointError(f"{path}: not a readable .safetensors file ({error})") from error
-    if header.get("format") != FORMAT:
+    if FORMAT not in metadata:
         raise CheckpointError(
-            f"{path}: not a reenactor (format {header.get('format')!r}), "
-            "stages align and reenact export one"
+            f"{path}: not a reenactor ({FORMAT}), stages align and reenact export one"
         )
     try:
+        header: dict[str, str] = json.loads(metadata[FORMAT])
         config = DiffAEConfig.from_json(header["diffae_config"])
-    except (KeyError, ValueError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path}: its header holds no usable config ({error})") from error
     diffae = DiffAE(config)
     encoder = ReenactmentEncoder(DiffAE(config).encoder)
@@ -112,7 +114,7 @@ def is_reenactor(path: str | Path) -> bool:
     """
     try:
         with safe_open(path, framework="pt") as file:
-            return (file.metadata() or {}).get("format") == FORMAT
+            return FORMAT in (file.metadata() or {})
     except (SafetensorError, OSError):
         return False
 

@@ -167,9 +167,8 @@ def test_one_draw_changes_all_frames_of_a_sample_alike():
 
 
 def test_flip_mirrors_image_and_mask_together():
-    drawn = next(
-        d for i in range(20) if (d := augment.draw(AugmentConfig(flip=True), sample_rng(0, 0, i))).flip
-    )
+    draws = [augment.draw(AugmentConfig(flip=True), sample_rng(0, 0, i)) for i in range(20)]
+    drawn = next(draw for draw in draws if draw.flip)
     frame = np.zeros((4, 4, 3), np.uint8)
     frame[:, 0] = 255
     assert augment.apply(drawn, frame)[0, 0].tolist() == [-1, -1, -1, 1]

@@ -1,0 +1,120 @@
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from diffae import DiffAE
+from reenact.config import from_dict, load_config, to_dict
+from reenact.errors import UserError
+from reenact.training.device import pick_device
+from reenact.training.ema import ema_copy, ema_decay, update_ema
+from reenact.training.log import RunLog, grid_frame
+from reenact.training.optim import OptimizerConfig, lr_at, make_optimizer
+from reenact.training.run_config import TrainRun
+from reenact.training.stage_autoencoder import AutoencoderConfig, timesteps
+
+CONFIGS = Path(__file__).resolve().parents[2] / "configs"
+TRAIN_CONFIGS = [
+    path
+    for path in sorted(CONFIGS.rglob("*.yaml"))
+    if any(line.startswith("stage:") for line in path.read_text().splitlines())
+]
+
+
+def test_the_stages_have_configs():
+    names = {str(path.relative_to(CONFIGS)) for path in TRAIN_CONFIGS}
+    assert names >= {
+        "tiny.yaml",
+        "embedded/autoencoder.yaml",
+        "embedded/align.yaml",
+        "embedded/reenact.yaml",
+    }
+
+
+@pytest.mark.parametrize("path", TRAIN_CONFIGS, ids=lambda p: str(p.relative_to(CONFIGS)))
+def test_every_training_config_loads_and_survives_being_stored(path):
+    run = load_config(path, TrainRun)
+    assert from_dict(TrainRun, to_dict(run)) == run
+    if run.stage == "autoencoder" and run.model is not None:
+        DiffAE(run.model)
+
+
+def test_ema_decay_warms_up():
+    assert ema_decay(0.999, 0) == 0.1
+    assert ema_decay(0.999, 90) == 0.91
+    assert ema_decay(0.999, 10**6) == 0.999
+
+
+def test_ema_moves_by_one_minus_decay_and_stays_apart():
+    model = torch.nn.BatchNorm1d(1)
+    average = ema_copy(model)
+    with torch.no_grad():
+        model.weight.fill_(11)
+        model.running_mean.fill_(5)
+    update_ema(average, model, 0.9, step=10**6)
+    assert average.weight.item() == pytest.approx(2)
+    assert average.running_mean.item() == 5
+    assert model.weight.item() == 11
+    assert not average.weight.requires_grad
+    assert not average.training
+
+
+def test_lr_rises_linearly_then_stays():
+    config = OptimizerConfig(lr=1.0, warmup_steps=4)
+    assert [lr_at(config, s, 100) for s in (0, 1, 3, 4, 99)] == [0.25, 0.5, 1, 1, 1]
+
+
+def test_lr_falls_along_a_cosine():
+    config = OptimizerConfig(lr=2.0, warmup_steps=10, decay="cosine", final_lr_fraction=0.1)
+    assert lr_at(config, 10, 110) == pytest.approx(2.0)
+    assert lr_at(config, 60, 110) == pytest.approx(2.0 * 0.55)
+    assert lr_at(config, 110, 110) == pytest.approx(0.2)
+    assert lr_at(config, 35, 110) == pytest.approx(
+        2 * (0.1 + 0.9 * 0.5 * (1 + math.cos(math.pi / 4)))
+    )
+
+
+def test_optimizer_takes_its_settings():
+    parameter = torch.nn.Parameter(torch.zeros(1))
+    adam = make_optimizer([parameter], OptimizerConfig(lr=0.5, betas=(0.8, 0.9)))
+    adamw = make_optimizer([parameter], OptimizerConfig(name="adamw", weight_decay=0.3))
+    assert (type(adam), adam.defaults["betas"]) == (torch.optim.Adam, (0.8, 0.9))
+    assert (type(adamw), adamw.defaults["weight_decay"]) == (torch.optim.AdamW, 0.3)
+
+
+def test_timesteps_follow_their_distribution():
+    u = (torch.arange(10_000) + 0.5) / 10_000
+    uniform = timesteps(u, AutoencoderConfig(), 1000)
+    assert (uniform.min().item(), uniform.max().item()) == (0, 999)
+    assert torch.bincount(uniform).tolist() == [10] * 1000
+    high = timesteps(u, AutoencoderConfig(t_sampling="high_noise", t_power=2), 1000)
+    # P(t < T/2) = (1/2)^k
+    assert (high < 500).float().mean().item() == pytest.approx(0.25, abs=1e-3)
+    assert high.max() == 999
+    assert timesteps(torch.tensor([1.0]), AutoencoderConfig(), 1000).item() == 999
+
+
+def test_grid_lays_samples_in_lines_and_columns_side_by_side():
+    dark, bright = torch.full((2, 3, 4, 4), -1.0), torch.full((2, 3, 4, 4), 1.0)
+    dark[1] = 0
+    grid = grid_frame([dark, bright])
+    assert grid.shape == (8, 8, 3)
+    assert grid.dtype == np.uint8
+    assert [grid[0, 0, 0], grid[0, 7, 0], grid[7, 0, 0], grid[7, 7, 0]] == [0, 255, 128, 255]
+
+
+def test_log_drops_what_an_interrupted_run_left(tmp_path):
+    (tmp_path / "metrics.jsonl").write_text('{"step": 1}\n{"step": 2}\n{"step": 3}\n{"st')
+    log = RunLog(tmp_path, 2, tensorboard=False)
+    log.scalars(3, {"loss": 0.5})
+    lines = (tmp_path / "metrics.jsonl").read_text().splitlines()
+    assert lines == ['{"step": 1}', '{"step": 2}', '{"step": 3, "loss": 0.5}']
+
+
+def test_devices():
+    assert pick_device("cpu") == torch.device("cpu")
+    assert pick_device("auto").type in ("cpu", "cuda", "mps")
+    with pytest.raises(UserError, match="--device nonsense"):
+        pick_device("nonsense")
