@@ -61,7 +61,7 @@ def test_align_starts_at_the_frozen_encoder_and_learns_the_target_code(make_run)
     z_source = stage.diffae.encode_semantic(batch["source"])
     assert torch.equal(stage.model(batch["source"], drawing), z_source)
     before = copies(stage.diffae)
-    optimizer = torch.optim.Adam(stage.model.parameters(), lr=5e-3)
+    optimizer = torch.optim.Adam(stage.model.parameters(), lr=5e-4)
     history = []
     for _ in range(100):
         loss, parts = stage.loss(stage.model, batch, 0)
