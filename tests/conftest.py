@@ -8,7 +8,7 @@ SHARED = Path(__file__).resolve().parents[1] / ".." / "shared"
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """Folder of golden numbers and samples beside the repository; tests that need it are skipped without it."""
+    """Golden numbers and samples beside the repository; without it the test is skipped."""
     if not SHARED.is_dir():
         pytest.skip("needs the folder ../shared beside the repository")
     return SHARED
