@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 from reenact.config import load_config
+from reenact.device import pick_device
 from reenact.errors import exit_code
-from reenact.training.device import pick_device
 from reenact.training.loop import train
 from reenact.training.run_config import TrainRun
 

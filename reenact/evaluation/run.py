@@ -10,6 +10,7 @@ from tqdm import tqdm
 
 from reenact.assets import asset_path
 from reenact.config import to_dict
+from reenact.device import pick_device
 from reenact.errors import UserError
 from reenact.evaluation.measure import Judges, measure
 from reenact.evaluation.pairs import MODES, Clip, Pair, list_pairs, pick_examples, read_clips
@@ -34,7 +35,6 @@ def run_evaluation(run: EvalRun, device: str = "auto") -> dict[str, Any]:
     # These bring networks and video code along; the rest of this module works without them.
     from reenact.evaluation.tracker_reader import TrackerReader
     from reenact.face.stack import OpenFaceStack
-    from reenact.inference.pipeline import pick_device
     from reenact.models.checkpoint import load_reenactor
     from reenact.models.perceptual import PerceptualNet
 

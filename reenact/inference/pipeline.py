@@ -12,6 +12,7 @@ import torch
 from tqdm import tqdm
 
 from reenact.assets import asset_path
+from reenact.device import pick_device
 from reenact.errors import UserError
 from reenact.face.crop import (
     FaceCrop,
@@ -120,18 +121,6 @@ def load_model(run: InferRun, device: str) -> Reenactor:
     place = pick_device(device)
     weights = load_reenactor(run.weights or asset_path(SHIPPED_WEIGHTS), place)
     return Reenactor(weights, OpenFaceStack(place), run.reenactor)
-
-
-def pick_device(name: str) -> torch.device:
-    """`auto` = CUDA where there is one, else the CPU. Raises UserError if it does not work."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise UserError(f"device {name!r}: not available here, try cpu") from error
-    return device
 
 
 def find_source(photo: np.ndarray, path: Path, reenactor: Reenactor, run: InferRun) -> SourceFace:

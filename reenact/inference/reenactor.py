@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from diffae.schedule import respaced_timesteps
+from reenact.device import Precision, autocast, compute_dtype
 from reenact.errors import UserError
 from reenact.face.params import NECK_PIVOT, FaceParams, retarget, rotation_matrix
 from reenact.face.stack import FaceStack
@@ -34,7 +35,7 @@ class ReenactorConfig:
     encode_steps: int = 50
     x_T: Literal["source", "mixed", "random"] = "source"
     sampler: Literal["ddim", "dpmpp2m"] = "ddim"
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    precision: Precision = "auto"
     batch_size: int = 8
     seed: int = 0
 
@@ -113,7 +114,7 @@ class Reenactor:
         params = params.to(self.device)
         image = image.to(self.device).contiguous(memory_format=torch.channels_last)
         own_map = self.face.landmark_map(params, self.size).to(self.device)
-        with self._autocast():
+        with autocast(self.dtype, self.device):
             z_source = self.encoder(image, own_map).float()
             if self.config.x_T == "random":
                 x_T = self._noise().expand_as(image)
@@ -147,7 +148,7 @@ class Reenactor:
     def _render_batch(self, state: SourceState, target: FaceParams) -> Tensor:
         driven = retarget(state.params, target.to(self.device))
         landmark_map = self.face.landmark_map(driven, self.size).to(self.device)
-        with self._autocast():
+        with autocast(self.dtype, self.device):
             z_r = self.encoder(state.image, landmark_map)
             images = self.diffae.decode(
                 state.x_T,
@@ -161,25 +162,6 @@ class Reenactor:
     def _noise(self) -> Tensor:
         generator = torch.Generator().manual_seed(self.config.seed)
         return torch.randn(1, 3, self.size, self.size, generator=generator).to(self.device)
-
-    def _autocast(self) -> torch.autocast:
-        enabled = self.dtype != torch.float32
-        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=enabled)
-
-
-def compute_dtype(precision: str, device: torch.device) -> torch.dtype:
-    """bfloat16 or float32 for "auto", "fp32" or "bf16" on `device`."""
-    if precision != "auto":
-        return torch.bfloat16 if precision == "bf16" else torch.float32
-    if device.type == "cuda":
-        native = torch.cuda.is_bf16_supported(including_emulation=False)
-    elif device.type == "cpu":
-        # Private in torch, hence the fallback: without the answer float32 is always right.
-        names = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
-        native = any(getattr(torch.cpu, name, lambda: False)() for name in names)
-    else:
-        native = False
-    return torch.bfloat16 if native else torch.float32
 
 
 def blend_noise(x_T: Tensor, noise: Tensor, mask: Tensor) -> Tensor:

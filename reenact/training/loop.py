@@ -6,7 +6,7 @@ import json
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
@@ -15,8 +15,8 @@ from tqdm import tqdm
 from reenact.config import to_dict
 from reenact.data.augment import AugmentConfig
 from reenact.data.dataset import BatchDataset, ClipDataset, draw_batch
+from reenact.device import autocast, compute_dtype
 from reenact.errors import UserError
-from reenact.inference.reenactor import compute_dtype
 from reenact.training import checkpoint
 from reenact.training.checkpoint import TrainState
 from reenact.training.ema import ema_copy, update_ema
@@ -138,11 +138,6 @@ def train_step(
         state.optimizer.step()
         update_ema(state.ema, state.model, run.ema_decay, step)
     return parts | {"grad_norm": norm.detach(), "bad_steps": torch.tensor(float(not finite))}
-
-
-def autocast(dtype: torch.dtype, device: torch.device) -> AbstractContextManager[object]:
-    """Autocast to `dtype`, or nothing for float32."""
-    return nullcontext() if dtype == torch.float32 else torch.autocast(device.type, dtype)
 
 
 def preview(

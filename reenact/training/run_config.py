@@ -8,6 +8,7 @@ from typing import Literal
 
 from diffae import DiffAEConfig
 from reenact.data.dataset import DataConfig
+from reenact.device import Precision
 from reenact.training.log import LoggingConfig
 from reenact.training.optim import OptimizerConfig
 from reenact.training.stage_align import AlignConfig
@@ -33,7 +34,7 @@ class TrainRun:
     batch_size: int
     data: DataConfig
     seed: int = 0
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    precision: Precision = "auto"
     max_seconds: float | None = None
     ema_decay: float = 0.9999
     init: Path | None = None

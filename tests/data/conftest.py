@@ -30,9 +30,7 @@ def write_clips(
         np.save(folder / "cross_frames.npy", np.stack([ones * (200 + k) for k in range(2)]))
         np.save(folder / "cross_masks.npy", np.stack([ones[..., 0] * 255] * 2))
         last = [r["name"] for r in records if r["split"] == record["split"]][-1]
-        cross = [
-            {"source_frame": k, "target_clip": last, "target_frame": k + 1} for k in range(2)
-        ]
+        cross = [{"source_frame": k, "target_clip": last, "target_frame": k + 1} for k in range(2)]
         (folder / "cross.json").write_text(json.dumps(cross))
         np.savez(
             folder / "params.npz",

@@ -201,11 +201,6 @@ def test_an_error_while_rendering_leaves_no_file(run, photo, make_clip, tmp_path
     assert list((tmp_path / "out").iterdir()) == []
 
 
-def test_an_unknown_device_is_named(run):
-    with pytest.raises(UserError, match="device 'toaster': not available"):
-        pipeline.pick_device("toaster")
-
-
 def test_the_shipped_config_loads():
     run = load_config(CONFIG, InferRun)
     assert run.weights is None

@@ -6,7 +6,7 @@ import torch
 from reenact.errors import UserError
 from reenact.face.params import FaceParams, retarget
 from reenact.inference import Reenactor, ReenactorConfig
-from reenact.inference.reenactor import blend_noise, compute_dtype, head_region
+from reenact.inference.reenactor import blend_noise, head_region
 
 FAST = ReenactorConfig(num_steps=2, encode_steps=4, precision="fp32", batch_size=3)
 
@@ -122,12 +122,6 @@ def test_head_region_is_centred_on_the_head_and_rolls_with_it():
     assert turned.sum() == pytest.approx(weight.item(), rel=0.1)
     assert (turned.sum(0) * ticks).sum() / turned.sum() < 28
     assert (turned.amax(0) > 0.5).sum() > (turned.amax(1) > 0.5).sum()
-
-
-def test_precision_names():
-    assert compute_dtype("fp32", torch.device("cpu")) is torch.float32
-    assert compute_dtype("bf16", torch.device("cpu")) is torch.bfloat16
-    assert compute_dtype("auto", torch.device("mps")) is torch.float32
 
 
 @pytest.mark.parametrize(

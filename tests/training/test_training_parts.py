@@ -7,8 +7,6 @@ import torch
 
 from diffae import DiffAE
 from reenact.config import from_dict, load_config, to_dict
-from reenact.errors import UserError
-from reenact.training.device import pick_device
 from reenact.training.ema import ema_copy, ema_decay, update_ema
 from reenact.training.log import RunLog, grid_frame
 from reenact.training.optim import OptimizerConfig, lr_at, make_optimizer
@@ -111,10 +109,3 @@ def test_log_drops_what_an_interrupted_run_left(tmp_path):
     log.scalars(3, {"loss": 0.5})
     lines = (tmp_path / "metrics.jsonl").read_text().splitlines()
     assert lines == ['{"step": 1}', '{"step": 2}', '{"step": 3, "loss": 0.5}']
-
-
-def test_devices():
-    assert pick_device("cpu") == torch.device("cpu")
-    assert pick_device("auto").type in ("cpu", "cuda", "mps")
-    with pytest.raises(UserError, match="--device nonsense"):
-        pick_device("nonsense")

@@ -1,0 +1,47 @@
+"""Where a run computes, and in which number format."""
+
+from contextlib import AbstractContextManager, nullcontext
+from typing import Literal
+
+import torch
+
+from reenact.errors import UserError
+
+Precision = Literal["auto", "fp32", "bf16"]
+
+
+def pick_device(name: str) -> torch.device:
+    """A device by name; "auto" takes a GPU if there is one.
+
+    Raises UserError if it does not work here.
+    """
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise UserError(f"device {name!r}: not usable on this machine, try cpu") from error
+    return device
+
+
+def compute_dtype(precision: Precision, device: torch.device) -> torch.dtype:
+    """bfloat16 or float32; "auto" takes bfloat16 where the hardware multiplies it."""
+    if precision != "auto":
+        return torch.bfloat16 if precision == "bf16" else torch.float32
+    if device.type == "cuda":
+        native = torch.cuda.is_bf16_supported(including_emulation=False)
+    elif device.type == "cpu":
+        # Private in torch, hence the fallback: without the answer float32 is always right.
+        names = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+        native = any(getattr(torch.cpu, name, lambda: False)() for name in names)
+    else:
+        native = False
+    return torch.bfloat16 if native else torch.float32
+
+
+def autocast(dtype: torch.dtype, device: torch.device) -> AbstractContextManager[object]:
+    """Autocast to `dtype`, or nothing for float32."""
+    return nullcontext() if dtype == torch.float32 else torch.autocast(device.type, dtype)
