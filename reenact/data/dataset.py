@@ -8,11 +8,10 @@ unbroken one.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -39,6 +38,19 @@ class DataConfig:
     val_split: str = "val"
     num_workers: int = 0
     augment: AugmentConfig = field(default_factory=AugmentConfig)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairConfig:
+    """From step `cross_start` on, a share of `cross_fraction` are cross pairs.
+
+    With `cross_frames` they are the clips' rendered cross frames, the truth of a reenactment, which
+    only synthetic clips have; without, any frame of any other clip gives the pose.
+    """
+
+    cross_fraction: float = 0.0
+    cross_start: int = 0
+    cross_frames: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,55 +138,85 @@ class ClipDataset:
         return {"image": augment.apply(augmentation, clip.read("frames", index))}
 
     def pair(
-        self, rng: np.random.Generator, config: AugmentConfig, cross_fraction: float = 0.0
+        self, rng: np.random.Generator, config: AugmentConfig, pairs: PairConfig, step: int
     ) -> dict[str, np.ndarray]:
         """One pair of a source and what it should look like after the reenactment.
 
-        Self pairs take two different frames of a clip. Cross pairs (a share of `cross_fraction`)
-        take a clip's cross frame as the reference: the same person with another clip's pose,
-        expression and gaze.
+        Self pairs take two different frames of a clip. Cross pairs take the pose, expression and
+        gaze of another clip's frame, see PairConfig.
 
         Returns `source`, `reference` (3, S, S) in [-1, 1]; `source_mask`, `reference_mask` (1, S,
         S) face coverage in [0, 1]; `source_<name>`, `target_<name>` for each face parameter, in
         crop pixels (the target's identity is NOT yet the source's, see params.retarget); `is_cross`
-        bool.
+        bool. Without a rendered truth the reference is the source itself.
         """
-        is_cross = rng.random() < cross_fraction
+        fraction = pairs.cross_fraction if step >= pairs.cross_start else 0.0
+        is_cross = rng.random() < fraction
         augmentation = augment.draw(config, rng)
-        if is_cross:
-            if not self.clips_with_cross:
-                raise UserError(
-                    "cross pairs need cross frames: generate the clips with --cross above 0, "
-                    "or set cross_fraction to 0"
-                )
-            clip = self.clips_with_cross[rng.integers(len(self.clips_with_cross))]
-            reference_index = int(rng.integers(len(clip.cross)))
-            record = clip.cross[reference_index]
-            source_index = int(record["source_frame"])
-            target_params = self.clip_by_name[record["target_clip"]].params
-            target_index = int(record["target_frame"])
-            names = ("cross_frames", "cross_masks")
+        if not is_cross:
+            chosen = self._self_pair(rng)
+        elif pairs.cross_frames:
+            chosen = self._rendered_cross_pair(rng)
         else:
-            clip = self.clips[rng.integers(len(self.clips))]
-            source_index = int(rng.integers(clip.num_frames))
-            # an offset of at least one frame keeps the two apart
-            offset = int(rng.integers(1, max(clip.num_frames, 2)))
-            reference_index = target_index = (source_index + offset) % clip.num_frames
-            target_params = clip.params
-            names = ("frames", "masks")
+            chosen = self._cross_pair(rng)
+        clip, source, target = chosen.clip, chosen.source_frame, chosen.target_frame
+        frames, masks, reference = chosen.reference
         sample = {
-            "source": augment.apply(augmentation, clip.read("frames", source_index)),
-            "reference": augment.apply(augmentation, clip.read(names[0], reference_index)),
-            "source_mask": augment.apply_mask(augmentation, clip.read("masks", source_index)),
-            "reference_mask": augment.apply_mask(
-                augmentation, clip.read(names[1], reference_index)
-            ),
+            "source": augment.apply(augmentation, clip.read("frames", source)),
+            "reference": augment.apply(augmentation, clip.read(frames, reference)),
+            "source_mask": augment.apply_mask(augmentation, clip.read("masks", source)),
+            "reference_mask": augment.apply_mask(augmentation, clip.read(masks, reference)),
             "is_cross": np.array(is_cross),
         }
         for name in PARAM_NAMES:
-            sample[f"source_{name}"] = clip.params[name][source_index]
-            sample[f"target_{name}"] = target_params[name][target_index]
+            sample[f"source_{name}"] = clip.params[name][source]
+            sample[f"target_{name}"] = chosen.target_clip.params[name][target]
         return sample
+
+    def _self_pair(self, rng: np.random.Generator) -> _Pair:
+        clip = self.clips[rng.integers(len(self.clips))]
+        source = int(rng.integers(clip.num_frames))
+        # an offset of at least one frame keeps the two apart
+        offset = int(rng.integers(1, max(clip.num_frames, 2)))
+        target = (source + offset) % clip.num_frames
+        return _Pair(clip, source, clip, target, ("frames", "masks", target))
+
+    def _rendered_cross_pair(self, rng: np.random.Generator) -> _Pair:
+        if not self.clips_with_cross:
+            raise UserError(
+                "cross pairs need cross frames: generate the clips with --cross above 0, "
+                "or set cross_fraction to 0"
+            )
+        clip = self.clips_with_cross[rng.integers(len(self.clips_with_cross))]
+        index = int(rng.integers(len(clip.cross)))
+        record = clip.cross[index]
+        return _Pair(
+            clip,
+            int(record["source_frame"]),
+            self.clip_by_name[record["target_clip"]],
+            int(record["target_frame"]),
+            ("cross_frames", "cross_masks", index),
+        )
+
+    def _cross_pair(self, rng: np.random.Generator) -> _Pair:
+        if len(self.clips) < 2:
+            raise UserError("cross pairs need at least two clips, or set cross_fraction to 0")
+        first = int(rng.integers(len(self.clips)))
+        other = (first + int(rng.integers(1, len(self.clips)))) % len(self.clips)
+        clip, target_clip = self.clips[first], self.clips[other]
+        source = int(rng.integers(clip.num_frames))
+        target = int(rng.integers(target_clip.num_frames))
+        return _Pair(clip, source, target_clip, target, ("frames", "masks", source))
+
+
+class _Pair(NamedTuple):
+    """What a pair reads; `reference` names the image file, the mask file and the index in both."""
+
+    clip: Clip
+    source_frame: int
+    target_clip: Clip
+    target_frame: int
+    reference: tuple[str, str, int]
 
 
 def sample_rng(seed: int, step: int, index: int) -> np.random.Generator:
@@ -185,52 +227,39 @@ def sample_rng(seed: int, step: int, index: int) -> np.random.Generator:
 def draw_batch(
     dataset: ClipDataset,
     *,
-    kind: Literal["frames", "pairs"],
+    pairs: PairConfig | None,
     config: AugmentConfig,
     batch_size: int,
     seed: int,
     step: int,
-    cross_fraction: float = 0.0,
 ) -> dict[str, Tensor]:
-    """The batch of a step, plus `u` (B,) uniform in [0, 1) and `eps` (B, 3, S, S) normal for the
-    diffusion loss.
+    """The batch of a step: pairs, or single frames where `pairs` is None.
+
+    Adds `u` (B,) uniform in [0, 1) and `eps` (B, 3, S, S) normal for the diffusion.
     """
     samples = []
     for index in range(batch_size):
         rng = sample_rng(seed, step, index)
-        if kind == "frames":
+        if pairs is None:
             sample = dataset.frame(rng, config)
         else:
-            sample = dataset.pair(rng, config, cross_fraction)
+            sample = dataset.pair(rng, config, pairs, step)
         sample["u"] = np.array(rng.random())
         sample["eps"] = rng.standard_normal((3, dataset.size, dataset.size), dtype=np.float32)
         samples.append(sample)
-    return stack(samples)
-
-
-def stack(samples: Sequence[dict[str, np.ndarray]]) -> dict[str, Tensor]:
-    """Stack samples with equal keys into one batch of tensors."""
     return {name: torch.from_numpy(np.stack([s[name] for s in samples])) for name in samples[0]}
 
 
+@dataclass(frozen=True, kw_only=True)
 class BatchDataset(Dataset[dict[str, Tensor]]):
     """Item `step` is the whole batch of that step: workers may prepare steps in any order."""
 
-    def __init__(
-        self,
-        dataset: ClipDataset,
-        *,
-        kind: Literal["frames", "pairs"],
-        config: AugmentConfig,
-        batch_size: int,
-        seed: int,
-        num_steps: int,
-        cross_fraction: float = 0.0,
-        cross_start: int = 0,
-    ) -> None:
-        self.dataset, self.kind, self.config = dataset, kind, config
-        self.batch_size, self.seed, self.num_steps = batch_size, seed, num_steps
-        self.cross_fraction, self.cross_start = cross_fraction, cross_start
+    dataset: ClipDataset
+    pairs: PairConfig | None
+    config: AugmentConfig
+    batch_size: int
+    seed: int
+    num_steps: int
 
     def __len__(self) -> int:
         return self.num_steps
@@ -238,12 +267,11 @@ class BatchDataset(Dataset[dict[str, Tensor]]):
     def __getitem__(self, step: int) -> dict[str, Tensor]:
         return draw_batch(
             self.dataset,
-            kind=self.kind,  # type: ignore[arg-type]
+            pairs=self.pairs,
             config=self.config,
             batch_size=self.batch_size,
             seed=self.seed,
             step=step,
-            cross_fraction=self.cross_fraction if step >= self.cross_start else 0.0,
         )
 
     def loader(self, start_step: int, num_workers: int) -> DataLoader[dict[str, Tensor]]:

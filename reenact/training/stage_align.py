@@ -5,14 +5,14 @@ from __future__ import annotations
 import copy
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor, nn
 
 from diffae import load_checkpoint
 from reenact.data.augment import AugmentConfig
-from reenact.data.dataset import ClipDataset, draw_batch
+from reenact.data.dataset import ClipDataset, PairConfig, draw_batch
 from reenact.errors import UserError
 from reenact.inference.reenactor import blend_noise, head_region
 from reenact.models.checkpoint import save_reenactor
@@ -46,16 +46,15 @@ class AlignStage:
     encoder.
     """
 
-    kind: Literal["frames", "pairs"] = "pairs"
-
     def __init__(self, run: TrainRun, device: torch.device) -> None:
         if run.init is None:
             raise UserError(
                 "stage align needs `init`, the .safetensors or checkpoint of a trained DiffAE"
             )
         self.logging = run.logging
-        self.cross_fraction = run.align.cross_fraction
-        self.cross_start = run.align.cross_start
+        self.pairs: PairConfig | None = PairConfig(
+            cross_fraction=run.align.cross_fraction, cross_start=run.align.cross_start
+        )
         self.diffae = load_checkpoint(run.init).to(device).eval().requires_grad_(False)
         self.diffae.to(memory_format=torch.channels_last)
         self.image_size = self.diffae.config.image_size
@@ -71,7 +70,7 @@ class AlignStage:
         for step in range(NUM_SCALE_BATCHES):
             batch = draw_batch(
                 dataset,
-                kind="frames",
+                pairs=None,
                 config=AugmentConfig(),
                 batch_size=64,
                 seed=SCALE_SEED,

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from diffae import DiffAE, load_checkpoint, save_checkpoint
+from reenact.data.dataset import PairConfig
 from reenact.errors import UserError
 from reenact.inference.reenactor import blend_noise, head_region
 from reenact.training.targets import params_of
@@ -40,9 +41,7 @@ def timesteps(u: Tensor, config: AutoencoderConfig, num_timesteps: int) -> Tenso
 class AutoencoderStage:
     """Noise-prediction loss of the DiffAE, encoder and U-Net trained jointly."""
 
-    kind: Literal["frames", "pairs"] = "frames"
-    cross_fraction = 0.0
-    cross_start = 0
+    pairs: PairConfig | None = None
 
     def __init__(self, run: TrainRun, device: torch.device) -> None:
         if run.init is not None:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from diffae import ConditionalUNet, load_checkpoint
+from reenact.data.dataset import PairConfig
 from reenact.errors import UserError
 from reenact.inference.reenactor import blend_noise, head_region
 from reenact.losses import LossWeights
@@ -67,8 +68,6 @@ class Renderer(nn.Module):
 class ReenactStage:
     """Losses of the paper on rendered pictures, for self and cross pairs."""
 
-    kind: Literal["frames", "pairs"] = "pairs"
-
     def __init__(self, run: TrainRun, device: torch.device) -> None:
         if run.init is None:
             raise UserError(
@@ -76,8 +75,11 @@ class ReenactStage:
             )
         self.config = run.reenact
         self.logging = run.logging
-        self.cross_fraction = run.reenact.cross_fraction
-        self.cross_start = run.reenact.cross_start
+        self.pairs: PairConfig | None = PairConfig(
+            cross_fraction=run.reenact.cross_fraction,
+            cross_start=run.reenact.cross_start,
+            cross_frames=run.reenact.cross_reference,
+        )
         encoder, unet = self._load(run.init)
         self.diffae.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.image_size = self.diffae.config.image_size

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 from torch import Tensor, nn
 
+from reenact.data.dataset import PairConfig
 from reenact.training.stage_align import AlignStage
 from reenact.training.stage_autoencoder import AutoencoderStage
 from reenact.training.stage_reenact import ReenactStage
@@ -17,16 +18,15 @@ if TYPE_CHECKING:
 
 
 class Stage(Protocol):
-    """`model` holds exactly the trained weights; frozen networks are other attributes.
+    """`model` holds exactly the trained weights; frozen networks are other attributes. `pairs` says
+    how its pairs are drawn, None that it takes single frames.
 
     `loss` and `preview` take the model as an argument because both the trained weights and their
     average are put through them.
     """
 
     model: nn.Module
-    kind: Literal["frames", "pairs"]
-    cross_fraction: float
-    cross_start: int
+    pairs: PairConfig | None
     image_size: int
 
     def loss(

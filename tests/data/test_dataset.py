@@ -6,10 +6,11 @@ import torch
 
 from reenact.data import augment
 from reenact.data.augment import AugmentConfig
-from reenact.data.dataset import BatchDataset, ClipDataset, draw_batch, sample_rng
+from reenact.data.dataset import BatchDataset, ClipDataset, PairConfig, draw_batch, sample_rng
 from reenact.errors import UserError
 
 PLAIN = AugmentConfig()
+SELF, CROSS = PairConfig(), PairConfig(cross_fraction=1.0)
 STRONG = AugmentConfig(flip=True, colour=0.2, brightness=0.2, degrade=0.7)
 
 
@@ -56,7 +57,7 @@ def test_frames_stay_inside_the_split(clip_folder):
 def test_self_pairs_are_two_frames_of_one_clip_with_their_masks_and_params(clip_folder):
     dataset = ClipDataset(clip_folder(), "train")
     for index in range(50):
-        pair = dataset.pair(sample_rng(1, 2, index), PLAIN)
+        pair = dataset.pair(sample_rng(1, 2, index), PLAIN, SELF, 2)
         clip, source = divmod(value(pair["source"]), 20)
         other, reference = divmod(value(pair["reference"]), 20)
         assert clip == other
@@ -73,7 +74,7 @@ def test_self_pairs_are_two_frames_of_one_clip_with_their_masks_and_params(clip_
 def test_cross_pairs_take_the_cross_frame_and_the_target_clips_params(clip_folder):
     dataset = ClipDataset(clip_folder(), "train")
     for index in range(30):
-        pair = dataset.pair(sample_rng(1, 2, index), PLAIN, cross_fraction=1.0)
+        pair = dataset.pair(sample_rng(1, 2, index), PLAIN, CROSS, 2)
         assert pair["is_cross"]
         clip, source = divmod(value(pair["source"]), 20)
         k = value(pair["reference"]) - 200
@@ -92,7 +93,7 @@ def test_cross_pairs_without_cross_frames_are_refused(clip_folder):
     for path in root.glob("*/cross.json"):
         path.unlink()
     with pytest.raises(UserError, match="--cross"):
-        ClipDataset(root, "train").pair(sample_rng(0, 0, 0), PLAIN, cross_fraction=1.0)
+        ClipDataset(root, "train").pair(sample_rng(0, 0, 0), PLAIN, CROSS, 0)
 
 
 def test_cross_targets_outside_the_split_are_not_used(clip_folder):
@@ -103,20 +104,13 @@ def test_cross_targets_outside_the_split_are_not_used(clip_folder):
     assert names == ["train_000001", "train_000002"]
 
 
-@pytest.mark.parametrize("kind", ["frames", "pairs"])
-def test_a_sample_does_not_depend_on_the_batch_around_it(clip_folder, kind):
+@pytest.mark.parametrize("pairs", [None, PairConfig(cross_fraction=0.5)])
+def test_a_sample_does_not_depend_on_the_batch_around_it(clip_folder, pairs):
     dataset = ClipDataset(clip_folder(), "train")
-    config = STRONG if kind == "frames" else AugmentConfig(colour=0.2, degrade=0.7)
 
     def draw(batch_size, step):
         return draw_batch(
-            dataset,
-            kind=kind,
-            config=config,
-            batch_size=batch_size,
-            seed=5,
-            step=step,
-            cross_fraction=0.5,
+            dataset, pairs=pairs, config=STRONG, batch_size=batch_size, seed=5, step=step
         )
 
     small, large, later = draw(2, 7), draw(6, 7), draw(2, 8)
@@ -127,9 +121,13 @@ def test_a_sample_does_not_depend_on_the_batch_around_it(clip_folder, kind):
 
 
 def test_workers_change_nothing(clip_folder):
-    dataset = ClipDataset(clip_folder(), "train")
     batches = BatchDataset(
-        dataset, kind="pairs", config=PLAIN, batch_size=2, seed=0, num_steps=5, cross_fraction=0.5
+        dataset=ClipDataset(clip_folder(), "train"),
+        pairs=PairConfig(cross_fraction=0.5),
+        config=PLAIN,
+        batch_size=2,
+        seed=0,
+        num_steps=5,
     )
     alone, helped = list(batches.loader(2, 0)), list(batches.loader(2, 1))
     assert len(alone) == len(helped) == 3
@@ -138,18 +136,28 @@ def test_workers_change_nothing(clip_folder):
 
 
 def test_cross_pairs_begin_at_cross_start(clip_folder):
-    batches = BatchDataset(
-        ClipDataset(clip_folder(), "train"),
-        kind="pairs",
-        config=PLAIN,
-        batch_size=8,
-        seed=0,
-        num_steps=10,
-        cross_fraction=1.0,
-        cross_start=3,
+    dataset = ClipDataset(clip_folder(), "train")
+    pairs = PairConfig(cross_fraction=1.0, cross_start=3)
+    before, after = (
+        draw_batch(dataset, pairs=pairs, config=PLAIN, batch_size=8, seed=0, step=step)
+        for step in (2, 3)
     )
-    assert not batches[2]["is_cross"].any()
-    assert batches[3]["is_cross"].all()
+    assert not before["is_cross"].any()
+    assert after["is_cross"].all()
+
+
+def test_cross_pairs_without_rendered_truth_show_the_source_as_reference(clip_folder):
+    dataset = ClipDataset(clip_folder(), "train")
+    pairs = PairConfig(cross_fraction=1.0, cross_frames=False)
+    for index in range(30):
+        pair = dataset.pair(sample_rng(1, 2, index), PLAIN, pairs, 0)
+        np.testing.assert_array_equal(pair["source"], pair["reference"])
+        np.testing.assert_array_equal(pair["source_mask"], pair["reference_mask"])
+        # the identity tells the clip: the pose comes from another one
+        assert pair["source_identity"][0] != pair["target_identity"][0]
+    alone = ClipDataset(dataset.clips[0].folder.parent, "val")
+    with pytest.raises(UserError, match="at least two clips"):
+        alone.pair(sample_rng(0, 0, 0), PLAIN, pairs, 0)
 
 
 def test_default_augmentation_is_the_exact_frame():

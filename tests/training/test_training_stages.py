@@ -3,7 +3,7 @@ import dataclasses
 import pytest
 import torch
 
-from reenact.data.dataset import ClipDataset, draw_batch
+from reenact.data.dataset import ClipDataset, PairConfig, draw_batch
 from reenact.errors import UserError
 from reenact.losses import LossWeights
 from reenact.models.checkpoint import load_reenactor
@@ -25,15 +25,14 @@ ALL_LOSSES = {
 }
 
 
-def batch_of(run, cross_fraction=0.5, batch_size=4, step=0):
+def batch_of(run, cross_fraction=0.5, batch_size=4, step=0, cross_frames=True):
     return draw_batch(
         ClipDataset(run.data.root, "train"),
-        kind="pairs",
+        pairs=PairConfig(cross_fraction=cross_fraction, cross_frames=cross_frames),
         config=run.data.augment,
         batch_size=batch_size,
         seed=0,
         step=step,
-        cross_fraction=cross_fraction,
     )
 
 
