@@ -12,6 +12,7 @@ from reenact.errors import UserError
 from reenact.face.params import NECK_PIVOT, FaceParams, retarget, rotation_matrix
 from reenact.face.stack import FaceStack
 from reenact.models.checkpoint import ReenactorWeights
+from reenact.models.reenactment_encoder import motion_vector
 
 HEAD_CENTRE = (0.0, 0.0, -0.7)
 """Middle of the unposed head in dm: the eyes lie half-way between chin and crown."""
@@ -114,8 +115,9 @@ class Reenactor:
         params = params.to(self.device)
         image = image.to(self.device).contiguous(memory_format=torch.channels_last)
         own_map = self.face.landmark_map(params, self.size).to(self.device)
+        still = motion_vector(params, params, self.size)
         with autocast(self.dtype, self.device):
-            z_source = self.encoder(image, own_map).float()
+            z_source = self.encoder(image, own_map, still).float()
             if self.config.x_T == "random":
                 x_T = self._noise().expand_as(image)
             else:
@@ -149,7 +151,8 @@ class Reenactor:
         driven = retarget(state.params, target.to(self.device))
         landmark_map = self.face.landmark_map(driven, self.size).to(self.device)
         with autocast(self.dtype, self.device):
-            z_r = self.encoder(state.image, landmark_map)
+            motion = motion_vector(state.params, driven, self.size)
+            z_r = self.encoder(state.image, landmark_map, motion)
             images = self.diffae.decode(
                 state.x_T,
                 z_r,

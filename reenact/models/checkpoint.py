@@ -92,7 +92,8 @@ def load_reenactor(path: str | Path, map_location: str | torch.device = "cpu") -
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path}: its header holds no usable config ({error})") from error
     diffae = DiffAE(config)
-    encoder = ReenactmentEncoder(DiffAE(config).encoder)
+    has_motion_head = any(name.startswith("encoder.motion_head.") for name in tensors)
+    encoder = ReenactmentEncoder(DiffAE(config).encoder, has_motion_head=has_motion_head)
     has_unet = any(name.startswith("unet.") for name in tensors)
     unet = DiffAE(config).unet if has_unet else None
     modules: dict[str, nn.Module] = {"diffae": diffae, "encoder": encoder}

@@ -4,29 +4,79 @@ semantic code.
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from diffae import SemanticEncoder
+from reenact.face.params import FaceParams
+
+NUM_MOTION_VALUES = 2 * (52 + 3 + 2 + 1 + 2)
+MOTION_WIDTH = 512
+MEAN_SCALE = 0.38
+"""Pixels per dm of a face crop's middle head, in units of the crop's side."""
+
+
+def motion_vector(source: FaceParams, target: FaceParams, size: int) -> Tensor:
+    """Expression, pose, place, size and gaze of the source and of what it should become.
+
+    Args:
+        source, target: FaceParams (B) in pixels of crops of side `size`; identities are ignored.
+
+    Returns:
+        (B, 120) float32, every value of order one.
+    """
+    parts = []
+    for params in (source, target):
+        place = 4 * (params.translation / size - 0.5)
+        zoom = 4 * torch.log(params.scale[:, None] / (MEAN_SCALE * size))
+        parts += [2 * params.expression, 3 * params.rotation, place, zoom, 3 * params.gaze]
+    return torch.cat(parts, dim=1)
 
 
 class ReenactmentEncoder(nn.Module):
     """DiffAE's semantic encoder whose input is the source plus a learned colour map of the landmark
-    drawing.
+    drawing (a zero-initialised 1x1 convolution, as in the paper).
 
-    The 1x1 convolution starts at zero, so a fresh E_r(source, anything) equals E_sem(source).
+    With `has_motion_head` (ours) a small network adds a correction to the code, given that code and
+    the parameters that the drawing shows (`motion_vector`): a drawing of thin lines on few pixels
+    teaches slowly. Both parts start at zero, so a fresh E_r(source, anything) equals E_sem(source).
     `encoder` is used as it is, not copied: pass a copy to keep the original.
     """
 
-    def __init__(self, encoder: SemanticEncoder) -> None:
+    def __init__(self, encoder: SemanticEncoder, *, has_motion_head: bool = False) -> None:
         super().__init__()
         self.encoder = encoder
         self.zero_conv = nn.Conv2d(3, 3, kernel_size=1)
         nn.init.zeros_(self.zero_conv.weight)
         assert self.zero_conv.bias is not None
         nn.init.zeros_(self.zero_conv.bias)
+        self.motion_head: nn.Sequential | None = None
+        if has_motion_head:
+            z_channels = encoder.config.z_channels
+            last = nn.Linear(MOTION_WIDTH, z_channels)
+            nn.init.zeros_(last.weight)
+            nn.init.zeros_(last.bias)
+            self.motion_head = nn.Sequential(
+                nn.Linear(z_channels + NUM_MOTION_VALUES, MOTION_WIDTH),
+                nn.SiLU(),
+                nn.Linear(MOTION_WIDTH, MOTION_WIDTH),
+                nn.SiLU(),
+                last,
+            )
 
-    def forward(self, source: Tensor, landmark_map: Tensor) -> Tensor:
-        """Source image and landmark map, both (B, 3, S, S) in [-1, 1], to z_r (B, z_channels)
-        float32.
+    def forward(self, source: Tensor, landmark_map: Tensor, motion: Tensor | None = None) -> Tensor:
+        """The code of the source as the drawing shows it.
+
+        Args:
+            source, landmark_map: (B, 3, S, S) in [-1, 1].
+            motion: `motion_vector` (B, 120); needed with a motion head, ignored without.
+
+        Returns:
+            z_r (B, z_channels) float32.
         """
-        return self.encoder(source + self.zero_conv(landmark_map))
+        z_r = self.encoder(source + self.zero_conv(landmark_map))
+        if self.motion_head is None:
+            return z_r
+        if motion is None:
+            raise ValueError("this ReenactmentEncoder has a motion head and needs `motion`")
+        return z_r + self.motion_head(torch.cat([z_r, motion.to(z_r)], dim=1)).float()

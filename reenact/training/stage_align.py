@@ -34,11 +34,15 @@ class AlignConfig:
 
     `normalise` divides each channel's error by that channel's spread over the data, measured once
     at the start, so that channels of small numbers count as much as others (ours).
+
+    `motion_head` gives E_r the face parameters besides their drawing (ours, see
+    ReenactmentEncoder).
     """
 
     cross_fraction: float = 0.0
     cross_start: int = 0
     normalise: bool = False
+    motion_head: bool = False
 
 
 class AlignStage:
@@ -59,7 +63,9 @@ class AlignStage:
         self.diffae.to(memory_format=torch.channels_last)
         self.image_size = self.diffae.config.image_size
         encoder = copy.deepcopy(self.diffae.encoder).requires_grad_(True)
-        self.model: nn.Module = ReenactmentEncoder(encoder).to(device)
+        self.model: nn.Module = ReenactmentEncoder(
+            encoder, has_motion_head=run.align.motion_head
+        ).to(device)
         self.draw = LandmarkDrawer(self.image_size, device)
         self.channel_scale = self._measure_scale(run, device) if run.align.normalise else None
 
@@ -87,8 +93,8 @@ class AlignStage:
         """Mean L1 of the codes, and its value by kind of pair."""
         with torch.no_grad():
             z_target = self.diffae.encode_semantic(batch["reference"])
-            drawing = self.draw.target(batch)
-        error = (model(batch["source"], drawing) - z_target).abs()
+            drawing, motion = self.draw.target(batch), self.draw.motion(batch)
+        error = (model(batch["source"], drawing, motion) - z_target).abs()
         if self.channel_scale is not None:
             error = error * self.channel_scale
         per_sample = error.mean(dim=1)
@@ -112,7 +118,7 @@ class AlignStage:
         source, target = batch["source"], batch["reference"]
         drawing = self.draw.target(batch)
         z_source, z_target = (self.diffae.encode_semantic(image) for image in (source, target))
-        z_r = encoder(source, drawing)
+        z_r = encoder(source, drawing, self.draw.motion(batch))
         inverted = self.diffae.encode_stochastic(
             source, z_source, num_steps=self.logging.encode_steps
         )

@@ -111,7 +111,8 @@ class ReenactStage:
             return noise
         with torch.no_grad():
             source = batch["source"]
-            z_source = encoder(source, self.draw.source(batch))
+            still = self.draw.motion(batch, still=True)
+            z_source = encoder(source, self.draw.source(batch), still)
             x_T = self.diffae.encode_stochastic(source, z_source, num_steps=num_steps)
         if mode == "source":
             return x_T
@@ -122,7 +123,7 @@ class ReenactStage:
         """The reenacted pictures (B, 3, S, S) of a training batch, with gradients."""
         config = self.config
         x_T = self.start(renderer.encoder, batch, config.x_T, config.encode_steps)
-        z_r = renderer.encoder(batch["source"], self.draw.target(batch))
+        z_r = renderer.encoder(batch["source"], self.draw.target(batch), self.draw.motion(batch))
         if config.render == "sampler":
             return self.diffae.decode(
                 x_T,
@@ -171,7 +172,7 @@ class ReenactStage:
         """
         renderer = cast(Renderer, model)
         target, drawing = batch["reference"], self.draw.target(batch)
-        z_r = renderer.encoder(batch["source"], drawing)
+        z_r = renderer.encoder(batch["source"], drawing, self.draw.motion(batch))
         modes = ("source", "mixed", "random")
         starts = [
             self.start(renderer.encoder, batch, mode, self.logging.encode_steps) for mode in modes

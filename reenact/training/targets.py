@@ -11,6 +11,7 @@ from reenact.data.dataset import PARAM_NAMES
 from reenact.face.head_model import HeadModel
 from reenact.face.landmark_map import landmark_map
 from reenact.face.params import FaceParams, retarget
+from reenact.models.reenactment_encoder import motion_vector
 
 
 def params_of(batch: dict[str, Tensor], role: str) -> FaceParams:
@@ -37,6 +38,12 @@ class LandmarkDrawer:
     def source(self, batch: dict[str, Tensor]) -> Tensor:
         """The map of the source as it is."""
         return self.draw(params_of(batch, "source"))
+
+    def motion(self, batch: dict[str, Tensor], *, still: bool = False) -> Tensor:
+        """The motion vector (B, 120) from the source to the target, or `still` at the source."""
+        source = params_of(batch, "source")
+        target = source if still else params_of(batch, "target")
+        return motion_vector(source, target, self.image_size)
 
     def source_landmarks(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
         """Landmarks (B, 68, 2) and pupils (B, 2, 2) of the source picture, in crop pixels."""

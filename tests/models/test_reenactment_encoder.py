@@ -1,12 +1,18 @@
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
 from safetensors.torch import save_file
 
 from diffae import CheckpointError, DiffAE, DiffAEConfig, save_checkpoint
+from reenact.face.params import FaceParams
 from reenact.models.checkpoint import is_reenactor, load_reenactor, save_reenactor
-from reenact.models.reenactment_encoder import ReenactmentEncoder
+from reenact.models.reenactment_encoder import (
+    NUM_MOTION_VALUES,
+    ReenactmentEncoder,
+    motion_vector,
+)
 
 CONFIG = DiffAEConfig(
     image_size=16,
@@ -56,8 +62,32 @@ def test_the_zero_convolution_gets_a_gradient_from_the_start(encoder):
     assert encoder.zero_conv.weight.grad.abs().sum() > 0
 
 
+def test_a_fresh_motion_head_changes_nothing_and_learns(ae):
+    encoder = ReenactmentEncoder(copy.deepcopy(ae.encoder), has_motion_head=True).eval()
+    source, drawing = torch.rand(2, 3, 16, 16), torch.rand(2, 3, 16, 16)
+    motion = torch.randn(2, NUM_MOTION_VALUES)
+    code = encoder(source, drawing, motion)
+    assert torch.equal(code, ae.encode_semantic(source))
+    code.square().sum().backward()
+    assert encoder.motion_head is not None
+    assert encoder.motion_head[-1].weight.grad.abs().sum() > 0
+    with pytest.raises(ValueError, match="needs `motion`"):
+        encoder(source, drawing)
+
+
+def test_motion_vector_does_not_depend_on_the_pictures_size():
+    small, large = FaceParams.neutral(1), FaceParams.neutral(1)
+    small = replace(small, translation=torch.tensor([[30.0, 40.0]]), scale=torch.tensor([24.0]))
+    large = replace(large, translation=torch.tensor([[60.0, 80.0]]), scale=torch.tensor([48.0]))
+    expected = motion_vector(small, small, 64)
+    assert expected.shape == (1, NUM_MOTION_VALUES)
+    torch.testing.assert_close(motion_vector(large, large, 128), expected)
+
+
 @pytest.mark.parametrize("tuned", [False, True])
-def test_weights_survive_a_file_bit_for_bit(tmp_path, ae, encoder, tuned):
+@pytest.mark.parametrize("has_motion_head", [False, True])
+def test_weights_survive_a_file_bit_for_bit(tmp_path, ae, tuned, has_motion_head):
+    encoder = ReenactmentEncoder(ae.encoder, has_motion_head=has_motion_head)
     unet = copy.deepcopy(ae.unet).to(memory_format=torch.channels_last) if tuned else None
     torch.nn.init.normal_(encoder.zero_conv.weight)
     path = tmp_path / "weights.safetensors"
