@@ -78,7 +78,7 @@ def test_a_finished_run_only_says_so(make_run, capsys):
 def test_one_frame_is_learnt(make_run, tmp_path):
     run = make_run(
         num_steps=60,
-        batch_size=4,
+        batch_size=8,
         data={"root": str(make_run().data.root), "split": "val"},
         model={**vars_of(make_run().model), "dropout": 0.0},
         optimizer={"lr": 0.01},
@@ -86,7 +86,7 @@ def test_one_frame_is_learnt(make_run, tmp_path):
     )
     train(run, CPU)
     losses = [row["loss"] for row in records(run)]
-    assert sum(losses[-10:]) < 0.3 * sum(losses[:10])
+    assert sum(losses[-10:]) < 0.5 * sum(losses[:10])
 
 
 def vars_of(config):
