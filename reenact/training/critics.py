@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -94,7 +96,7 @@ class Critics(nn.Module):
         """
         landmarks, _ = draw.target_landmarks(batch)
         rois = rois_from_landmarks68(landmarks)
-        tracked = self.tracker.mesh_from_rois(prediction, rois).points
+        tracked = self.tracker.mesh_from_rois(tame_gradient(prediction), rois).points
         with torch.no_grad():
             truth = self.tracker.mesh_from_rois(batch["reference"], rois)
         tracked_landmarks = landmarks_from_points(tracked)
@@ -140,3 +142,30 @@ def soft_mask(mask: Tensor, *, grow: float = 0.06, soften: float = 0.04) -> Tens
     grown = F.max_pool2d(mask, 2 * grow_px + 1, stride=1, padding=grow_px)
     padded = F.pad(grown, (soften_px,) * 4, mode="replicate")
     return F.avg_pool2d(padded, 2 * soften_px + 1, stride=1)
+
+
+def tame_gradient(image: Tensor, factor: float = 2.0) -> Tensor:
+    """The image itself; in the backward pass no sample's gradient exceeds `factor` medians.
+
+    Through the tracker a blurred face can have a gradient a thousand times the others', which would
+    leave the whole step, clipped as one, to that sample. A gradient that is not finite becomes 0.
+    """
+    tamed: Tensor = _TameGradient.apply(image, factor)
+    return tamed
+
+
+class _TameGradient(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, image: Tensor, factor: float) -> Tensor:
+        ctx.factor = factor
+        return image.view_as(image)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        norms = gradient.flatten(1).norm(dim=1)
+        usable = torch.isfinite(norms)
+        if not usable.any():
+            return torch.zeros_like(gradient), None
+        limit = ctx.factor * norms[usable].median()
+        scale = (limit / norms.clamp(min=1e-12)).clamp(max=1)[:, None, None, None]
+        return torch.where(usable[:, None, None, None], gradient * scale, 0), None

@@ -7,7 +7,7 @@ from reenact.data.dataset import ClipDataset, PairConfig, draw_batch
 from reenact.errors import UserError
 from reenact.losses import LossWeights
 from reenact.models.checkpoint import load_reenactor
-from reenact.training.critics import Critics, five_points, soft_mask
+from reenact.training.critics import Critics, five_points, soft_mask, tame_gradient
 from reenact.training.loop import train
 from reenact.training.stage_align import AlignStage
 from reenact.training.stage_reenact import ReenactStage
@@ -209,3 +209,12 @@ def test_soft_mask_covers_the_mask_and_fades_outside():
     assert (soft[mask == 1] == 1).all()
     assert soft[0, 0, 0, 0] == 0
     assert ((soft > 0) & (soft < 1)).any()
+
+
+def test_tamed_gradients_bound_outliers_and_drop_what_is_not_finite():
+    image = torch.zeros(6, 1, 1, 2, requires_grad=True)
+    factors = torch.tensor([1.0, 1.0, 1.0, 100.0, float("nan"), 0.5])
+    tamed = tame_gradient(image)
+    assert torch.equal(tamed, image)
+    (tamed[:, 0, 0, 0] * factors).sum().backward()
+    assert image.grad[:, 0, 0, 0].tolist() == [1, 1, 1, 2, 0, 0.5]
