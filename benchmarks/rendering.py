@@ -11,7 +11,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from reenact.assets import asset_path
+from reenact.assets import EMBEDDED_WEIGHTS, asset_path
 from reenact.models.checkpoint import load_reenactor
 
 BATCH = 8
@@ -31,7 +31,7 @@ def seconds(work: Callable[[], Tensor]) -> tuple[float, Tensor]:
 
 @torch.inference_mode()
 def main() -> None:
-    weights = load_reenactor(asset_path("embedded.safetensors"))
+    weights = load_reenactor(asset_path(EMBEDDED_WEIGHTS))
     model = weights.diffae.eval().to(memory_format=torch.channels_last)
     size, z_channels = model.config.image_size, model.config.z_channels
     generator = torch.Generator().manual_seed(0)

@@ -9,6 +9,8 @@ from torch import Tensor
 from reenact.errors import UserError
 
 ASSETS_DIR = Path(__file__).resolve().parent / "assets"
+EMBEDDED_WEIGHTS = "embedded.safetensors"
+"""The reenactor that ships with the package; it refers to the DiffAE beside it."""
 
 
 def asset_path(name: str) -> Path:

@@ -8,7 +8,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from reenact.assets import asset_path
+from reenact.assets import EMBEDDED_WEIGHTS, asset_path
 from reenact.config import to_dict
 from reenact.device import pick_device
 from reenact.errors import UserError
@@ -21,7 +21,6 @@ from reenact.evaluation.summary import COLUMNS, Record, RecordFile, summarise
 from reenact.files import check_input_file
 from reenact.inference.reenactor import Reenactor
 
-SHIPPED_WEIGHTS = "embedded.safetensors"
 # Part of the name of the record file: raise it when the meaning of a recorded number changes.
 RECORD_VERSION = 1
 
@@ -39,7 +38,7 @@ def run_evaluation(run: EvalRun, device: str = "auto") -> dict[str, Any]:
     from reenact.models.perceptual import PerceptualNet
 
     place = pick_device(device)
-    path = asset_path(SHIPPED_WEIGHTS) if run.weights is None else check_input_file(run.weights)
+    path = asset_path(EMBEDDED_WEIGHTS) if run.weights is None else check_input_file(run.weights)
     weights = load_reenactor(path, place)
     for folder in (run.output, run.json_path.parent):
         _make_folder(folder)

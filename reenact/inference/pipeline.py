@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from reenact.assets import asset_path
+from reenact.assets import EMBEDDED_WEIGHTS, asset_path
 from reenact.device import pick_device
 from reenact.errors import UserError
 from reenact.face.crop import (
@@ -30,8 +30,6 @@ from reenact.inference.reenactor import Reenactor, SourceState
 from reenact.inference.run_config import InferRun
 from reenact.models.checkpoint import load_reenactor
 from reenact.video import VideoReader, VideoWriter
-
-SHIPPED_WEIGHTS = "embedded.safetensors"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,7 +117,7 @@ def open_target(target: Path) -> VideoReader | StillClip:
 def load_model(run: InferRun, device: str) -> Reenactor:
     """The reenactor with its weights on `device`. Raises UserError or CheckpointError."""
     place = pick_device(device)
-    weights = load_reenactor(run.weights or asset_path(SHIPPED_WEIGHTS), place)
+    weights = load_reenactor(run.weights or asset_path(EMBEDDED_WEIGHTS), place)
     return Reenactor(weights, OpenFaceStack(place), run.reenactor)
 
 

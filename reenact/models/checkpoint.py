@@ -15,7 +15,14 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from diffae import CheckpointError, ConditionalUNet, DiffAE, DiffAEConfig
+from diffae import (
+    CheckpointError,
+    ConditionalUNet,
+    DiffAE,
+    DiffAEConfig,
+    load_checkpoint,
+    save_checkpoint,
+)
 from reenact.models.reenactment_encoder import ReenactmentEncoder
 
 FORMAT = "reenactor-1"
@@ -40,14 +47,21 @@ def save_reenactor(
     unet: ConditionalUNet | None = None,
     metadata: Mapping[str, str] | None = None,
     dtype: torch.dtype | None = None,
+    diffae_file: str | None = None,
 ) -> None:
     """Write the weights atomically; `dtype` converts them (e.g. torch.float16 halves the file).
+
+    `diffae_file` puts the DiffAE into a file of that name beside `path`, which refers to it.
 
     `metadata` adds text such as stage and step to the file's header; the DiffAE's config is always
     in it.
     """
     path = Path(path)
-    modules: dict[str, nn.Module] = {"diffae": diffae, "encoder": encoder}
+    modules: dict[str, nn.Module] = {"encoder": encoder}
+    if diffae_file is None:
+        modules["diffae"] = diffae
+    else:
+        save_checkpoint(diffae, path.with_name(diffae_file), dtype)
     if unet is not None:
         modules["unet"] = unet
     tensors = {}
@@ -60,6 +74,8 @@ def save_reenactor(
             tensors[f"{prefix}.{name}"] = tensor.contiguous().clone()
     header = {name: str(value) for name, value in (metadata or {}).items()}
     header |= {"diffae_config": diffae.config.to_json()}
+    if diffae_file is not None:
+        header["diffae_file"] = diffae_file
     header |= {"image_size": str(diffae.config.image_size), "prediction": diffae.config.prediction}
     temporary = path.with_name(path.name + ".tmp")
     # one entry, because safetensors writes several in random order
@@ -91,12 +107,16 @@ def load_reenactor(path: str | Path, map_location: str | torch.device = "cpu") -
         config = DiffAEConfig.from_json(header["diffae_config"])
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path}: its header holds no usable config ({error})") from error
-    diffae = DiffAE(config)
+    diffae = (
+        _diffae_beside(path, header["diffae_file"], config) if "diffae_file" in header else None
+    )
     has_motion_head = any(name.startswith("encoder.motion_head.") for name in tensors)
     encoder = ReenactmentEncoder(DiffAE(config).encoder, has_motion_head=has_motion_head)
     has_unet = any(name.startswith("unet.") for name in tensors)
     unet = DiffAE(config).unet if has_unet else None
-    modules: dict[str, nn.Module] = {"diffae": diffae, "encoder": encoder}
+    modules: dict[str, nn.Module] = {"encoder": encoder}
+    if diffae is None:
+        diffae = modules["diffae"] = DiffAE(config)
     if unet is not None:
         modules["unet"] = unet
     for prefix, module in modules.items():
@@ -104,7 +124,7 @@ def load_reenactor(path: str | Path, map_location: str | torch.device = "cpu") -
     unknown = [n for n in tensors if n.partition(".")[0] not in modules]
     if unknown:
         raise CheckpointError(f"{path}: unknown tensor {unknown[0]!r} ({len(unknown)} of them)")
-    for module in modules.values():
+    for module in (diffae, *modules.values()):
         module.to(map_location).eval()
     return ReenactorWeights(diffae=diffae, encoder=encoder, unet=unet, metadata=header)
 
@@ -118,6 +138,13 @@ def is_reenactor(path: str | Path) -> bool:
             return FORMAT in (file.metadata() or {})
     except (SafetensorError, OSError):
         return False
+
+
+def _diffae_beside(path: Path, name: str, config: DiffAEConfig) -> DiffAE:
+    diffae = load_checkpoint(path.with_name(name))
+    if diffae.config != config:
+        raise CheckpointError(f"{path}: its DiffAE {name} has another architecture")
+    return diffae
 
 
 def _load(path: Path, module: nn.Module, prefix: str, tensors: dict[str, Tensor]) -> None:

@@ -151,3 +151,18 @@ def test_tensors_that_do_not_fit_the_config_are_named(tmp_path, ae, encoder, cha
     save_file(tensors, path, metadata=metadata)
     with pytest.raises(CheckpointError, match=message):
         load_reenactor(path)
+
+
+def test_the_diffae_may_lie_in_a_file_beside(tmp_path, ae, encoder):
+    path = tmp_path / "weights.safetensors"
+    save_reenactor(path, ae, encoder, diffae_file="diffae.safetensors")
+    loaded = load_reenactor(path)
+    assert equal_states(loaded.diffae, ae)
+    assert not loaded.diffae.training
+    other = DiffAE(replace(CONFIG, z_channels=8))
+    save_checkpoint(other, tmp_path / "diffae.safetensors")
+    with pytest.raises(CheckpointError, match=r"diffae\.safetensors has another architecture"):
+        load_reenactor(path)
+    (tmp_path / "diffae.safetensors").unlink()
+    with pytest.raises(CheckpointError, match=r"diffae\.safetensors"):
+        load_reenactor(path)

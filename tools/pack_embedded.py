@@ -1,0 +1,34 @@
+"""Turn the export of stage reenact into the shipped weights: float16, the DiffAE in its own file.
+
+python tools/pack_embedded.py runs/embedded_reenact/reenactor.safetensors
+"""
+
+import argparse
+from pathlib import Path
+
+import torch
+
+from reenact.assets import ASSETS_DIR, EMBEDDED_WEIGHTS
+from reenact.models.checkpoint import load_reenactor, save_reenactor
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("export", type=Path)
+    parser.add_argument("--out", type=Path, default=ASSETS_DIR / EMBEDDED_WEIGHTS)
+    args = parser.parse_args()
+    weights = load_reenactor(args.export)
+    metadata = {name: weights.metadata[name] for name in ("stage", "step", "x_T")}
+    save_reenactor(
+        args.out,
+        weights.diffae,
+        weights.encoder,
+        weights.unet,
+        metadata,
+        dtype=torch.float16,
+        diffae_file="embedded_diffae.safetensors",
+    )
+
+
+if __name__ == "__main__":
+    main()
