@@ -20,17 +20,21 @@ def motion_vector(source: FaceParams, target: FaceParams, size: int) -> Tensor:
     """Expression, pose, place, size and gaze of the source and of what it should become.
 
     Args:
-        source, target: FaceParams (B) in pixels of crops of side `size`; identities are ignored.
+        source: FaceParams (B), or (1) for all targets, in pixels of a crop of side `size`.
+        target: FaceParams (B) likewise; identities are ignored.
 
     Returns:
         (B, 120) float32, every value of order one.
     """
-    parts = []
-    for params in (source, target):
-        place = 4 * (params.translation / size - 0.5)
-        zoom = 4 * torch.log(params.scale[:, None] / (MEAN_SCALE * size))
-        parts += [2 * params.expression, 3 * params.rotation, place, zoom, 3 * params.gaze]
-    return torch.cat(parts, dim=1)
+    start, end = _motion_values(source, size), _motion_values(target, size)
+    return torch.cat([start.expand_as(end), end], dim=1)
+
+
+def _motion_values(params: FaceParams, size: int) -> Tensor:
+    place = 4 * (params.translation / size - 0.5)
+    zoom = 4 * torch.log(params.scale[:, None] / (MEAN_SCALE * size))
+    values = [2 * params.expression, 3 * params.rotation, place, zoom, 3 * params.gaze]
+    return torch.cat(values, dim=1)
 
 
 class ReenactmentEncoder(nn.Module):
