@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from reenact.device import autocast
 from reenact.evaluation.pairs import Clip, Pair
 from reenact.evaluation.reading import FaceReader
 from reenact.face.params import FaceParams
@@ -90,20 +91,23 @@ class StateCache:
 
 
 @torch.inference_mode()
-def render_variants(batch: Batch, reenactor: Reenactor, cache: StateCache) -> dict[str, Tensor]:
-    """The pictures of all VARIANTS, (B, 3, S, S) in [-1, 1] each."""
-    state = cache.rows(batch)
-    diffae, config = reenactor.diffae, reenactor.config
-    half = reenactor.dtype != torch.float32
-    with torch.autocast(reenactor.device.type, dtype=torch.bfloat16, enabled=half):
-        # The code of the true picture belongs to the pretrained U-Net, so that one decodes it.
-        z_target = diffae.encode_semantic(batch.reference.to(reenactor.device))
-        oracle = diffae.decode(
-            state.x_T, z_target, num_steps=config.num_steps, sampler=config.sampler
-        )
+def render_variants(
+    batch: Batch, reenactor: Reenactor, cache: StateCache, oracle_steps: int
+) -> dict[str, Tensor]:
+    """The pictures of all VARIANTS, (B, 3, S, S) in [-1, 1] each.
+
+    The oracle is the pretrained DiffAE alone: the source's x_T under the code of the true picture,
+    inverted and decoded in `oracle_steps` DDIM steps each.
+    """
+    diffae, device = reenactor.diffae, reenactor.device
+    source, reference = batch.source.to(device), batch.reference.to(device)
+    with autocast(reenactor.dtype, device):
+        z_source, z_target = diffae.encode_semantic(source), diffae.encode_semantic(reference)
+        x_T = diffae.encode_stochastic(source, z_source, num_steps=oracle_steps)
+        oracle = diffae.decode(x_T, z_target, num_steps=oracle_steps)
     return {
-        "ours": reenactor.render(state, batch.target_params),
-        "copy_source": batch.source.to(reenactor.device),
+        "ours": reenactor.render(cache.rows(batch), batch.target_params),
+        "copy_source": source,
         "oracle": oracle.float().clamp(-1, 1),
     }
 

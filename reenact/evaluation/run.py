@@ -114,7 +114,7 @@ def evaluate(
     states, batch_size = StateCache(reenactor), reenactor.config.batch_size
     with tqdm(total=len(pairs), initial=len(pairs) - len(todo), unit="pair", desc="eval") as bar:
         for batch in load_batches(todo, clips, batch_size, run.params, judges.reader):
-            images = render_variants(batch, reenactor, states)
+            images = render_variants(batch, reenactor, states, run.oracle_steps)
             measured = measure(batch, images, clips, judges)
             for i, pair in enumerate(batch.pairs):
                 if pair.key in paths:
@@ -154,6 +154,7 @@ def _fingerprint(run: EvalRun, clips: dict[str, Clip], weights_sha256: str) -> s
         "weights": weights_sha256,
         "clips": sha256_of(manifest),
         "params": run.params,
+        "oracle_steps": run.oracle_steps,
         # The batch size changes speed, not results.
         "reenactor": {k: v for k, v in to_dict(run.reenactor).items() if k != "batch_size"},
     }

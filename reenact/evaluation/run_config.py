@@ -4,6 +4,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
+from diffae.schedule import respaced_timesteps
 from reenact.evaluation.pairs import PairConfig
 from reenact.inference.reenactor import ReenactorConfig
 
@@ -42,7 +43,7 @@ class EvalRun:
     params: where the reenactor gets pose and expression of source and target from: "truth" = the
     parameters that the clips were rendered with (judges the networks alone), "tracked" = the
     tracker's own reading of the crops (judges the chain that a user runs).
-    num_examples: rows of pictures a mode.
+    num_examples: rows of pictures a mode. oracle_steps: DDIM steps of the oracle, each way.
     """
 
     weights: Path | None = None
@@ -51,12 +52,14 @@ class EvalRun:
     report_json: Path | None = None
     params: Literal["truth", "tracked"] = "truth"
     num_examples: int = 12
+    oracle_steps: int = 20
     pairs: PairConfig = field(default_factory=PairConfig)
     reenactor: ReenactorConfig = field(default_factory=ReenactorConfig)
 
     def __post_init__(self) -> None:
         if self.num_examples < 0:
             raise ValueError(f"num_examples: must not be negative, got {self.num_examples}")
+        respaced_timesteps(self.oracle_steps)
 
     @property
     def json_path(self) -> Path:

@@ -87,6 +87,7 @@ def run(tmp_path, clips_folder) -> EvalRun:
         output=tmp_path / "out",
         num_examples=2,
         pairs=PairConfig(self_every=2),
+        oracle_steps=2,
         reenactor=ReenactorConfig(num_steps=2, encode_steps=2, precision="fp32", batch_size=5),
     )
 
@@ -189,9 +190,10 @@ def test_with_the_source_as_the_truth_an_untouched_encoder_reaches_the_oracle(ru
     batch = next(load_batches(pairs, clips, 3, "truth", PixelReader()))
     reenactor = Reenactor(weights, FlatFace(), run.reenactor)  # type: ignore[arg-type]
     images = render_variants(
-        replace(batch, reference=batch.source), reenactor, StateCache(reenactor)
+        replace(batch, reference=batch.source), reenactor, StateCache(reenactor), run.oracle_steps
     )
-    torch.testing.assert_close(images["ours"], images["oracle"])
+    # They invert batches of different sizes, and an untrained inversion enlarges rounding.
+    torch.testing.assert_close(images["ours"], images["oracle"], atol=1e-3, rtol=0)
     assert (images["ours"] - images["copy_source"]).abs().max() > 0.01
 
 
