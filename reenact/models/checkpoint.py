@@ -5,7 +5,6 @@ rendering U-Net.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +22,7 @@ from diffae import (
     load_checkpoint,
     save_checkpoint,
 )
+from reenact.files import atomic_output
 from reenact.models.reenactment_encoder import ReenactmentEncoder
 
 FORMAT = "reenactor-1"
@@ -77,10 +77,9 @@ def save_reenactor(
     if diffae_file is not None:
         header["diffae_file"] = diffae_file
     header |= {"image_size": str(diffae.config.image_size), "prediction": diffae.config.prediction}
-    temporary = path.with_name(path.name + ".tmp")
-    # one entry, because safetensors writes several in random order
-    save_file(tensors, temporary, metadata={FORMAT: json.dumps(header)})
-    os.replace(temporary, path)
+    with atomic_output(path) as temporary:
+        # one entry, because safetensors writes several in random order
+        save_file(tensors, temporary, metadata={FORMAT: json.dumps(header)})
 
 
 def load_reenactor(path: str | Path, map_location: str | torch.device = "cpu") -> ReenactorWeights:
