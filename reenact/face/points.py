@@ -40,6 +40,12 @@ def five_points_from_points478(points: Tensor) -> Tensor:
     return torch.stack([left, right, xy[:, 4], xy[:, 61], xy[:, 291]], 1)
 
 
+def five_points_from_landmarks68(landmarks: Tensor) -> Tensor:
+    """(B, 68, 2) -> (B, 5, 2): eye centres, nose tip, mouth corners, picture's left first."""
+    eyes = [landmarks[:, 36:42].mean(1), landmarks[:, 42:48].mean(1)]
+    return torch.stack([*eyes, landmarks[:, 30], landmarks[:, 48], landmarks[:, 54]], 1)
+
+
 def _turned(xy: Tensor, across: Tensor) -> tuple[Tensor, Tensor]:
     """Angle (B,) of the vector `across`, and xy (B, N, 2) in axes along and perpendicular to it."""
     angle = torch.atan2(across[:, 1], across[:, 0])

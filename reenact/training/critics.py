@@ -9,7 +9,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from reenact import losses
-from reenact.face.points import landmarks_from_points, rois_from_landmarks68
+from reenact.face.points import (
+    five_points_from_landmarks68,
+    landmarks_from_points,
+    rois_from_landmarks68,
+)
 from reenact.face.pose import gaze_from_points, pose_from_points
 from reenact.losses import LossWeights
 from reenact.training.targets import LandmarkDrawer
@@ -78,10 +82,14 @@ class Critics(nn.Module):
         self, prediction: Tensor, batch: dict[str, Tensor], draw: LandmarkDrawer
     ) -> Tensor:
         with torch.no_grad():
-            own = self.identity(batch["source"], five_points(draw.source_landmarks(batch)[0]))
+            own = self.identity(
+                batch["source"], five_points_from_landmarks68(draw.source_landmarks(batch)[0])
+            )
         # the face should stand at the target's landmarks, so the crop is taken there without
         # tracking
-        rendered = self.identity(prediction, five_points(draw.target_landmarks(batch)[0]))
+        rendered = self.identity(
+            prediction, five_points_from_landmarks68(draw.target_landmarks(batch)[0])
+        )
         return losses.identity(rendered, own)
 
     def _pose(
@@ -118,14 +126,6 @@ class Critics(nn.Module):
         # a reference in which the tracker sees no face teaches nothing
         usable = truth.found | ~has_reference
         return {name: _mean(value, usable) for name, value in values.items()}
-
-
-def five_points(landmarks: Tensor) -> Tensor:
-    """Landmarks (B, 68, 2) to eye centres, nose tip and mouth corners (B, 5, 2), image-left eye
-    first.
-    """
-    eyes = [landmarks[:, 36:42].mean(dim=1), landmarks[:, 42:48].mean(dim=1)]
-    return torch.stack([*eyes, landmarks[:, 30], landmarks[:, 48], landmarks[:, 54]], dim=1)
 
 
 def _mean(value: Tensor, chosen: Tensor) -> Tensor:

@@ -5,9 +5,10 @@ import torch
 
 from reenact.data.dataset import ClipDataset, PairConfig, draw_batch
 from reenact.errors import UserError
+from reenact.face.points import five_points_from_landmarks68
 from reenact.losses import LossWeights
 from reenact.models.checkpoint import load_reenactor
-from reenact.training.critics import Critics, five_points, soft_mask, tame_gradient
+from reenact.training.critics import Critics, soft_mask, tame_gradient
 from reenact.training.loop import train
 from reenact.training.stage_align import AlignStage
 from reenact.training.stage_reenact import ReenactStage
@@ -199,7 +200,7 @@ def test_every_loss_vanishes_for_the_reference_itself(make_run):
 
 def test_five_points_are_eye_centres_nose_and_mouth_corners():
     landmarks = torch.arange(68.0)[None, :, None].expand(1, 68, 2)
-    assert five_points(landmarks)[0, :, 0].tolist() == [38.5, 44.5, 30, 48, 54]
+    assert five_points_from_landmarks68(landmarks)[0, :, 0].tolist() == [38.5, 44.5, 30, 48, 54]
 
 
 def test_soft_mask_covers_the_mask_and_fades_outside():

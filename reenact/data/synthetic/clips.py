@@ -148,11 +148,6 @@ def plan_clip(config: SyntheticConfig, index: int, asset: HeadAsset | None = Non
     )
 
 
-def clip_params(config: SyntheticConfig, index: int, asset: HeadAsset | None = None) -> FaceParams:
-    """Face parameters (N) of clip `index` in its crop pixels, as its params.npz holds them."""
-    return plan_clip(config, index, asset).params
-
-
 def cross_targets(config: SyntheticConfig, index: int) -> list[tuple[int, int]]:
     """(clip, frame) whose pose the cross frames of clip `index` take.
 
