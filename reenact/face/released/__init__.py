@@ -1,0 +1,1 @@
+"""The face stack of the released DiffusionAct weights."""
