@@ -52,7 +52,8 @@ def _fill_state(module_or_shapes: nn.Module | Shapes, prefix: str = "") -> dict[
 
 
 def _golden(name: str) -> Any:
-    """`name.safetensors` as a dict of tensors, or `name.json`: the repository's cut, else ../shared."""
+    """`name.safetensors` (a dict of tensors) or `name.json`: cut in the repository, else whole
+    in ../shared."""
     for folder in (IN_REPO, SHARED):
         path = folder / (name if name.endswith(".json") else f"{name}.safetensors")
         if path.is_file():
