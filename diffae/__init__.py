@@ -4,8 +4,9 @@ Images are float32 NCHW RGB in [-1, 1]. Nothing here knows faces or training loo
 """
 
 from diffae.autoencoder import DiffAE
-from diffae.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from diffae.checkpoint import load_checkpoint, save_checkpoint
 from diffae.config import DiffAEConfig
+from diffae.errors import CheckpointError
 from diffae.sampler import ddim, ddim_encode, dpmpp_2m
 from diffae.schedule import Schedule
 from diffae.semantic_encoder import SemanticEncoder

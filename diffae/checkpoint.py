@@ -8,10 +8,8 @@ metadata. Names are the official ones: the U-Net's are unprefixed and the encode
 
 import contextlib
 import os
-import pickle
 import tempfile
 import warnings
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
@@ -24,6 +22,8 @@ from torch import Tensor
 from diffae.architecture import infer_config
 from diffae.autoencoder import DiffAE
 from diffae.config import DiffAEConfig
+from diffae.errors import CheckpointError, existing_file, one_line
+from diffae.unpickle import read_torch
 
 FORMAT = "diffae-1"
 UNET, ENCODER = "unet.", "encoder."
@@ -32,21 +32,6 @@ PREFIXES = {"ema": "ema_model.", "model": "model."}
 # latent checkpoints the prior over z_sem (an MLP) with the codes' mean and standard deviation.
 UNUSED_KEYS = frozenset({"x_T", "conds_mean", "conds_std"})
 UNUSED_PREFIX = "latent_net."
-
-
-class CheckpointError(ValueError):
-    """A checkpoint is missing, unreadable or of another architecture; the message is one line."""
-
-
-class _Inert:
-    """Stands in for every class a file names besides tensors, e.g. the Lightning callback class
-    that keys the `callbacks` of a released file: nothing is imported, nothing runs."""
-
-    def __init__(self, *args: object, **kwargs: object) -> None:
-        pass
-
-    def __setstate__(self, state: object) -> None:
-        pass
 
 
 def official_name(name: str) -> str:
@@ -79,17 +64,13 @@ def load_checkpoint(
     Raises:
         CheckpointError: missing, empty, truncated or foreign file, or keys that do not match.
     """
-    path = Path(path)
     if weights not in PREFIXES:
         raise CheckpointError(f"weights must be 'ema' or 'model', got {weights!r}")
-    if not path.is_file():
-        raise CheckpointError(f"{path}: no such file")
-    if path.stat().st_size == 0:
-        raise CheckpointError(f"{path}: the file is empty")
+    path = existing_file(path)
     if path.suffix == ".safetensors":
         state_dict, metadata = _read_safetensors(path)
     else:
-        state_dict, metadata = _read_torch(path), {}
+        state_dict, metadata = _read_state_dict(path), {}
     tensors = _select(path, state_dict, weights)
     try:
         config = _config_of(state_dict, tensors, metadata)
@@ -132,25 +113,11 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         with safe_open(path, framework="pt") as file:
             return {key: file.get_tensor(key) for key in file.keys()}, file.metadata() or {}  # noqa: SIM118
     except (SafetensorError, OSError, ValueError) as error:
-        raise CheckpointError(f"{path}: not a readable .safetensors: {_one_line(error)}") from error
+        raise CheckpointError(f"{path}: not a readable .safetensors: {one_line(error)}") from error
 
 
-def _read_torch(path: Path) -> dict[str, Tensor]:
-    """The state dict of a torch file; nothing in the file is executed."""
-    try:
-        is_zip = zipfile.is_zipfile(path)  # older torch files are plain pickles
-        named = torch.serialization.get_unsafe_globals_in_checkpoint(path) if is_zip else []
-        with torch.serialization.safe_globals([(_Inert, name) for name in named]):
-            content = torch.load(path, map_location="cpu", weights_only=True, mmap=is_zip)
-    except pickle.UnpicklingError as error:
-        # torch's own message recommends switching the protection off.
-        raise CheckpointError(
-            f"{path}: not a torch checkpoint, damaged, or built of more than tensors"
-        ) from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, IndexError) as error:
-        raise CheckpointError(
-            f"{path}: not a readable torch checkpoint (truncated or foreign): {_one_line(error)}"
-        ) from error
+def _read_state_dict(path: Path) -> dict[str, Tensor]:
+    content = read_torch(path)
     if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
         content = content["state_dict"]
     if not isinstance(content, dict) or not all(
@@ -235,7 +202,3 @@ def describe_difference(
         if keys
     ]
     return "keys do not match: " + "; ".join(parts) if parts else ""
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]
