@@ -1,0 +1,167 @@
+"""Landmarks of the released pipeline: the face detector S3FD, then 2D-FAN-4 on the best face.
+
+The networks are those of the face-alignment package. What surrounds them differs from it (RGB
+without mean subtraction, no flip, integer coordinates) and is written here. The centre of the
+first pixel is (0, 0).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import torch
+from torch import Tensor, nn
+
+from diffae import CheckpointError
+from diffae.unpickle import read_torch
+from reenact.errors import UserError
+from reenact.face.released import fan_points, s3fd_boxes
+
+NUM_POINTS = 68
+_WHITE = 255.0
+_RANGE = 2 + 1e-5  # the published pipeline divides by this; it moves the truncated points
+
+
+@dataclass(frozen=True, kw_only=True)
+class Landmarks:
+    """The best face of each picture of a batch."""
+
+    points: Tensor  # (B, 68, 2) float32 holding integers: x, y in pixels; NaN without a face
+    found: Tensor  # (B,) bool
+    scores: Tensor  # (B,) probability of the face; 0 without one
+
+
+class LandmarkDetector(nn.Module):
+    """68 landmarks (iBUG order) of the most probable face of each picture; no gradients.
+
+    Args:
+        s3fd: network (B, 3, H, W) RGB 0..255 -> class and location maps of six levels, in turn.
+        fan: network (N, 3, 256, 256) RGB [0, 1] -> heatmaps (N, 68, 64, 64) of each stack.
+        antialias: whether crops of more than 256 px are shrunk with antialiasing. It is not known
+            which one the authors ran; from torchvision 0.17 on the default is True.
+    """
+
+    def __init__(self, s3fd: nn.Module, fan: nn.Module, *, antialias: bool = True) -> None:
+        super().__init__()
+        self.s3fd = s3fd
+        self.fan = fan
+        self.antialias = antialias
+        self.eval()
+
+    @classmethod
+    def from_files(
+        cls,
+        s3fd_path: str | Path,
+        fan_path: str | Path,
+        device: str | torch.device = "cpu",
+        *,
+        antialias: bool = True,
+    ) -> Self:
+        """From `s3fd-619a316812.pth` and `2DFAN4-11f355bf06.pth.tar` of the face-alignment project.
+
+        Raises:
+            CheckpointError: a file is missing, damaged or holds another network.
+            UserError: the face-alignment package is missing.
+        """
+        s3fd, fan = build_networks()
+        load_weights(s3fd, Path(s3fd_path), "the face detector S3FD")
+        load_weights(fan, Path(fan_path), "the landmark network 2D-FAN-4")
+        return cls(s3fd, fan, antialias=antialias).to(device).requires_grad_(False)
+
+    @torch.no_grad()
+    def detect(self, images: Tensor) -> Landmarks:
+        """Landmarks of images (B, 3, H, W), RGB in [-1, 1]; any size from 16 px on.
+
+        Raises:
+            UserError: a smaller picture.
+        """
+        height, width = images.shape[-2:]
+        if min(height, width) < s3fd_boxes.SMALLEST_PICTURE:
+            raise UserError(
+                f"a picture of {width} x {height} px is too small to find a face in: "
+                f"give one of {s3fd_boxes.SMALLEST_PICTURE} x {s3fd_boxes.SMALLEST_PICTURE} or more"
+            )
+        pixels = (images.float().clamp(-1, 1) + 1) / _RANGE * _WHITE
+        faces = s3fd_boxes.faces(self.s3fd(pixels), height, width)
+        found = torch.tensor([len(of_picture) > 0 for of_picture in faces], dtype=torch.bool)
+        points = torch.full((len(images), NUM_POINTS, 2), torch.nan)
+        scores = torch.zeros(len(images))
+        if found.any():
+            best = torch.stack([of_picture[0] for of_picture in faces if len(of_picture)])
+            points[found] = self._points(pixels[found.to(pixels.device)], best[:, :4])
+            scores[found] = best[:, 4]
+        device = images.device
+        return Landmarks(points=points.to(device), found=found.to(device), scores=scores.to(device))
+
+    def _points(self, pixels: Tensor, boxes: Tensor) -> Tensor:
+        """(N, 68, 2) of pictures (N, 3, H, W) in 0..255 with one box (N, 4) each.
+
+        Boxes and points are on the CPU.
+        """
+        centres, scales = fan_points.centres_and_scales(boxes)
+        corners = fan_points.corners(centres, scales)
+        crops = [
+            fan_points.crop(picture, ends, self.antialias)
+            for picture, ends in zip(pixels, corners, strict=True)
+        ]
+        heatmaps = self.fan(torch.stack(crops) / _WHITE)[-1]
+        points = fan_points.peaks(heatmaps).cpu()
+        return fan_points.to_picture(points, centres, scales, heatmaps.shape[-1]).float()
+
+
+def build_networks() -> tuple[nn.Module, nn.Module]:
+    """S3FD and 2D-FAN-4 with untrained weights.
+
+    Raises:
+        UserError: the face-alignment package, or a library it needs, is missing.
+    """
+    try:
+        from face_alignment.detection.sfd.net_s3fd import s3fd
+        from face_alignment.models import FAN
+    except ImportError as error:
+        raise UserError(
+            f"the landmarks of the released pipeline need face-alignment ({error}): "
+            "pip install 'face-alignment>=1.5'; when libGL is missing, install libgl1 or "
+            "pip install opencv-python-headless"
+        ) from error
+    return s3fd(), FAN(4)
+
+
+def load_weights(net: nn.Module, path: Path, what: str) -> None:
+    """Fill `net`, called `what` in messages, from a torch file whose keys and shapes match.
+
+    Raises:
+        CheckpointError: the file is missing, damaged or holds another network.
+    """
+    state = _state_of(path, what)
+    wanted = {key: tensor.shape for key, tensor in net.state_dict().items()}
+    # Files older than torch 0.4.1 do not count batches, and evaluation never reads the count.
+    uncounted = {key for key in wanted if key.endswith("num_batches_tracked")} - set(state)
+    missing = sorted(set(wanted) - set(state) - uncounted)
+    foreign = sorted(set(state) - set(wanted))
+    reshaped = [key for key in wanted if key in state and state[key].shape != wanted[key]]
+    problems = [
+        f"{len(keys)} keys {how} (first: {keys[0]})"
+        for how, keys in (
+            ("missing", missing),
+            ("unknown", foreign),
+            ("of another shape", reshaped),
+        )
+        if keys
+    ]
+    if problems:
+        raise CheckpointError(f"{path}: not the weights of {what}: {', '.join(problems)}")
+    net.load_state_dict(state, strict=not uncounted)
+
+
+def _state_of(path: Path, what: str) -> dict[str, Tensor]:
+    """The tensors of a file, also under "state_dict" and with the prefix of data parallelism."""
+    content = read_torch(path)
+    if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
+        content = content["state_dict"]
+    if not isinstance(content, Mapping) or not all(
+        isinstance(value, Tensor) for value in content.values()
+    ):
+        raise CheckpointError(f"{path}: not the weights of {what}: no table of tensors inside")
+    return {str(key).removeprefix("module."): value for key, value in content.items()}
