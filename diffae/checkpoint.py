@@ -70,10 +70,25 @@ def load_checkpoint(
     if path.suffix == ".safetensors":
         state_dict, metadata = _read_safetensors(path)
     else:
-        state_dict, metadata = _read_state_dict(path), {}
+        state_dict, metadata = read_state_dict(path), {}
+    return from_state_dict(path, state_dict, weights, map_location, metadata)
+
+
+def from_state_dict(
+    path: str | Path,
+    state_dict: Mapping[str, Tensor],
+    weights: Literal["ema", "model"] = "ema",
+    map_location: str | torch.device = "cpu",
+    metadata: Mapping[str, str] | None = None,
+) -> DiffAE:
+    """`load_checkpoint` for tensors at hand; `path` names where they are from in errors.
+
+    The model holds copies of the tensors; `metadata` may hold its config.
+    """
+    path = Path(path)
     tensors = _select(path, state_dict, weights)
     try:
-        config = _config_of(state_dict, tensors, metadata)
+        config = _config_of(state_dict, tensors, metadata or {})
     except ValueError as error:
         raise CheckpointError(f"{path}: {error}") from error
     return _build(path, config, tensors, torch.device(map_location))
@@ -116,7 +131,11 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         raise CheckpointError(f"{path}: not a readable .safetensors: {one_line(error)}") from error
 
 
-def _read_state_dict(path: Path) -> dict[str, Tensor]:
+def read_state_dict(path: str | Path) -> dict[str, Tensor]:
+    """The tensors of a torch file, bare or under "state_dict"; see `read_torch`.
+
+    Raises CheckpointError when the file is unreadable or holds something else.
+    """
     content = read_torch(path)
     if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
         content = content["state_dict"]
@@ -137,7 +156,7 @@ def _select(path: Path, state_dict: Mapping[str, Tensor], weights: str) -> dict[
         if chosen[0] != weights:
             warnings.warn(
                 f"{path}: holds no {PREFIXES[weights]}* weights, using {PREFIXES[chosen[0]]}*",
-                stacklevel=3,
+                stacklevel=4,
             )
         foreign = tuple(PREFIXES.values())
         bare = {
