@@ -14,7 +14,8 @@ from diffae import load_checkpoint
 from reenact.data.augment import AugmentConfig
 from reenact.data.dataset import ClipDataset, PairConfig, draw_batch
 from reenact.errors import UserError
-from reenact.inference.reenactor import blend_noise, head_region
+from reenact.face.head_region import head_region
+from reenact.inference.reenactor import blend_noise
 from reenact.models.checkpoint import save_reenactor
 from reenact.models.reenactment_encoder import ReenactmentEncoder
 from reenact.training.targets import LandmarkDrawer, params_of

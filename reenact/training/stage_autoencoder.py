@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from diffae import DiffAE, load_checkpoint, save_checkpoint
 from reenact.data.dataset import PairConfig
 from reenact.errors import UserError
-from reenact.inference.reenactor import blend_noise, head_region
+from reenact.face.head_region import head_region
+from reenact.inference.reenactor import blend_noise
 from reenact.training.targets import params_of
 
 if TYPE_CHECKING:

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from diffae import ConditionalUNet, load_checkpoint
 from reenact.data.dataset import PairConfig
 from reenact.errors import UserError
-from reenact.inference.reenactor import blend_noise, head_region
+from reenact.face.head_region import head_region
+from reenact.inference.reenactor import blend_noise
 from reenact.losses import LossWeights
 from reenact.models.checkpoint import is_reenactor, load_reenactor, save_reenactor
 from reenact.models.reenactment_encoder import ReenactmentEncoder
