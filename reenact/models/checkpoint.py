@@ -83,7 +83,9 @@ def save_reenactor(
 
 
 def load_reenactor(path: str | Path, map_location: str | torch.device = "cpu") -> ReenactorWeights:
-    """Read what `save_reenactor` wrote, as float32 in evaluation mode.
+    """Read what `save_reenactor` wrote, as float32 in evaluation mode; or, by its suffix, a torch
+    file that the authors of DiffusionAct published (with DiffAE's `last.ckpt` beside it, see
+    `load_released`).
 
     Raises CheckpointError when the file is missing, unreadable, of another kind, or its tensors do
     not fit its config one to one.
@@ -91,6 +93,11 @@ def load_reenactor(path: str | Path, map_location: str | torch.device = "cpu") -
     path = Path(path)
     if not path.is_file():
         raise CheckpointError(f"{path}: no such file")
+    if path.suffix != ".safetensors":
+        from reenact.models.released import load_released  # late: it needs this module
+
+        beside = path.with_name("last.ckpt")
+        return load_released(path, beside if beside.is_file() else None, map_location)
     try:
         with safe_open(path, framework="pt", device=str(map_location)) as file:
             metadata = file.metadata() or {}
@@ -129,9 +136,13 @@ def load_reenactor(path: str | Path, map_location: str | torch.device = "cpu") -
 
 
 def is_reenactor(path: str | Path) -> bool:
-    """Whether the file was written by `save_reenactor` (False for a DiffAE, or anything
+    """Whether `load_reenactor` is the function for this file (False for a DiffAE, or anything
     unreadable).
     """
+    if Path(path).suffix != ".safetensors":
+        from reenact.models.released import is_released  # late: it needs this module
+
+        return is_released(path)
     try:
         with safe_open(path, framework="pt") as file:
             return FORMAT in (file.metadata() or {})
