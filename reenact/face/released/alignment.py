@@ -151,7 +151,7 @@ def _cropped(picture: Image.Image, quad: np.ndarray, border: int) -> tuple[Image
     right, bottom = min(right + border, picture.width), min(bottom + border, picture.height)
     if (right - left, bottom - top) == picture.size:
         return picture, quad
-    return picture.crop((left, top, right, bottom)), quad - (left, top)
+    return picture.crop((left, top, right, bottom)), quad - np.array([left, top])
 
 
 def _padded(
@@ -182,4 +182,4 @@ def _padded(
     pixels += (blurred - pixels) * np.clip(3 * outside + 1, 0, 1)
     pixels += (np.median(pixels, axis=(0, 1)) - pixels) * np.clip(outside, 0, 1)
     levels = np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
-    return Image.fromarray(levels), quad + (left, top)
+    return Image.fromarray(levels), quad + np.array([left, top])

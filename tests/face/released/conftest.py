@@ -7,8 +7,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -51,13 +53,22 @@ def _fill_state(module_or_shapes: nn.Module | Shapes, prefix: str = "") -> dict[
     return {key: _fill(prefix + key, shape) for key, shape in shapes.items()}
 
 
+def _picture(path: Path) -> Tensor:
+    with Image.open(path) as image:
+        return torch.from_numpy(np.array(image.convert("RGB")))
+
+
 def _golden(name: str) -> Any:
     """`name.safetensors` (a dict of tensors) or `name.json`: cut in the repository, else whole
-    in ../shared."""
+    in ../shared. Pictures are uint8 (H, W, 3)."""
     for folder in (IN_REPO, SHARED):
         path = folder / (name if name.endswith(".json") else f"{name}.safetensors")
         if path.is_file():
-            return json.loads(path.read_text()) if path.suffix == ".json" else load_file(path)
+            if path.suffix == ".json":
+                return json.loads(path.read_text())
+            # Cut pictures lie beside the numbers: name.key.png.
+            pictures = {file.stem.split(".")[1]: file for file in folder.glob(f"{name}.*.png")}
+            return load_file(path) | {key: _picture(file) for key, file in pictures.items()}
     pytest.skip(f"{name} is only in the folder ../shared beside the repository")
 
 
@@ -83,3 +94,34 @@ def fill_state() -> Callable[..., dict[str, Tensor]]:
 def golden() -> Callable[[str], Any]:
     """`golden("flame")` or `golden("keys.json")`; skips when the file is nowhere."""
     return _golden
+
+
+def _normalised(value: Tensor) -> Tensor:
+    return (value.double() / value.double().sum(-1, keepdim=True)).float()
+
+
+@pytest.fixture(scope="session")
+def flame_tensors() -> dict[str, Tensor]:
+    """The buffers of a FLAME that is no face, by the rule of the golden numbers."""
+    vertices, faces = 5023, 9976
+    shapedirs = 0.002 * _noise("flame.shapedirs", (vertices, 3, 400))
+    static, dynamic = (51, 3), (79, 17, 3)
+    count = torch.arange(faces)
+    corners = [count % vertices, (7 * count + 1) % vertices, (13 * count + 2) % vertices]
+    return {
+        "v_template": _noise("flame.v_template", (vertices, 3)) * torch.tensor([0.05, 0.07, 0.05]),
+        "shapedirs": torch.cat([shapedirs[..., :100], shapedirs[..., 300:350]], -1),
+        "posedirs": (0.001 * _noise("flame.posedirs", (vertices, 3, 36))).flatten(0, 1).mT,
+        "J_regressor": _normalised(_noise("flame.J_regressor", (5, vertices)).abs().double() ** 4),
+        "parents": torch.tensor([-1, 0, 1, 1, 1]),
+        "lbs_weights": (2 * _noise("flame.weights", (vertices, 5))).double().softmax(1).float(),
+        "faces_tensor": torch.stack(corners, 1),
+        "eye_pose": torch.zeros(1, 6),
+        "neck_pose": torch.zeros(1, 3),
+        "lmk_faces_idx": (191 * torch.arange(51) + 7) % faces,
+        "lmk_bary_coords": _normalised(_noise("flame.static_lmk_bary_coords", static).abs()),
+        "dynamic_lmk_faces_idx": ((37 * torch.arange(79 * 17) + 11) % faces).view(79, 17),
+        "dynamic_lmk_bary_coords": _normalised(
+            _noise("flame.dynamic_lmk_bary_coords", dynamic).abs()
+        ),
+    }
