@@ -1,0 +1,119 @@
+"""Clips as `python -m reenact.data.synthetic` writes them: one folder of arrays a clip."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+
+from reenact.data.clip import CrossRecord
+from reenact.errors import UserError
+from reenact.face.params import FaceParams
+
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FolderClip:
+    """One clip folder; see `Clip`. Arrays are opened on use: thousands of open maps would exhaust
+    the files.
+    """
+
+    folder: Path
+    person: str
+    split: str
+    num_frames: int
+
+    @property
+    def name(self) -> str:
+        return self.folder.name
+
+    def frame(self, index: int) -> np.ndarray:
+        return self._item("frames", index)
+
+    def face_mask(self, index: int) -> np.ndarray:
+        return self._item("masks", index)
+
+    def cross_frame(self, index: int) -> np.ndarray:
+        return self._item("cross_frames", index)
+
+    def cross_mask(self, index: int) -> np.ndarray:
+        return self._item("cross_masks", index)
+
+    @cached_property
+    def params(self) -> FaceParams:
+        return FaceParams.from_numpy(self._arrays(*FaceParams.__dataclass_fields__))
+
+    @cached_property
+    def landmarks(self) -> np.ndarray:
+        return self._arrays("landmarks")["landmarks"].astype(np.float32)
+
+    @cached_property
+    def cross(self) -> list[CrossRecord]:
+        path = self.folder / "cross.json"
+        if not path.is_file():
+            return []
+        try:
+            return [
+                CrossRecord(int(r["source_frame"]), str(r["target_clip"]), int(r["target_frame"]))
+                for r in json.loads(path.read_text())
+            ]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise UserError(f"{path}: not a list of cross frames ({error!r}), {_CURE}") from error
+
+    def _item(self, array: str, index: int) -> np.ndarray:
+        """One item of `<array>.npy`, copied out of the memory map."""
+        path = self.folder / f"{array}.npy"
+        try:
+            return np.array(np.load(path, mmap_mode="r")[index])
+        except (OSError, ValueError, IndexError, EOFError) as error:
+            raise UserError(f"{path}: cannot read item {index} ({error}), {_CURE}") from error
+
+    def _arrays(self, *names: str) -> dict[str, np.ndarray]:
+        path = self.folder / "params.npz"
+        try:
+            with np.load(path) as file:
+                return {name: file[name] for name in names}
+        except (OSError, KeyError, ValueError, EOFError, BadZipFile) as error:
+            raise UserError(
+                f"{path}: cannot read the face parameters ({error}), {_CURE}"
+            ) from error
+
+
+_CURE = "delete the clip's folder and generate it again"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Folder:
+    """A folder's manifest. `fps`: frames a second as the clips hold them."""
+
+    size: int
+    fps: float
+    clips: list[FolderClip]
+
+
+def read_folder(root: Path) -> Folder:
+    """All clips of `root` in the manifest's order. Raises UserError for a damaged manifest."""
+    path = root / MANIFEST
+    try:
+        manifest: dict[str, Any] = json.loads(path.read_text())
+        return Folder(
+            size=int(manifest["size"]),
+            fps=float(manifest.get("fps", 25)) / float(manifest.get("stride", 1)),
+            clips=[
+                FolderClip(
+                    folder=root / record["name"],
+                    person=str(record.get("person", record["name"])),
+                    split=str(record["split"]),
+                    num_frames=int(record["frames"]),
+                )
+                for record in manifest["clips"]
+            ],
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{path}: not a clip manifest ({error!r}), generate it again") from error

@@ -1,0 +1,187 @@
+"""Clips in tar shards, as `python -m reenact.data.prepare` writes them, read in place.
+
+A read is one `open` and one `pread` at the place the manifest gives: any number of processes may
+read at once, in any order, and nothing is unpacked.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import overload
+from zipfile import BadZipFile
+
+import numpy as np
+from PIL import Image
+
+from reenact.data.clip import CrossRecord, FaceKind
+from reenact.data.manifest import ClipRow, Manifest, read_manifest
+from reenact.data.shards import member_offsets
+from reenact.errors import UserError
+from reenact.face.params import FaceParams
+from reenact.face.released.params import FlameParams
+from reenact.face.stack import FaceBatch
+
+MANIFEST = "manifest.parquet"
+
+_CURE = "delete the shard and its .jsonl and run python -m reenact.data.prepare again"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShardClip:
+    """One clip of a shard; see `Clip`."""
+
+    root: Path
+    face: FaceKind
+    size: int
+    row: ClipRow
+
+    @property
+    def name(self) -> str:
+        return self.row.name
+
+    @property
+    def person(self) -> str:
+        return self.row.person
+
+    @property
+    def split(self) -> str:
+        return self.row.split
+
+    @property
+    def num_frames(self) -> int:
+        return len(self.row.frame_sizes)
+
+    @property
+    def path(self) -> Path:
+        return self.root / self.row.shard
+
+    def frame(self, index: int) -> np.ndarray:
+        place = range(self.num_frames)[index]
+        data = _read(self.path, self._offsets[place + 1], self.row.frame_sizes[place])
+        try:
+            frame = np.array(Image.open(io.BytesIO(data)).convert("RGB"))
+        except Exception as error:  # Pillow's decoders raise almost anything on damaged bytes
+            raise UserError(
+                f"{self.path}: {self.name}: cannot decode frame {index} ({error}), {_CURE}"
+            ) from error
+        if frame.shape != (self.size, self.size, 3):
+            raise UserError(
+                f"{self.path}: {self.name}: frame {index} is {frame.shape[1]}x{frame.shape[0]}, "
+                f"expected {self.size}x{self.size}, {_CURE}"
+            )
+        return frame
+
+    def face_mask(self, index: int) -> np.ndarray:
+        packed = _arrays(self.path, self._offsets[0], self.row.params_size, ("masks",))["masks"]
+        bits = np.unpackbits(packed[range(self.num_frames)[index]], axis=-1, count=self.size)
+        return bits * np.uint8(255)
+
+    @property
+    def params(self) -> FaceBatch:
+        return _params(self.path, self._offsets[0], self.row.params_size, self.face)
+
+    @property
+    def landmarks(self) -> np.ndarray:
+        names = ("landmarks",)
+        return _arrays(self.path, self._offsets[0], self.row.params_size, names)["landmarks"]
+
+    @property
+    def cross(self) -> list[CrossRecord]:
+        return []
+
+    def cross_frame(self, index: int) -> np.ndarray:
+        raise IndexError(f"{self.name}: prepared clips have no cross frames")
+
+    def cross_mask(self, index: int) -> np.ndarray:
+        raise IndexError(f"{self.name}: prepared clips have no cross frames")
+
+    @cached_property
+    def _offsets(self) -> list[int]:
+        return member_offsets(self.row.offset, [self.row.params_size, *self.row.frame_sizes])
+
+
+class ShardClips(Sequence[ShardClip]):
+    """The clips of a manifest, made when asked for: a million of them cost no memory."""
+
+    def __init__(self, root: Path, manifest: Manifest) -> None:
+        self.root, self.manifest = root, manifest
+
+    def __len__(self) -> int:
+        return int(self.manifest.table.num_rows)
+
+    @overload
+    def __getitem__(self, index: int) -> ShardClip: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[ShardClip]: ...
+
+    def __getitem__(self, index: int | slice) -> ShardClip | list[ShardClip]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        row = self.manifest.row(range(len(self))[index])
+        return ShardClip(root=self.root, face=self.manifest.face, size=self.manifest.size, row=row)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shards:
+    """The clips of one split, and which splits there are. `fps` is the clips' median."""
+
+    size: int
+    fps: float
+    face: FaceKind
+    clips: ShardClips
+    splits: list[str]
+
+
+def read_shards(root: Path, split: str) -> Shards:
+    """The clips of one split (maybe none). Raises UserError for a damaged manifest."""
+    import pyarrow.compute as pc
+
+    manifest = read_manifest(root / MANIFEST)
+    column = manifest.table.column("split")
+    chosen = manifest.table.filter(pc.equal(column, split)).combine_chunks()
+    return Shards(
+        size=manifest.size,
+        fps=float(np.median(chosen.column("fps").to_numpy())) if len(chosen) else 0.0,
+        face=manifest.face,
+        clips=ShardClips(root, Manifest(size=manifest.size, face=manifest.face, table=chosen)),
+        splits=sorted(column.unique().to_pylist()),
+    )
+
+
+def _read(path: Path, offset: int, size: int) -> bytes:
+    try:
+        file = os.open(path, os.O_RDONLY)
+        try:
+            data = os.pread(file, size, offset)
+        finally:
+            os.close(file)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise UserError(f"{path}: cannot read the shard ({reason}), {_CURE}") from error
+    if len(data) != size:
+        raise UserError(f"{path}: the shard ends before byte {offset + size}, {_CURE}")
+    return data
+
+
+# 64 clips of packed masks at 256 pixels and 64 frames: 32 MB.
+@lru_cache(maxsize=64)
+def _arrays(path: Path, offset: int, size: int, names: tuple[str, ...]) -> dict[str, np.ndarray]:
+    try:
+        with np.load(io.BytesIO(_read(path, offset, size))) as file:
+            return {name: file[name] for name in names}
+    except (KeyError, ValueError, EOFError, OSError, BadZipFile) as error:
+        raise UserError(f"{path}: damaged at byte {offset} ({error}), {_CURE}") from error
+
+
+@lru_cache(maxsize=1024)
+def _params(path: Path, offset: int, size: int, face: FaceKind) -> FaceBatch:
+    kind = FaceParams if face == "open" else FlameParams
+    return kind.from_numpy(
+        _arrays.__wrapped__(path, offset, size, tuple(kind.__dataclass_fields__))
+    )
