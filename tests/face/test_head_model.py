@@ -1,4 +1,5 @@
 import dataclasses
+import math
 
 import numpy as np
 import pytest
@@ -49,6 +50,27 @@ def test_landmarks_are_rows_of_the_mesh(head):
     pivot = torch.tensor(NECK_PIVOT)
     turned = torch.einsum("bij,bj->bi", rotation_matrix(params.rotation), still - pivot) + pivot
     torch.testing.assert_close(rows[:, 30], turned, atol=1e-5, rtol=0)
+
+
+def test_landmarks_turn_with_the_head(head):
+    assert head.landmark_weight.min() >= 0.95
+
+
+@pytest.mark.parametrize("yaw", [-30, -15, 0, 15, 30])
+def test_jaw_line_has_no_zigzag(head, yaw):
+    """From ear to ear the drawn line always bends the same way: anticlockwise in the picture."""
+    line = head.landmarks(posed(rotation=[math.radians(yaw), 0.0, 0.0]))[0, :17]
+    step = line.diff(dim=0)
+    bend = step[:-1, 0] * step[1:, 1] - step[:-1, 1] * step[1:, 0]
+    assert (bend < 0).all()
+
+
+def test_jaw_line_is_symmetric_and_evenly_spaced(head):
+    line = head.landmark_mean[:17]
+    mirrored = line.flip(0) * torch.tensor([-1.0, 1.0, 1.0])
+    torch.testing.assert_close(line, mirrored, atol=2e-3, rtol=0)
+    length = line.diff(dim=0).norm(dim=1)
+    assert length.max() < 1.8 * length.min()
 
 
 def test_shoulders_stay(head):

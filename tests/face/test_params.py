@@ -66,6 +66,8 @@ def test_picture_rotation_becomes_roll(head, degrees, percent):
     error = 100 * distance[:, 17:] / eyes[:, None]
     assert error.mean() < percent
     assert error.max() < 4 * percent
+    jaw_error = 100 * distance[:, :17] / eyes[:, None]
+    assert jaw_error.mean() < 3 * percent
     # The picture turns clockwise (y points down), so the roll falls by the angle.
     change = torch.rad2deg(turned.rotation[:, 2] - params.rotation[:, 2])
     torch.testing.assert_close(change, torch.full((64,), float(-degrees)), atol=1e-3, rtol=0)
