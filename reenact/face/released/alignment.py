@@ -71,8 +71,8 @@ def align_quad(frame: np.ndarray, quad: np.ndarray, size: int = SIZE) -> np.ndar
     height, width = frame.shape[:2]
     low, high = quad.min(0), quad.max(0)
     if not (np.isfinite(quad).all() and (high > 0).all() and (low < (width, height)).all()):
-        corners = f"({low[0]:.0f}, {low[1]:.0f}) to ({high[0]:.0f}, {high[1]:.0f})"
-        raise ValueError(f"face square {corners} lies outside of the {width} x {height} picture")
+        place = f"({low[0]:.0f}, {low[1]:.0f}) to ({high[0]:.0f}, {high[1]:.0f})"
+        raise ValueError(f"face square {place} lies outside of the {width} x {height} picture")
     picture = Image.fromarray(np.ascontiguousarray(frame))
     shrink = _shrink(quad, size)
     if shrink > 1:
