@@ -7,11 +7,10 @@ unbroken one.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -20,6 +19,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from reenact.data import augment
 from reenact.data.augment import AugmentConfig
+from reenact.data.clips import Clip, open_clips
 from reenact.errors import UserError
 
 PARAM_NAMES = ("identity", "expression", "rotation", "translation", "scale", "gaze")
@@ -53,69 +53,18 @@ class PairConfig:
     cross_frames: bool = True
 
 
-@dataclass(frozen=True, kw_only=True)
-class Clip:
-    """One clip folder of one person. Arrays are opened on use: thousands of open maps would exhaust
-    the files.
-    """
-
-    folder: Path
-    num_frames: int
-
-    def read(self, name: str, index: int) -> np.ndarray:
-        """One item of `<name>.npy`, copied out of the memory map. Raises UserError when the file is
-        unreadable.
-        """
-        path = self.folder / f"{name}.npy"
-        try:
-            return np.array(np.load(path, mmap_mode="r")[index])
-        except (OSError, ValueError, IndexError) as error:
-            raise UserError(
-                f"{path}: cannot read item {index} ({error}), "
-                "delete the clip's folder and generate it again"
-            ) from error
-
-    @cached_property
-    def params(self) -> dict[str, np.ndarray]:
-        """Face parameters of all frames, in crop pixels."""
-        with np.load(self.folder / "params.npz") as arrays:
-            return {name: np.asarray(arrays[name], dtype=np.float32) for name in PARAM_NAMES}
-
-    @cached_property
-    def cross(self) -> list[dict]:
-        """Records of this person's cross frames (possibly none)."""
-        path = self.folder / "cross.json"
-        return json.loads(path.read_text()) if path.is_file() else []
-
-
 class ClipDataset:
-    """The clips of one split of a folder written by `python -m reenact.data.synthetic`.
+    """The clips of one split of a folder, see `reenact.data.clips.open_clips`.
 
-    Raises UserError when the folder has no manifest, or no clip of the split.
+    `face` says which face stack read the parameters. Raises UserError when the folder has no
+    manifest, or no clip of the split.
     """
 
     def __init__(self, root: Path, split: str) -> None:
-        manifest_path = root / "manifest.json"
-        if not manifest_path.is_file():
-            raise UserError(
-                f"{root}: no manifest.json here, run python -m reenact.data.synthetic --out {root}"
-            )
-        try:
-            manifest = json.loads(manifest_path.read_text())
-            records = [record for record in manifest["clips"] if record["split"] == split]
-            self.size = int(manifest["size"])
-        except (ValueError, KeyError, TypeError) as error:
-            raise UserError(
-                f"{manifest_path}: not a clip manifest ({error!r}), generate it again"
-            ) from error
-        if not records:
-            splits = sorted({record["split"] for record in manifest["clips"]})
-            raise UserError(f"{root}: no clips of split {split!r}, the manifest has {splits}")
-        self.clips = [
-            Clip(folder=root / record["name"], num_frames=int(record["frames"]))
-            for record in records
-        ]
-        self.clip_by_name = {clip.folder.name: clip for clip in self.clips}
+        self.clip_set = open_clips(root, split)
+        self.clips = self.clip_set.clips
+        self.size = self.clip_set.size
+        self.face = self.clip_set.face
 
     def __len__(self) -> int:
         return len(self.clips)
@@ -123,19 +72,19 @@ class ClipDataset:
     @cached_property
     def clips_with_cross(self) -> list[Clip]:
         """Clips whose cross frames have all their target clips in this split."""
+        names = {clip.name for clip in self.clips}
         return [
             clip
             for clip in self.clips
-            if clip.cross
-            and all(record["target_clip"] in self.clip_by_name for record in clip.cross)
+            if clip.cross and all(record.target_clip in names for record in clip.cross)
         ]
 
     def frame(self, rng: np.random.Generator, config: AugmentConfig) -> dict[str, np.ndarray]:
         """One random frame: `image` (3, S, S) in [-1, 1]."""
-        clip = self.clips[rng.integers(len(self.clips))]
+        clip = self.clips[int(rng.integers(len(self.clips)))]
         index = int(rng.integers(clip.num_frames))
         augmentation = augment.draw(config, rng)
-        return {"image": augment.apply(augmentation, clip.read("frames", index))}
+        return {"image": augment.apply(augmentation, clip.frame(index))}
 
     def pair(
         self, rng: np.random.Generator, config: AugmentConfig, pairs: PairConfig, step: int
@@ -159,27 +108,27 @@ class ClipDataset:
             chosen = self._rendered_cross_pair(rng)
         else:
             chosen = self._cross_pair(rng)
-        clip, source, target = chosen.clip, chosen.source_frame, chosen.target_frame
-        frames, masks, reference = chosen.reference
+        clip, source = chosen.clip, chosen.source_frame
         sample = {
-            "source": augment.apply(augmentation, clip.read("frames", source)),
-            "reference": augment.apply(augmentation, clip.read(frames, reference)),
-            "source_mask": augment.apply_mask(augmentation, clip.read("masks", source)),
-            "reference_mask": augment.apply_mask(augmentation, clip.read(masks, reference)),
+            "source": augment.apply(augmentation, clip.frame(source)),
+            "reference": augment.apply(augmentation, chosen.reference()),
+            "source_mask": augment.apply_mask(augmentation, clip.face_mask(source)),
+            "reference_mask": augment.apply_mask(augmentation, chosen.reference_mask()),
             "is_cross": np.array(is_cross),
         }
-        for name in PARAM_NAMES:
-            sample[f"source_{name}"] = clip.params[name][source]
-            sample[f"target_{name}"] = chosen.target_clip.params[name][target]
+        for name, values in clip.params[source].numpy().items():
+            sample[f"source_{name}"] = values[0]
+        for name, values in chosen.target_clip.params[chosen.target_frame].numpy().items():
+            sample[f"target_{name}"] = values[0]
         return sample
 
     def _self_pair(self, rng: np.random.Generator) -> _Pair:
-        clip = self.clips[rng.integers(len(self.clips))]
+        clip = self.clips[int(rng.integers(len(self.clips)))]
         source = int(rng.integers(clip.num_frames))
         # an offset of at least one frame keeps the two apart
         offset = int(rng.integers(1, max(clip.num_frames, 2)))
         target = (source + offset) % clip.num_frames
-        return _Pair(clip, source, clip, target, ("frames", "masks", target))
+        return _Pair(clip, source, clip, target, ("own", target))
 
     def _rendered_cross_pair(self, rng: np.random.Generator) -> _Pair:
         if not self.clips_with_cross:
@@ -192,10 +141,10 @@ class ClipDataset:
         record = clip.cross[index]
         return _Pair(
             clip,
-            int(record["source_frame"]),
-            self.clip_by_name[record["target_clip"]],
-            int(record["target_frame"]),
-            ("cross_frames", "cross_masks", index),
+            record.source_frame,
+            self.clip_set.by_name[record.target_clip],
+            record.target_frame,
+            ("cross", index),
         )
 
     def _cross_pair(self, rng: np.random.Generator) -> _Pair:
@@ -206,17 +155,27 @@ class ClipDataset:
         clip, target_clip = self.clips[first], self.clips[other]
         source = int(rng.integers(clip.num_frames))
         target = int(rng.integers(target_clip.num_frames))
-        return _Pair(clip, source, target_clip, target, ("frames", "masks", source))
+        return _Pair(clip, source, target_clip, target, ("own", source))
 
 
 class _Pair(NamedTuple):
-    """What a pair reads; `reference` names the image file, the mask file and the index in both."""
+    """What a pair reads. The result to be seen is frame `shown[1]` of `clip`: one of its own
+    frames, or of its rendered cross frames.
+    """
 
     clip: Clip
     source_frame: int
     target_clip: Clip
     target_frame: int
-    reference: tuple[str, str, int]
+    shown: tuple[Literal["own", "cross"], int]
+
+    def reference(self) -> np.ndarray:
+        which, index = self.shown
+        return self.clip.frame(index) if which == "own" else self.clip.cross_frame(index)
+
+    def reference_mask(self) -> np.ndarray:
+        which, index = self.shown
+        return self.clip.face_mask(index) if which == "own" else self.clip.cross_mask(index)
 
 
 def sample_rng(seed: int, step: int, index: int) -> np.random.Generator:

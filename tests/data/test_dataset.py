@@ -65,7 +65,7 @@ def test_self_pairs_are_two_frames_of_one_clip_with_their_masks_and_params(clip_
         assert not pair["is_cross"]
         params = dataset.clips[clip].params
         for role, frame in (("source", source // 2), ("target", reference // 2)):
-            np.testing.assert_array_equal(pair[f"{role}_rotation"], params["rotation"][frame])
+            np.testing.assert_array_equal(pair[f"{role}_rotation"], params.rotation[frame])
         mask = pair["reference_mask"]
         assert mask.shape == (1, 16, 16)
         np.testing.assert_allclose(mask, (10 * clip + reference // 2) / 255, rtol=1e-6)
@@ -80,10 +80,10 @@ def test_cross_pairs_take_the_cross_frame_and_the_target_clips_params(clip_folde
         k = value(pair["reference"]) - 200
         assert source // 2 == k
         target = dataset.clips[-1].params
-        np.testing.assert_array_equal(pair["target_rotation"], target["rotation"][k + 1])
-        np.testing.assert_array_equal(pair["target_identity"], target["identity"][k + 1])
+        np.testing.assert_array_equal(pair["target_rotation"], target.rotation[k + 1])
+        np.testing.assert_array_equal(pair["target_identity"], target.identity[k + 1])
         np.testing.assert_array_equal(
-            pair["source_identity"], dataset.clips[clip].params["identity"][0]
+            pair["source_identity"], dataset.clips[clip].params.identity[0]
         )
         assert pair["reference_mask"].min() == 1
 
@@ -100,7 +100,7 @@ def test_cross_targets_outside_the_split_are_not_used(clip_folder):
     root = clip_folder()
     record = [{"source_frame": 0, "target_clip": "val_000003", "target_frame": 0}]
     (root / "train_000000" / "cross.json").write_text(json.dumps(record))
-    names = [c.folder.name for c in ClipDataset(root, "train").clips_with_cross]
+    names = [c.name for c in ClipDataset(root, "train").clips_with_cross]
     assert names == ["train_000001", "train_000002"]
 
 
@@ -155,7 +155,7 @@ def test_cross_pairs_without_rendered_truth_show_the_source_as_reference(clip_fo
         np.testing.assert_array_equal(pair["source_mask"], pair["reference_mask"])
         # the identity tells the clip: the pose comes from another one
         assert pair["source_identity"][0] != pair["target_identity"][0]
-    alone = ClipDataset(dataset.clips[0].folder.parent, "val")
+    alone = ClipDataset(dataset.clip_set.root, "val")
     with pytest.raises(UserError, match="at least two clips"):
         alone.pair(sample_rng(0, 0, 0), PLAIN, pairs, 0)
 
