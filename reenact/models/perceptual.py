@@ -110,7 +110,7 @@ class PerceptualNet(nn.Module):
         """
         total = a.new_zeros(len(a), dtype=torch.float32)
         for x, y in zip(self.features(a), self.features(b), strict=True):
-            total = total + (_gram(x) - _gram(y)).square().sum((1, 2))
+            total = total + (gram_matrix(x) - gram_matrix(y)).square().sum((1, 2))
         return total
 
     def pooled(self, images: Tensor) -> Tensor:
@@ -118,6 +118,7 @@ class PerceptualNet(nn.Module):
         return self.features(images)[-1].mean((2, 3))
 
 
-def _gram(x: Tensor) -> Tensor:
+def gram_matrix(x: Tensor) -> Tensor:
+    """Channel correlations (B, C, C) of unit-length features (B, C, H, W), averaged over pixels."""
     flat = _unit(x).flatten(2)
     return flat @ flat.mT / flat.shape[-1]

@@ -1,0 +1,97 @@
+"""LPIPS (Zhang et al. 2018) by the authors' package; the trunk's weights are found, not shipped."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from diffae.checkpoint import read_state_dict
+from reenact.errors import UserError
+from reenact.models.perceptual import gram_matrix
+
+Trunk = Literal["alex", "vgg"]
+URLS = {
+    "alex": "https://download.pytorch.org/models/alexnet-owt-7be5be79.pth",
+    "vgg": "https://download.pytorch.org/models/vgg16-397923af.pth",
+}
+
+
+class LpipsNet(nn.Module):
+    """Frozen LPIPS 0.1 with the same calls as `PerceptualNet`. Images are (B, 3, H, W) in [-1, 1];
+    gradients flow to them.
+    """
+
+    def __init__(self, trunk: Trunk, weights: Path | None = None) -> None:
+        """weights: torchvision's file of the trunk; None takes it from torch's hub folder, and
+        downloads it there. Raises UserError when it cannot be had, and when lpips is not installed.
+        """
+        super().__init__()
+        try:
+            import lpips
+        except ImportError as error:
+            raise UserError(f"lpips is not usable ({error}), pip install lpips") from error
+        tensors = read_state_dict(_trunk_file(trunk, weights))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it calls torchvision in an old way
+            # Its own way to the trunk's weights would download without a word.
+            self.net = lpips.LPIPS(net=trunk, pnet_rand=True, verbose=False)
+        self.net.net.load_state_dict(_trunk_tensors(self.net.net, tensors, trunk))
+        self.eval().requires_grad_(False)
+
+    def distance(self, a: Tensor, b: Tensor) -> Tensor:
+        """LPIPS (B,) >= 0."""
+        with torch.autocast(a.device.type, enabled=False):
+            return self.net(a.float(), b.float()).flatten()
+
+    def gram_distance(self, a: Tensor, b: Tensor) -> Tensor:
+        """Style distance (B,) >= 0 of the trunk's five maps; see `PerceptualNet.gram_distance`."""
+        total = a.new_zeros(len(a), dtype=torch.float32)
+        with torch.autocast(a.device.type, enabled=False):
+            maps = [self.net.net(self.net.scaling_layer(images.float())) for images in (a, b)]
+            for x, y in zip(*maps, strict=True):
+                total = total + (gram_matrix(x) - gram_matrix(y)).square().sum((1, 2))
+        return total
+
+
+def _trunk_file(trunk: Trunk, weights: Path | None) -> Path:
+    """Where the trunk's weights lie. Raises UserError with the file's name and origin."""
+    url = URLS[trunk]
+    if weights is not None:
+        if not weights.is_file():
+            raise UserError(f"{weights}: no such file; lpips_{trunk} needs {url}")
+        return weights
+    folder = Path(torch.hub.get_dir()) / "checkpoints"
+    path = folder / url.rpartition("/")[2]
+    if not path.is_file():
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            torch.hub.download_url_to_file(url, str(path), hash_prefix=_hash_of(url))
+        except (OSError, RuntimeError) as error:
+            raise UserError(
+                f"lpips_{trunk}: cannot download {url} ({error}); "
+                f"put the file at {path}, or its path into perceptual_weights"
+            ) from error
+    return path
+
+
+def _hash_of(url: str) -> str:
+    match = re.search(r"-([0-9a-f]{8})\.pth$", url)
+    assert match is not None
+    return match[1]
+
+
+def _trunk_tensors(trunk: nn.Module, tensors: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
+    """torchvision's `features.N.*` under the names of the package, which cuts them in slices."""
+    found = {}
+    for own in trunk.state_dict():
+        key = re.sub(r"^slice\d+\.", "features.", own)
+        if key not in tensors:
+            raise UserError(f"lpips_{name}: the weights lack {key!r}; expected {URLS[name]}")
+        found[own] = tensors[key].float()
+    return found
