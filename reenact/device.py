@@ -7,7 +7,7 @@ import torch
 
 from reenact.errors import UserError
 
-Precision = Literal["auto", "fp32", "bf16"]
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
 
 def pick_device(name: str) -> torch.device:
@@ -28,7 +28,12 @@ def pick_device(name: str) -> torch.device:
 
 
 def compute_dtype(precision: Precision, device: torch.device) -> torch.dtype:
-    """bfloat16 or float32; "auto" takes bfloat16 where the hardware multiplies it."""
+    """bfloat16, float16 or float32; "auto" takes bfloat16 where the hardware multiplies it.
+
+    "fp16" is what the published script uses on CUDA; elsewhere it runs, as there, in float32.
+    """
+    if precision == "fp16":
+        return torch.float16 if device.type == "cuda" else torch.float32
     if precision != "auto":
         return torch.bfloat16 if precision == "bf16" else torch.float32
     if device.type == "cuda":

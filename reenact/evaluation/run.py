@@ -33,7 +33,7 @@ def run_evaluation(run: EvalRun, device: str = "auto") -> dict[str, Any]:
     """
     # These bring networks and video code along; the rest of this module works without them.
     from reenact.evaluation.tracker_reader import TrackerReader
-    from reenact.face.stack import OpenFaceStack
+    from reenact.face.open_stack import OpenFaceStack
     from reenact.models.checkpoint import load_reenactor
     from reenact.models.perceptual import PerceptualNet
 

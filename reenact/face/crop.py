@@ -35,6 +35,13 @@ class FaceCrop:
         """Crop pixels per frame pixel."""
         return float(np.hypot(self.crop_from_frame[0, 0], self.crop_from_frame[1, 0]))
 
+    def resized(self, size: int) -> FaceCrop:
+        """The same square with `size` pixels a side."""
+        factor = size / self.size
+        return FaceCrop(
+            crop_from_frame=np.diag([factor, factor, 1.0]) @ self.crop_from_frame, size=size
+        )
+
     def points_from_frame(self, points: np.ndarray) -> np.ndarray:
         """Frame pixels (..., 2) -> crop pixels."""
         return points @ self.crop_from_frame[:2, :2].T + self.crop_from_frame[:2, 2]

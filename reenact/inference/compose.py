@@ -1,6 +1,7 @@
 """From generated crops to the frames that are written."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 import torch
@@ -8,22 +9,45 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from reenact.face.crop import FaceCrop, feathered_mask
-from reenact.face.params import FaceParams
+from reenact.face.crop import FaceCrop, feathered_mask, warp_to_crop
+from reenact.face.stack import Frame
 from reenact.images import frame_from_image
-from reenact.inference.reenactor import head_region
 
-Frame = np.ndarray
+Levels = Literal["exact", "stretched"]
 
 
-def resized_frames(images: Tensor, size: int) -> Frame:
-    """Images (B, 3, S, S) in [-1, 1] as uint8 frames (B, size, size, 3), bicubic, antialiased."""
+def resized_frames(images: Tensor, size: int, levels: Levels = "exact") -> Frame:
+    """Images (B, 3, S, S) in [-1, 1] as uint8 frames (B, size, size, 3), bicubic, antialiased.
+
+    levels: see `InferRun`.
+    """
     images = images.float()
+    if levels == "stretched":
+        images = stretched(images)
     if images.shape[-1] != size:
         images = F.interpolate(
             images, size=(size, size), mode="bicubic", align_corners=False, antialias=True
         )
     return frame_from_image(images.clamp(-1, 1))
+
+
+def stretched(images: Tensor) -> Tensor:
+    """Every image (B, 3, S, S) stretched from its own least and greatest value to -1 and 1."""
+    flat = images.flatten(1)
+    low, high = flat.amin(1)[:, None, None, None], flat.amax(1)[:, None, None, None]
+    return 2 * (images - low) / (high - low).clamp(min=1e-5) - 1
+
+
+def moved(frame: Frame, crop: FaceCrop, window: FaceCrop) -> Frame:
+    """The result `frame` (S, S, 3) of `crop` as `window` shows it: place, size and roll.
+
+    Both of side S, in pixels of one target frame. What the result does not cover is its mirror
+    image.
+    """
+    if window is crop:
+        return frame
+    matrix = window.crop_from_frame @ crop.frame_from_crop
+    return warp_to_crop(frame, FaceCrop(crop_from_frame=matrix, size=window.size))
 
 
 def side_by_side(frames: Sequence[Frame]) -> Frame:
@@ -44,14 +68,14 @@ def shrink_to(frame: Frame, crop: FaceCrop, max_side: int | None) -> tuple[Frame
     return shrunk, FaceCrop(crop_from_frame=matrix, size=crop.size)
 
 
-def paste_masks(source: FaceParams, driven: FaceParams, size: int) -> Iterator[np.ndarray]:
-    """For each of `driven` (N) a mask (size, size) in [0, 1] of what goes back into the photo.
+def paste_mask(before: Tensor, now: Tensor, size: int) -> np.ndarray:
+    """What of a result goes back into the photo: (size, size) in [0, 1].
 
-    It covers the head where it was, source (1), and where it is now; around it the photo keeps its
-    own, sharper background. Both in pixels of a crop of `size`; 0 at the crop's border.
+    before, now: (1, 1, S, S), the head region where the photo shows it and where the result does;
+    around both the photo keeps its own, sharper background. 0 at the crop's border.
     """
-    border = feathered_mask(size)
-    before = head_region(source, size)
-    for i in range(len(driven)):
-        heads = torch.maximum(before, head_region(driven[i], size))
-        yield heads[0, 0].numpy() * border
+    heads = F.interpolate(
+        torch.maximum(before, now), size=(size, size), mode="bilinear", align_corners=False
+    )
+    mask: np.ndarray = heads[0, 0].cpu().numpy() * feathered_mask(size)
+    return mask

@@ -2,33 +2,24 @@
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import torch
 from tqdm import tqdm
 
-from reenact.assets import EMBEDDED_WEIGHTS, asset_path
-from reenact.device import pick_device
 from reenact.errors import UserError
-from reenact.face.crop import (
-    FaceCrop,
-    crop_from_landmarks,
-    paste_back,
-    warp_to_crop,
-)
-from reenact.face.params import FaceParams
-from reenact.face.stack import OpenFaceStack
+from reenact.face.crop import paste_back
+from reenact.face.stack import FaceBatch, FaceStack, Frame, SourceFace, TargetMotion
 from reenact.images import image_from_frame, is_image_path, read_frame, write_frame
-from reenact.inference.compose import paste_masks, resized_frames, shrink_to, side_by_side
-from reenact.inference.motion import TargetMotion, driving_params, target_motion
+from reenact.inference.compose import moved, paste_mask, resized_frames, shrink_to, side_by_side
+from reenact.inference.load import load_reenactor_of
 from reenact.inference.paths import check_output, make_folder
 from reenact.inference.reenactor import Reenactor, SourceState
-from reenact.inference.run_config import InferRun
-from reenact.models.checkpoint import load_reenactor
+from reenact.inference.run_config import InferRun, Motion
 from reenact.video import VideoReader, VideoWriter
 
 
@@ -36,26 +27,12 @@ from reenact.video import VideoReader, VideoWriter
 class StillClip:
     """A target picture, seen as a video of one frame."""
 
-    frame: np.ndarray
+    frame: Frame
     fps: Fraction = Fraction(25)
     num_frames: int = 1
 
-    def __iter__(self) -> Iterator[np.ndarray]:
+    def __iter__(self) -> Iterator[Frame]:
         return iter([self.frame])
-
-
-@dataclass(frozen=True, kw_only=True)
-class SourceFace:
-    """The source photo (H, W, 3) and its one face.
-
-    crop_frame: uint8 (S, S, 3) for the model; params: FaceParams (1) in its pixels; output_crop:
-    the same square in the results' resolution.
-    """
-
-    photo: np.ndarray
-    crop_frame: np.ndarray
-    params: FaceParams
-    output_crop: FaceCrop
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,15 +59,16 @@ def reenact_files(
     check_output(output, source, target)
     photo = read_frame(source)
     clip = open_target(target)
-    reenactor = load_model(run, device)
+    reenactor = load_reenactor_of(run, device)
 
-    face = find_source(photo, source, reenactor, run)
-    motion = track_target(clip, target, reenactor, run)
+    face = find_source(photo, source, reenactor)
+    motion = track_target(clip, target, reenactor)
     rendering = time.perf_counter()
     state = reenactor.set_source(image_from_frame(face.crop_frame), face.params)
-    driven = driving_params(face.params, motion, run.motion)
+    driven = driving_params(reenactor.face, face, motion, run.motion)
     images = render(reenactor, state, driven)
-    write_result(output, compose(images, driven, face, motion, clip, run, grid), clip, target)
+    frames = compose(images, driven, face, motion, clip, reenactor.face, run, grid)
+    write_result(output, frames, clip, target)
 
     ended = time.perf_counter()
     if motion.num_missing:
@@ -114,48 +92,41 @@ def open_target(target: Path) -> VideoReader | StillClip:
     return VideoReader(target)
 
 
-def load_model(run: InferRun, device: str) -> Reenactor:
-    """The reenactor with its weights on `device`. Raises UserError or CheckpointError."""
-    place = pick_device(device)
-    weights = load_reenactor(run.weights or asset_path(EMBEDDED_WEIGHTS), place)
-    return Reenactor(weights, OpenFaceStack(place), run.reenactor)
-
-
-def find_source(photo: np.ndarray, path: Path, reenactor: Reenactor, run: InferRun) -> SourceFace:
+def find_source(photo: Frame, path: Path, reenactor: Reenactor) -> SourceFace[Any]:
     """Finds the face of the photo. Raises UserError if there is none."""
-    tracked = reenactor.face.track_image(photo)
-    if not tracked.found.any():
+    face = reenactor.face.source_face(photo, reenactor.size)
+    if face is None:
         raise UserError(f"{path}: no face found, take a photo that shows one face clearly")
-    crop = crop_from_landmarks(tracked.landmarks[0], reenactor.size)
-    return SourceFace(
-        photo=photo,
-        crop_frame=warp_to_crop(photo, crop),
-        params=tracked.params.to("cpu").transformed(crop.crop_from_frame),
-        output_crop=crop_from_landmarks(tracked.landmarks[0], run.output_size),
-    )
+    return face
 
 
 def track_target(
-    clip: VideoReader | StillClip, path: Path, reenactor: Reenactor, run: InferRun
-) -> TargetMotion:
-    """First pass over the target; keeps no frames. Raises UserError if no frame has a face."""
-    frames = tqdm(clip, total=clip.num_frames, desc="tracking", unit=" frames", disable=None)
-    tracked = reenactor.face.track_video(frames, float(clip.fps))
-    found = np.asarray(tracked.found, dtype=bool)
-    if not found.any():
-        what = "the picture" if isinstance(clip, StillClip) else f"any of the {len(found)} frames"
+    clip: VideoReader | StillClip, path: Path, reenactor: Reenactor
+) -> TargetMotion[Any]:
+    """Follows the face of the target; keeps no frames. Raises UserError if no frame has one."""
+
+    def watch(frames: Iterable[Frame], what: str) -> Iterable[Frame]:
+        return tqdm(frames, total=clip.num_frames, desc=what, unit=" frames", disable=None)
+
+    motion = reenactor.face.target_motion(clip, float(clip.fps), reenactor.size, watch)
+    if motion is None:
+        still = isinstance(clip, StillClip)
+        what = "the picture" if still else f"any of the {clip.num_frames} frames"
         raise UserError(f"{path}: no face found in {what}, take a target that shows one clearly")
-    return target_motion(
-        tracked.params.to("cpu"),
-        tracked.landmarks,
-        found,
-        float(clip.fps),
-        size=reenactor.size,
-        output_size=run.output_size,
-    )
+    return motion
 
 
-def render(reenactor: Reenactor, state: SourceState, driven: FaceParams) -> Iterator[torch.Tensor]:
+def driving_params(
+    face: FaceStack[Any], source: SourceFace[Any], target: TargetMotion[Any], motion: Motion
+) -> Any:
+    """What to render: N faces of the source person in the target's motion."""
+    if motion == "absolute":
+        return face.retarget(source.params, target.params)
+    neutral = target.params[target.first_found]
+    return face.retarget_relative(source.params, target.params, neutral)
+
+
+def render(reenactor: Reenactor, state: SourceState, driven: FaceBatch) -> Iterator[torch.Tensor]:
     """Second pass: one image (1, 3, S, S) per target frame, rendered in batches."""
     batch = reenactor.config.batch_size
     # Leaving the block early (an error while writing) closes the bar too.
@@ -169,35 +140,56 @@ def render(reenactor: Reenactor, state: SourceState, driven: FaceParams) -> Iter
 
 def compose(
     images: Iterator[torch.Tensor],
-    driven: FaceParams,
-    face: SourceFace,
-    motion: TargetMotion,
+    driven: FaceBatch,
+    source: SourceFace[Any],
+    motion: TargetMotion[Any],
     clip: VideoReader | StillClip,
+    face: FaceStack[Any],
     run: InferRun,
     grid: bool,
-) -> Iterator[np.ndarray]:
+) -> Iterator[Frame]:
     """The frames to write: results, results in the photo, or source | target | result."""
-    results = (resized_frames(image, run.output_size)[0] for image in images)
-    if grid:
-        source = warp_to_crop(face.photo, face.output_crop)
-        # The second reading of the target happens only here.
-        for frame, crop, result in zip(clip, motion.crops, results, strict=True):
-            yield side_by_side([source, warp_to_crop(frame, crop), result])
-    elif run.compose == "paste_back":
-        max_side = None if isinstance(clip, StillClip) else run.paste_max_side
-        photo, crop = shrink_to(face.photo, face.output_crop, max_side)
-        enlarge = np.diag([run.output_size / len(face.crop_frame)] * 2 + [1.0])
-        masks = paste_masks(
-            face.params.transformed(enlarge), driven.transformed(enlarge), run.output_size
+    size = run.output_size
+    results = (resized_frames(image, size, run.levels)[0] for image in images)
+    views = motion.crops
+    if run.compose == "follow":
+        views = motion.windows
+        results = (
+            moved(result, crop.resized(size), window.resized(size))
+            for result, crop, window in zip(results, motion.crops, motion.windows, strict=True)
         )
-        for result, mask in zip(results, masks, strict=True):
-            yield paste_back(photo, result, crop, mask)
+    if grid:
+        own = face.cut(source.photo, source.crop.resized(size))
+        # The second reading of the target happens only here.
+        for frame, view, result in zip(clip, views, results, strict=True):
+            yield side_by_side([own, face.cut(frame, view.resized(size)), result])
+    elif run.compose == "paste_back":
+        yield from pasted(results, driven, source, face, run, still=isinstance(clip, StillClip))
     else:
         yield from results
 
 
+def pasted(
+    results: Iterator[Frame],
+    driven: FaceBatch,
+    source: SourceFace[Any],
+    face: FaceStack[Any],
+    run: InferRun,
+    *,
+    still: bool,
+) -> Iterator[Frame]:
+    """Every result back in the photo; for a video the photo is shrunk to `paste_max_side`."""
+    size = source.crop.size
+    crop = source.crop.resized(run.output_size)
+    photo, crop = shrink_to(source.photo, crop, None if still else run.paste_max_side)
+    before = face.head_region(source.params, size)
+    for i, result in enumerate(results):
+        now = face.head_region(driven[i], size)
+        yield paste_back(photo, result, crop, paste_mask(before, now, run.output_size))
+
+
 def write_result(
-    output: Path, frames: Iterator[np.ndarray], clip: VideoReader | StillClip, target: Path
+    output: Path, frames: Iterator[Frame], clip: VideoReader | StillClip, target: Path
 ) -> None:
     """Streams the frames to the file; it appears when it is complete."""
     make_folder(output)

@@ -1,7 +1,7 @@
 """The reenactor: source crop and target parameters in, reenacted crops out."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -9,17 +9,10 @@ from torch import Tensor
 from diffae.schedule import respaced_timesteps
 from reenact.device import Precision, autocast, compute_dtype
 from reenact.errors import UserError
-from reenact.face.params import NECK_PIVOT, FaceParams, retarget, rotation_matrix
-from reenact.face.stack import FaceStack
+from reenact.face.params import FaceParams
+from reenact.face.stack import FaceBatch, FaceStack
 from reenact.models.checkpoint import ReenactorWeights
 from reenact.models.reenactment_encoder import motion_vector
-
-HEAD_CENTRE = (0.0, 0.0, -0.7)
-"""Middle of the unposed head in dm: the eyes lie half-way between chin and crown."""
-HEAD_RADII = (1.05, 1.35)
-"""Half width and half height of the head's region in dm; a head measures about 0.8 and 1.15."""
-SOFT_EDGE = 0.2
-"""The region fades out between the ellipse and the one larger by this part."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,10 +48,10 @@ class ReenactorConfig:
 class SourceState:
     """What is computed once per source.
 
-    params: FaceParams (B) in crop pixels. image, x_T: (B, 3, S, S). z_source: (B, z_channels).
+    params: B faces in the terms of the crop. image, x_T: (B, 3, S, S). z_source: (B, z_channels).
     """
 
-    params: FaceParams
+    params: Any
     image: Tensor
     z_source: Tensor
     x_T: Tensor
@@ -91,7 +84,9 @@ class Reenactor:
     all frames of a video share it.
     """
 
-    def __init__(self, weights: ReenactorWeights, face: FaceStack, config: ReenactorConfig) -> None:
+    def __init__(
+        self, weights: ReenactorWeights, face: FaceStack[Any], config: ReenactorConfig
+    ) -> None:
         self.config = config
         self.face = face
         self.diffae = weights.diffae.eval().to(memory_format=torch.channels_last)
@@ -105,19 +100,17 @@ class Reenactor:
 
     @torch.no_grad()
     def set_source(
-        self, image: Tensor, params: FaceParams, mask: Tensor | None = None
+        self, image: Tensor, params: FaceBatch, mask: Tensor | None = None
     ) -> SourceState:
         """Encodes a source crop.
 
-        image: (B, 3, S, S) in [-1, 1]; params: FaceParams (B) in crop pixels; mask: (B, 1, S, S) in
-        [0, 1], where x_T "mixed" takes fresh noise (default: the head region of `params`).
+        image: (B, 3, S, S) in [-1, 1]; params: B faces in the terms of the crop; mask: (B, 1, S, S)
+        in [0, 1], where x_T "mixed" takes fresh noise (default: the head region of `params`).
         """
         params = params.to(self.device)
         image = image.to(self.device).contiguous(memory_format=torch.channels_last)
-        own_map = self.face.landmark_map(params, self.size).to(self.device)
-        still = motion_vector(params, params, self.size)
+        z_source = self._edit(image, params, params)
         with autocast(self.dtype, self.device):
-            z_source = self.encoder(image, own_map, still).float()
             if self.config.x_T == "random":
                 x_T = self._noise().expand_as(image)
             else:
@@ -127,15 +120,15 @@ class Reenactor:
                 ).float()
         if self.config.x_T == "mixed":
             if mask is None:
-                mask = head_region(params, self.size)
+                mask = self.face.head_region(params, self.size)
             x_T = blend_noise(x_T, self._noise(), mask.to(self.device))
         return SourceState(params=params, image=image, z_source=z_source, x_T=x_T)
 
-    def render(self, state: SourceState, target: FaceParams) -> Tensor:
-        """Images (B, 3, S, S) in [-1, 1]: the source with the motion of `target` (B, crop pixels).
+    def render(self, state: SourceState, target: FaceBatch) -> Tensor:
+        """Images (B, 3, S, S) in [-1, 1]: the source with the motion of `target` (B faces).
 
-        `state` holds one source for all targets, or one for each. The identity coefficients of
-        `target` are ignored: the source's own are drawn.
+        `state` holds one source for all targets, or one for each. The identity of `target` is
+        ignored: the source's own is drawn.
         """
         if len(state) not in (1, len(target)):
             raise ValueError(f"{len(state)} sources for {len(target)} targets")
@@ -147,12 +140,10 @@ class Reenactor:
         )
 
     @torch.inference_mode()
-    def _render_batch(self, state: SourceState, target: FaceParams) -> Tensor:
-        driven = retarget(state.params, target.to(self.device))
-        landmark_map = self.face.landmark_map(driven, self.size).to(self.device)
+    def _render_batch(self, state: SourceState, target: FaceBatch) -> Tensor:
+        driven = self.face.retarget(state.params, target.to(self.device))
+        z_r = self._edit(state.image, state.params, driven)
         with autocast(self.dtype, self.device):
-            motion = motion_vector(state.params, driven, self.size)
-            z_r = self.encoder(state.image, landmark_map, motion)
             images = self.diffae.decode(
                 state.x_T,
                 z_r,
@@ -162,6 +153,16 @@ class Reenactor:
             )
         return images.float().clamp(-1, 1)
 
+    def _edit(self, image: Tensor, source: FaceBatch, driven: FaceBatch) -> Tensor:
+        """E_r in float32 (B, z_channels): the published one runs outside of autocast, too."""
+        landmark_map = self.face.landmark_map(driven, self.size).to(self.device)
+        motion = None
+        if self.encoder.motion_head is not None:
+            assert isinstance(source, FaceParams)
+            assert isinstance(driven, FaceParams)
+            motion = motion_vector(source, driven, self.size)
+        return self.encoder(image, landmark_map, motion).float()
+
     def _noise(self) -> Tensor:
         generator = torch.Generator().manual_seed(self.config.seed)
         return torch.randn(1, 3, self.size, self.size, generator=generator).to(self.device)
@@ -170,24 +171,3 @@ class Reenactor:
 def blend_noise(x_T: Tensor, noise: Tensor, mask: Tensor) -> Tensor:
     """Variance-preserving mix: `noise` where mask is 1, `x_T` unchanged where mask is 0."""
     return (1 - mask).sqrt() * x_T + mask.sqrt() * noise
-
-
-def head_region(params: FaceParams, size: int) -> Tensor:
-    """A soft ellipse over the head and its hair, grown so that a turned head stays inside.
-
-    params: FaceParams (B) in pixels of the crop. Returns (B, 1, size, size) in [0, 1].
-    """
-    pivot = params.rotation.new_tensor(NECK_PIVOT)
-    arm = params.rotation.new_tensor(HEAD_CENTRE) - pivot
-    posed = rotation_matrix(params.rotation) @ arm + pivot
-    # Picture coordinates have y pointing down; the perspective at the head's middle is about 1.
-    centre = params.translation + params.scale[:, None] * posed[:, :2] * posed.new_tensor([1, -1])
-    roll = params.rotation[:, 2]
-    ticks = torch.arange(size, device=centre.device, dtype=centre.dtype) + 0.5
-    y, x = torch.meshgrid(ticks, ticks, indexing="ij")
-    x, y = x - centre[:, 0, None, None], centre[:, 1, None, None] - y
-    cos, sin = roll.cos()[:, None, None], roll.sin()[:, None, None]
-    width, height = (params.scale[:, None, None] * r for r in HEAD_RADII)
-    radius = torch.hypot((cos * x + sin * y) / width, (cos * y - sin * x) / height)
-    edge = ((1 + SOFT_EDGE - radius) / SOFT_EDGE).clamp(0, 1)
-    return (edge * edge * (3 - 2 * edge))[:, None]

@@ -5,25 +5,36 @@ from pathlib import Path
 from typing import Literal
 
 from reenact.errors import UserError
+from reenact.face.released.config import ReleasedConfig
+from reenact.inference.compose import Levels
 from reenact.inference.reenactor import ReenactorConfig
+
+Motion = Literal["absolute", "relative"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class InferRun:
     """One reenactment run.
 
-    weights: checkpoint of the reenactor; null = the shipped one.
-    compose: "crop" writes the generated face crop (`output_size` pixels square), "paste_back" puts
-        it back into the source photo (shrunk to `paste_max_side` for videos).
+    weights: checkpoint of the reenactor; null = the shipped one, or the authors' own with
+        `released`.
+    compose: "crop" writes the generated face crop (`output_size` pixels square), "follow" lets it
+        move and roll in that square as the target's head did, "paste_back" puts it back into the
+        source photo (shrunk to `paste_max_side` for videos).
     motion: "absolute" takes the target's expression and pose as they are, "relative" takes their
         change since the first target frame with a face and adds it to the source's own.
+    levels: "exact" maps [-1, 1] to [0, 255]; "stretched" stretches every picture from its own
+        darkest to its brightest value, as the authors' script saves it.
+    released: null = the open face stack; else the authors' (FLAME, EMOCA, ETH-XGaze).
     """
 
     weights: Path | None
     output_size: int
-    compose: Literal["crop", "paste_back"]
+    compose: Literal["crop", "follow", "paste_back"]
     paste_max_side: int
-    motion: Literal["absolute", "relative"]
+    motion: Motion
+    levels: Levels = "exact"
+    released: ReleasedConfig | None = None
     reenactor: ReenactorConfig
 
     def __post_init__(self) -> None:

@@ -18,7 +18,7 @@ from reenact.evaluation.render import StateCache, load_batches, render_variants
 from reenact.evaluation.run import evaluate, prepare_clips
 from reenact.evaluation.run_config import ClipsConfig, EvalRun
 from reenact.evaluation.summary import COLUMNS, VARIANTS
-from reenact.face.params import FaceParams
+from reenact.face.params import FaceParams, retarget
 from reenact.inference.reenactor import Reenactor, ReenactorConfig
 from reenact.models.checkpoint import ReenactorWeights
 from reenact.models.reenactment_encoder import ReenactmentEncoder
@@ -31,6 +31,9 @@ class FlatFace:
 
     def landmark_map(self, params: FaceParams, size: int) -> Tensor:
         return params.rotation[:, :, None, None].expand(-1, -1, size, size)
+
+    def retarget(self, source: FaceParams, target: FaceParams) -> FaceParams:
+        return retarget(source, target)
 
 
 class PixelReader:

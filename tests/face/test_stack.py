@@ -4,19 +4,20 @@ import numpy as np
 import pytest
 import torch
 
+from reenact.face.open_stack import OpenFaceStack, StackConfig, steadied
 from reenact.face.params import FaceParams
-from reenact.face.stack import OpenFaceStack, StackConfig, fill_gaps, steadied
-
-
-def numbered(count: int) -> FaceParams:
-    params = FaceParams.neutral(count)
-    return replace(params, scale=torch.arange(count).float() + 1)
+from reenact.face.stack import chunks, hold_last
 
 
 def test_gaps_take_the_last_found_frame():
     found = np.array([0, 0, 1, 1, 0, 0, 1, 0], bool)
-    filled = fill_gaps(numbered(8), found)
-    assert filled.scale.tolist() == [3, 3, 3, 4, 4, 4, 7, 7]
+    assert hold_last(found).tolist() == [2, 2, 2, 3, 3, 3, 6, 6]
+
+
+def test_chunks_keep_every_frame_in_order():
+    frames = [np.full((1, 1, 3), i, np.uint8) for i in range(7)]
+    lengths = [[int(frame[0, 0, 0]) for frame in chunk] for chunk in chunks(frames, 3)]
+    assert lengths == [[0, 1, 2], [3, 4, 5], [6]]
 
 
 def moving(count: int, jitter: float) -> FaceParams:
@@ -74,6 +75,29 @@ def test_no_frames_and_no_face(stack):
     assert np.isfinite(single.landmarks).all()
 
 
+def test_a_missing_face_holds_the_pose_and_keeps_the_crops_moving(stack, monkeypatch):
+    found = np.array([False, True, True, False, False, True, True])
+    params = replace(
+        FaceParams.neutral(7),
+        translation=torch.stack([40 + torch.arange(7.0), 50 - torch.arange(7.0)], 1),
+        scale=torch.full((7,), 20.0),
+    )
+    tracked = stack._result(params[hold_last(found)], found)
+    monkeypatch.setattr(stack, "track_video", lambda frames, fps: tracked)
+    seen = []
+    motion = stack.target_motion([], 25.0, 64, lambda frames, what: seen.append(what) or frames)
+    assert (len(motion), motion.num_missing, motion.first_found) == (7, 3, 1)
+    x = motion.params.translation[:, 0].tolist()
+    assert x[0] == x[1]
+    assert x[2] == x[3] == x[4]
+    assert len(set(x)) == 4
+    assert [crop.size for crop in motion.crops] == [64] * 7
+    assert motion.windows is motion.crops
+    assert seen == ["tracking"]
+    monkeypatch.setattr(stack, "track_video", lambda f, fps: replace(tracked, found=found & False))
+    assert stack.target_motion([], 25.0, 64) is None
+
+
 def test_photo_and_video_of_it(stack, shared):
     from reenact.images import read_frame
 
@@ -81,11 +105,9 @@ def test_photo_and_video_of_it(stack, shared):
     blank = np.full_like(photo, 127)
     alone = stack.track_image(photo)
     assert alone.found.all()
-    seen = []
     frames = [blank, photo, photo, blank, photo]
-    clip = stack.track_video(iter(frames), 25, progress=seen.append)
+    clip = stack.track_video(iter(frames), 25)
     assert clip.found.tolist() == [False, True, True, False, True]
-    assert seen[-1] == 5
     assert (clip.params.identity == clip.params.identity[0]).all()
     eyes = np.linalg.norm(alone.landmarks[0, 36] - alone.landmarks[0, 45])
     for k in range(5):

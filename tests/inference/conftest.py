@@ -1,7 +1,6 @@
 from collections.abc import Callable, Iterable
 from fractions import Fraction
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,6 +9,7 @@ from PIL import Image
 
 from diffae import DiffAE, DiffAEConfig
 from reenact.face.head_model import HeadModel
+from reenact.face.open_stack import OpenFaceStack, TrackResult
 from reenact.face.params import FaceParams
 from reenact.models.checkpoint import ReenactorWeights, load_reenactor, save_reenactor
 from reenact.models.reenactment_encoder import ReenactmentEncoder
@@ -25,16 +25,17 @@ def disk_frame(x: float, y: float, radius: float, *, width: int = 96, height: in
     return frame.astype(np.uint8)
 
 
-class FakeFaceStack:
+class FakeFaceStack(OpenFaceStack):
     """Takes the bright disk of a frame for a face; everything else is the real thing."""
 
-    def __init__(self, device="cpu") -> None:
-        self.head = HeadModel()
+    def __init__(self) -> None:
+        self.head_model = HeadModel()
+        self.device = torch.device("cpu")
 
-    def track_image(self, frame: np.ndarray) -> SimpleNamespace:
-        return self.track_video([frame], Fraction(25))
+    def track_image(self, frame: np.ndarray) -> TrackResult:
+        return self.track_video([frame], 25.0)
 
-    def track_video(self, frames: Iterable[np.ndarray], fps, progress=None) -> SimpleNamespace:
+    def track_video(self, frames: Iterable[np.ndarray], fps: float) -> TrackResult:
         params, found = [], []
         for frame in frames:
             rows, columns = np.nonzero(frame[..., 0] > 140)
@@ -45,14 +46,12 @@ class FakeFaceStack:
                 face.scale[:] = (len(rows) / np.pi) ** 0.5
                 face.expression[0, 0] = (columns.mean() % 8) / 8
             params.append(face)
-        joined = FaceParams.cat(params)
-        landmarks = self.head.landmarks(joined).numpy().astype(np.float64)
-        return SimpleNamespace(params=joined, landmarks=landmarks, found=np.array(found))
+        return self._result(FaceParams.cat(params), np.array(found))
 
     def landmark_map(self, params: FaceParams, size: int) -> torch.Tensor:
         ticks = torch.arange(size) + 0.5
         y, x = torch.meshgrid(ticks, ticks, indexing="ij")
-        points = self.head.landmarks(params)[:, ::4, :, None, None]
+        points = self.head_model.landmarks(params)[:, ::4, :, None, None]
         near = torch.hypot(points[:, :, 0] - x, points[:, :, 1] - y).amin(dim=1, keepdim=True)
         return (1 - near).clamp(-1, 1).expand(-1, 3, -1, -1)
 

@@ -14,7 +14,7 @@ from diffae import CheckpointError
 from reenact.config import load_config
 from reenact.errors import UserError
 from reenact.images import read_frame
-from reenact.inference import ReenactorConfig, pipeline
+from reenact.inference import ReenactorConfig, load, pipeline
 from reenact.inference.pipeline import reenact_files
 from reenact.inference.run_config import InferRun
 from reenact.video import VideoReader
@@ -25,7 +25,7 @@ CONFIG = ROOT / "configs" / "embedded" / "infer.yaml"
 
 @pytest.fixture
 def run(weights_path, fake_face, monkeypatch) -> InferRun:
-    monkeypatch.setattr(pipeline, "OpenFaceStack", lambda device: fake_face)
+    monkeypatch.setattr(load, "OpenFaceStack", lambda device: fake_face)
     return InferRun(
         weights=weights_path,
         output_size=48,
@@ -115,12 +115,17 @@ def test_paste_back_shrinks_a_large_photo_for_a_video(run, photo, make_clip, tmp
 
 def test_relative_motion_starts_with_the_sources_own_pose(run, photo, make_clip, tmp_path):
     target, run = make_clip(num_frames=4, missing=(0,)), dataclasses.replace(run, motion="relative")
-    reenactor = pipeline.load_model(run, "cpu")
-    face = pipeline.find_source(read_frame(photo), photo, reenactor, run)
-    motion = pipeline.track_target(pipeline.open_target(target), target, reenactor, run)
-    driven = pipeline.driving_params(face.params, motion, run.motion)
-    torch.testing.assert_close(driven.translation[1:2], face.params.translation)
-    torch.testing.assert_close(driven.scale[1:2], face.params.scale)
+    reenactor = load.load_reenactor_of(run, "cpu")
+    source = pipeline.find_source(read_frame(photo), photo, reenactor)
+    motion = pipeline.track_target(pipeline.open_target(target), target, reenactor)
+    driven = pipeline.driving_params(reenactor.face, source, motion, run.motion)
+    torch.testing.assert_close(driven.translation[1:2], source.params.translation)
+    torch.testing.assert_close(driven.scale[1:2], source.params.scale)
+    moved = motion.params.rotation[3] - motion.params.rotation[1]
+    torch.testing.assert_close(driven.rotation[3], source.params.rotation[0] + moved)
+    absolute = pipeline.driving_params(reenactor.face, source, motion, "absolute")
+    assert torch.equal(absolute.translation, motion.params.translation)
+    assert torch.equal(absolute.identity, source.params.identity.expand(4, -1))
 
 
 def test_results_do_not_depend_on_the_batch_size(run, photo, make_clip, tmp_path):
@@ -188,11 +193,11 @@ def test_error_lines(run, photo, make_clip, tmp_path):
 def test_an_error_while_rendering_leaves_no_file(run, photo, make_clip, tmp_path, monkeypatch):
     target = make_clip(num_frames=9)
 
-    def broken(images, size):
+    def broken(images, size, levels):
         if broken.calls == 5:
             raise UserError("no more")
         broken.calls += 1
-        return original(images, size)
+        return original(images, size, levels)
 
     original, broken.calls = pipeline.resized_frames, 0
     monkeypatch.setattr(pipeline, "resized_frames", broken)
@@ -235,4 +240,4 @@ def test_weights_of_another_kind_are_refused(run, tmp_path, weights_path):
     half.write_bytes(weights_path.read_bytes()[:-1000])
     for path in (text, half):
         with pytest.raises(CheckpointError, match="not a readable"):
-            pipeline.load_model(dataclasses.replace(run, weights=path), "cpu")
+            load.load_reenactor_of(dataclasses.replace(run, weights=path), "cpu")

@@ -4,9 +4,10 @@ import pytest
 import torch
 
 from reenact.errors import UserError
+from reenact.face.head_region import head_region
 from reenact.face.params import FaceParams, retarget
 from reenact.inference import Reenactor, ReenactorConfig
-from reenact.inference.reenactor import blend_noise, head_region
+from reenact.inference.reenactor import blend_noise
 
 FAST = ReenactorConfig(num_steps=2, encode_steps=4, precision="fp32", batch_size=3)
 

@@ -1,0 +1,210 @@
+"""The open face stack: pictures and videos in, `FaceParams` and landmark maps out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from reenact.face.crop import FaceCrop, crop_from_landmarks, crops_for_video, warp_to_crop
+from reenact.face.fitting import FitConfig, fit_params
+from reenact.face.head_model import HeadModel
+from reenact.face.head_region import head_region
+from reenact.face.identity import IdentityNet
+from reenact.face.landmark_map import landmark_map
+from reenact.face.params import FaceParams, retarget, retarget_relative
+from reenact.face.points import five_points_from_points478
+from reenact.face.stack import Frame, SourceFace, TargetMotion, Watch, chunks, hold_last
+from reenact.face.steadying import calmed
+from reenact.face.tracker import FaceTracker, TrackedFaces
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class TrackResult:
+    """One face over N frames, in frame pixels.
+
+    params (N) and landmarks (N, 68, 2) of the fitted head model; found (N,) bool. Frames without
+    a face repeat the last one with a face (the first one, at the beginning). If no frame has a
+    face they are the mean head at pixel (0, 0).
+    """
+
+    params: FaceParams
+    landmarks: np.ndarray
+    found: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.found)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StackConfig:
+    """`chunk`: frames in memory at a time. `identity_frames`: frames, spread over a video, from
+    which its one identity is fitted. `steadying`: sigma in seconds of the Gaussian that calms
+    small jitter, 0 for none; `*_jitter`: changes below it are calmed, larger ones are kept
+    (radians; shares of the scale; expression units)."""
+
+    chunk: int = 16
+    identity_frames: int = 24
+    steadying: float = 0.06
+    rotation_jitter: float = 0.015
+    place_jitter: float = 0.015
+    expression_jitter: float = 0.04
+    gaze_jitter: float = 0.06
+    fit: FitConfig = field(default_factory=FitConfig)
+
+
+class OpenFaceStack:
+    """Tracker, head model and identity net with free licences, behind the `FaceStack` protocol."""
+
+    def __init__(
+        self, device: str | torch.device = "cpu", config: StackConfig | None = None
+    ) -> None:
+        self.device = torch.device(device)
+        self.config = config or StackConfig()
+        self.tracker = FaceTracker(self.device)
+        self.head_model = HeadModel().to(self.device)
+        self._identity_net: IdentityNet | None = None
+
+    def track_image(self, frame: np.ndarray) -> TrackResult:
+        """The largest face of `frame` (H, W, 3) uint8. Without one `found` is False."""
+        with torch.no_grad():
+            tracked = self.tracker.track_images(self.tracker.images(frame))
+        params = fit_params(tracked, self.head_model, config=self.config.fit)
+        return self._result(params, tracked.found.cpu().numpy())
+
+    def track_images(self, images: Tensor) -> TrackResult:
+        """images (B, 3, H, W) in [-1, 1], each on its own, each with its own identity."""
+        with torch.no_grad():
+            tracked = self.tracker.track_images(images)
+        params = fit_params(tracked, self.head_model, config=self.config.fit)
+        return self._result(params, tracked.found.cpu().numpy())
+
+    def track_video(self, frames: Iterable[Frame], fps: float) -> TrackResult:
+        """Follow one face through `frames` (each (H, W, 3) uint8, all of one size).
+
+        The frames are read once and not kept. One identity is fitted for the whole video.
+        Raises ValueError when there is no frame.
+        """
+        video = self.tracker.video()
+        parts: list[TrackedFaces] = []
+        for chunk in chunks(frames, self.config.chunk):
+            parts.append(_without_device(video.update(np.stack(chunk))))
+        if not parts:
+            raise ValueError("the video has no frames")
+        tracked = TrackedFaces.cat(parts)
+        found = tracked.found.numpy()
+        if not found.any():
+            return self._result(FaceParams.neutral(len(found)), found)
+        here = np.flatnonzero(found)
+        spread = np.unique(np.linspace(0, len(here) - 1, self.config.identity_frames).round())
+        some = torch.from_numpy(here[spread.astype(int)])
+        shared = fit_params(
+            tracked[some], self.head_model, shared_identity=True, config=self.config.fit
+        )
+        fits = [
+            fit_params(
+                tracked[i : i + 64], self.head_model, shared.identity[0], config=self.config.fit
+            )
+            for i in range(0, len(tracked), 64)
+        ]
+        params = FaceParams.cat(fits)[hold_last(found)]
+        return self._result(steadied(params, fps, self.config), found)
+
+    def source_face(self, photo: Frame, size: int) -> SourceFace[FaceParams] | None:
+        """The largest face of a photo in an FFHQ crop of side `size`; None if there is none."""
+        tracked = self.track_image(photo)
+        if not tracked.found.any():
+            return None
+        crop = crop_from_landmarks(tracked.landmarks[0], size)
+        return SourceFace(
+            photo=photo,
+            crop=crop,
+            crop_frame=warp_to_crop(photo, crop),
+            params=tracked.params.to("cpu").transformed(crop.crop_from_frame),
+        )
+
+    def target_motion(
+        self, frames: Iterable[Frame], fps: float, size: int, watch: Watch | None = None
+    ) -> TargetMotion[FaceParams] | None:
+        """The motion of the largest face, in calm crops (`crops_for_video`). Reads once."""
+        tracked = self.track_video(watch(frames, "tracking") if watch else frames, fps)
+        if not tracked.found.any():
+            return None
+        crops = crops_for_video(tracked.landmarks, tracked.found, size, fps)
+        # Held in crop pixels: in frame pixels the crop, which goes on, would move a held face.
+        held = hold_last(tracked.found)
+        matrices = np.stack([crop.crop_from_frame for crop in crops])[held]
+        params = tracked.params.to("cpu")[held].transformed(matrices)
+        return TargetMotion(params=params, crops=crops, windows=crops, found=tracked.found)
+
+    def cut(self, frame: Frame, crop: FaceCrop) -> Frame:
+        return warp_to_crop(frame, crop)
+
+    def retarget(self, source: FaceParams, target: FaceParams) -> FaceParams:
+        return retarget(source, target)
+
+    def retarget_relative(
+        self, source: FaceParams, target: FaceParams, neutral: FaceParams
+    ) -> FaceParams:
+        return retarget_relative(source, target, neutral)
+
+    def head_region(self, params: FaceParams, size: int) -> Tensor:
+        return head_region(params, size)
+
+    def landmark_map(self, params: FaceParams, size: int) -> Tensor:
+        """(B, 3, size, size) in [-1, 1] on the stack's device; `params` in pixels of that map."""
+        params = params.to(self.device)
+        return landmark_map(self.head_model.landmarks(params), self.head_model.pupils(params), size)
+
+    def identity(self, images: Tensor, five_points: Tensor | None = None) -> Tensor:
+        """Who it is: (B, 128) of unit length from images (B, 3, H, W); zeros where no face is."""
+        if self._identity_net is None:
+            self._identity_net = IdentityNet().to(self.device)
+        images = images.to(self.device)
+        if five_points is not None:
+            return self._identity_net(images, five_points)
+        tracked = self.tracker.track_images(images)
+        code = self._identity_net(images, five_points_from_points478(tracked.points))
+        return code * tracked.found[:, None]
+
+    def _result(self, params: FaceParams, found: np.ndarray) -> TrackResult:
+        params = params.to(self.device)
+        with torch.no_grad():
+            landmarks = self.head_model.landmarks(params).cpu().numpy()
+        return TrackResult(params=params, landmarks=landmarks, found=found)
+
+
+def steadied(params: FaceParams, fps: float, config: StackConfig) -> FaceParams:
+    """Calm small jitter over time and leave real movements alone (`calmed`); the identity is not
+    touched.
+    """
+    sigma = config.steadying * fps
+    if sigma <= 0 or len(params) < 2:
+        return params
+
+    def calm(curve: Tensor, jitter: Tensor | float) -> Tensor:
+        return calmed(curve, sigma, jitter)
+
+    rotation = torch.from_numpy(np.unwrap(params.rotation.detach().cpu().double().numpy(), axis=0))
+    place = (params.scale.median() * config.place_jitter).item()
+    return replace(
+        params,
+        rotation=calm(rotation.to(params.rotation), config.rotation_jitter),
+        translation=calm(params.translation, place),
+        scale=calm(params.scale.log(), config.place_jitter).exp(),
+        expression=calm(params.expression, config.expression_jitter).clamp(0, 1),
+        gaze=calm(params.gaze, config.gaze_jitter),
+    )
+
+
+def _without_device(tracked: TrackedFaces) -> TrackedFaces:
+    return TrackedFaces(
+        found=tracked.found.cpu(),
+        points=tracked.points.cpu(),
+        blendshapes=tracked.blendshapes.cpu(),
+        presence=tracked.presence.cpu(),
+        rois=tracked.rois.cpu(),
+    )

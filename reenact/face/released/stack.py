@@ -1,0 +1,266 @@
+"""The authors' face stack behind the `FaceStack` protocol: S3FD and 2D-FAN-4 landmarks, FFHQ
+alignment, EMOCA and FLAME, ETH-XGaze, the stickman drawing.
+
+Follows the published inference step by step. With `compat` the pictures go the published way, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from reenact.face.crop import FaceCrop, crops_for_video
+from reenact.face.head_region import soft_ellipse
+from reenact.face.released import alignment, emoca_crop, gaze_crop, stickman
+from reenact.face.released.config import ReleasedConfig
+from reenact.face.released.emoca import Emoca, load_emoca
+from reenact.face.released.files import FoundFiles
+from reenact.face.released.flame import Flame
+from reenact.face.released.gaze_net import GazeNet
+from reenact.face.released.landmarks import LandmarkDetector
+from reenact.face.released.params import FlameParams, retarget, retarget_relative
+from reenact.face.stack import Frame, SourceFace, TargetMotion, Watch, chunks, hold_last
+from reenact.face.steadying import calmed
+
+SIZE = 256
+"""Side of every aligned picture and drawing."""
+
+HEAD_CENTRE, HEAD_RADII = (0.5, 0.5), (0.36, 0.46)
+"""Where FFHQ alignment puts a head with its hair, in units of the crop's side."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Jitter:
+    """Changes below these sizes are calmed in videos: radians, shares of the camera's scale,
+    units of the camera's shift, FLAME's units of expression."""
+
+    pose: float = 0.02
+    zoom: float = 0.01
+    shift: float = 0.003
+    expression: float = 0.1
+    gaze: float = 0.05
+
+
+class ReleasedFaceStack:
+    """Reads faces as `FlameParams`; see `FaceStack` for the methods."""
+
+    def __init__(
+        self,
+        detector: LandmarkDetector,
+        emoca: Emoca,
+        flame: Flame,
+        gaze_net: GazeNet,
+        config: ReleasedConfig,
+        device: torch.device,
+    ) -> None:
+        self.detector = detector.to(device)
+        self.emoca = emoca.to(device)
+        self.flame = flame.to(device)
+        self.gaze_net = gaze_net.to(device)
+        self.config = config
+        self.device = device
+
+    @classmethod
+    def from_files(
+        cls, files: FoundFiles, config: ReleasedConfig, device: torch.device
+    ) -> ReleasedFaceStack:
+        """Raises CheckpointError for an unreadable or foreign file."""
+        detector = LandmarkDetector.from_files(
+            files.s3fd, files.fan, device, antialias=config.antialias
+        )
+        emoca, flame = load_emoca(files.emoca)
+        return cls(detector, emoca, flame, GazeNet.from_file(files.gaze), config, device)
+
+    def source_face(self, photo: Frame, size: int) -> SourceFace[FlameParams] | None:
+        _check_size(size)
+        found, landmarks = self._find([photo])
+        if not found[0]:
+            return None
+        crop = self._own_crop(landmarks[0], photo)
+        crop_frame = self.cut(photo, crop)
+        params = self._read(crop_frame[None], crop.points_from_frame(landmarks))
+        return SourceFace(photo=photo, crop=crop, crop_frame=crop_frame, params=params.to("cpu"))
+
+    def target_motion(
+        self, frames: Iterable[Frame], fps: float, size: int, watch: Watch | None = None
+    ) -> TargetMotion[FlameParams] | None:
+        """Reads `frames` twice: to find the faces, and to read them in steady crops."""
+        _check_size(size)
+        watch = watch or (lambda passed, what: passed)
+        parts, shape = [], (0, 0)
+        for chunk in chunks(watch(frames, "finding faces"), self.config.chunk):
+            parts.append(self._find(chunk))
+            shape = chunk[0].shape
+        if not parts:
+            raise ValueError("the video has no frames")
+        found = np.concatenate([part[0] for part in parts])
+        landmarks = np.concatenate([part[1] for part in parts])
+        if not found.any():
+            return None
+        crops = self._crops(landmarks, found, fps, shape)
+        here, reads = np.flatnonzero(found), []
+        kept = (f for f, keep in zip(watch(frames, "reading faces"), found, strict=True) if keep)
+        for rows, chunk in zip(
+            np.split(here, range(self.config.chunk, len(here), self.config.chunk)),
+            chunks(kept, self.config.chunk),
+            strict=True,
+        ):
+            aligned = [self.cut(frame, crops[i]) for frame, i in zip(chunk, rows, strict=True)]
+            first = [crops[i].points_from_frame(landmarks[i]) for i in rows]
+            reads.append(self._read(np.stack(aligned), np.stack(first)))
+        order = np.cumsum(found) - 1
+        params = FlameParams.cat(reads).to("cpu")[order[hold_last(found)]]
+        if not self.config.compat:
+            params = steadied(params, self.config.steadying * fps)
+        windows = crops_for_video(landmarks, found, SIZE, fps)
+        return TargetMotion(params=params, crops=crops, windows=windows, found=found)
+
+    def cut(self, frame: Frame, crop: FaceCrop) -> Frame:
+        """FFHQ alignment with its blurred border; `crop` as `source_face` and `target_motion` give
+        it, in any size.
+        """
+        picture, picture_from_frame = self._picture(frame, crop)
+        quad = _quad(crop, picture_from_frame)
+        return alignment.align_quad(picture, quad, crop.size)
+
+    def landmark_map(self, params: FlameParams, size: int) -> Tensor:
+        """The stickman. As published it is drawn where the landmarks lie in the 224-pixel EMOCA
+        crop, not in the aligned picture.
+        """
+        _check_size(size)
+        params = params.to(self.device)
+        with torch.no_grad():
+            points = self.flame.landmarks(params.shape, params.expression, params.pose)
+            landmarks = self.flame.project(points, params.cam)
+            pupils = gaze_crop.pupils(landmarks, params.gaze)
+        return stickman.stickman(landmarks, pupils)
+
+    def retarget(self, source: FlameParams, target: FlameParams) -> FlameParams:
+        return retarget(source, target)
+
+    def retarget_relative(
+        self, source: FlameParams, target: FlameParams, neutral: FlameParams
+    ) -> FlameParams:
+        return retarget_relative(source, target, neutral)
+
+    def head_region(self, params: FlameParams, size: int) -> Tensor:
+        """Alignment puts every head in the same place: one ellipse (B, 1, size, size)."""
+        ones = torch.ones(len(params))
+        centre = size * torch.tensor([HEAD_CENTRE]).expand(len(params), 2)
+        width, height = (size * radius * ones for radius in HEAD_RADII)
+        return soft_ellipse(centre, width, height, 0 * ones, size)
+
+    def _find(self, frames: list[Frame]) -> tuple[np.ndarray, np.ndarray]:
+        """found (N,) and landmarks (N, 68, 2) in frame pixels; the frames have one size."""
+        height, width = frames[0].shape[:2]
+        if self.config.compat:
+            small = (SIZE, SIZE)
+        else:
+            factor = min(1.0, self.config.search_side / max(height, width))
+            small = (max(1, round(width * factor)), max(1, round(height * factor)))
+        pictures = np.stack([_resized(frame, small) for frame in frames])
+        result = self.detector.detect(_image(pictures).to(self.device))
+        points = result.points.cpu().double().numpy()
+        ratio = np.array([width / small[0], height / small[1]])
+        # The landmark net counts from the centre of the first pixel, everything here from its edge.
+        return result.found.cpu().numpy(), (points + 0.5) * ratio
+
+    def _own_crop(self, landmarks: np.ndarray, frame: Frame) -> FaceCrop:
+        """The published alignment of one picture; landmarks (68, 2) in frame pixels."""
+        height, width = frame.shape[:2]
+        to_picture = np.diag(
+            [SIZE / width, SIZE / height, 1.0] if self.config.compat else [1.0] * 3
+        )
+        points = landmarks * to_picture.diagonal()[:2] - 0.5
+        crop = alignment.crop_from_quad(
+            alignment.quad_from_landmarks(points.astype(np.float32)), SIZE
+        )
+        return FaceCrop(crop_from_frame=crop.crop_from_frame @ to_picture, size=SIZE)
+
+    def _crops(
+        self, landmarks: np.ndarray, found: np.ndarray, fps: float, shape: tuple[int, ...]
+    ) -> list[FaceCrop]:
+        if not self.config.compat:
+            smoothing = self.config.steadying
+            return crops_for_video(landmarks, found, SIZE, fps, smoothing=smoothing)
+        blank = np.empty((shape[0], shape[1], 0))
+        own = {int(i): self._own_crop(landmarks[i], blank) for i in np.flatnonzero(found)}
+        return [own[int(i)] for i in hold_last(found)]
+
+    def _picture(self, frame: Frame, crop: FaceCrop) -> tuple[Frame, np.ndarray]:
+        """What is aligned, and the (3, 3) that leads there from frame pixels."""
+        height, width = frame.shape[:2]
+        if self.config.compat:
+            squeezed = alignment.requantised(_resized(frame, (SIZE, SIZE)))
+            return squeezed, np.diag([SIZE / width, SIZE / height, 1.0])
+        # The alignment itself reads single pixels, so that a large face would alias.
+        factor = min(1.0, 1.5 * crop.zoom)
+        small = (max(1, round(width * factor)), max(1, round(height * factor)))
+        return _resized(frame, small), np.diag([small[0] / width, small[1] / height, 1.0])
+
+    @torch.no_grad()
+    def _read(self, aligned: np.ndarray, fallback: np.ndarray) -> FlameParams:
+        """Faces of aligned pictures (B, 256, 256, 3); `fallback` (B, 68, 2), in their pixels, are
+        the first landmarks, which serve where none are found the second time.
+        """
+        images = torch.from_numpy(aligned).permute(0, 3, 1, 2).float().div(255).mul(2).sub(1)
+        images = images.contiguous().to(self.device)
+        second = self.detector.detect(images)
+        first = torch.from_numpy(fallback - 0.5).float().to(self.device)
+        landmarks = torch.where(second.found[:, None, None], second.points, first)
+        codes = self.emoca.encode(emoca_crop.crop(images, landmarks))
+        gaze = self.gaze_net(gaze_crop.crop(images, landmarks))
+        return FlameParams(
+            shape=codes.shape,
+            expression=codes.expression,
+            pose=codes.pose,
+            cam=codes.cam,
+            gaze=gaze,
+        )
+
+
+def steadied(params: FlameParams, sigma: float) -> FlameParams:
+    """Without small jitter over time (`calmed`), `sigma` in frames; one shape for the whole clip:
+    the median.
+    """
+    jitter = _Jitter()
+    zoom = calmed(params.cam[:, :1], sigma, params.cam[:, :1].median().abs() * jitter.zoom)
+    shift = calmed(params.cam[:, 1:], sigma, jitter.shift)
+    return replace(
+        params,
+        shape=params.shape.median(0, keepdim=True).values.expand_as(params.shape),
+        expression=calmed(params.expression, sigma, jitter.expression),
+        pose=calmed(params.pose, sigma, jitter.pose),
+        cam=torch.cat([zoom, shift], 1),
+        gaze=calmed(params.gaze, sigma, jitter.gaze),
+    )
+
+
+def _check_size(size: int) -> None:
+    if size != SIZE:
+        raise ValueError(f"the released face stack works at {SIZE} pixels, not at {size}")
+
+
+def _resized(frame: Frame, size: tuple[int, int]) -> Frame:
+    """Pillow's antialiased bilinear; `size` = width, height."""
+    if (frame.shape[1], frame.shape[0]) == size:
+        return frame
+    return np.asarray(Image.fromarray(frame).resize(size, Image.Resampling.BILINEAR))
+
+
+def _image(frames: np.ndarray) -> Tensor:
+    """(B, H, W, 3) uint8 -> (B, 3, H, W) in [-1, 1], rounded as in the published loader."""
+    values = torch.from_numpy(np.array(frames)).permute(0, 3, 1, 2).float().div(255)
+    return values.sub(0.5).div(0.5).contiguous()
+
+
+def _quad(crop: FaceCrop, picture_from_frame: np.ndarray) -> np.ndarray:
+    """Corners NW, SW, SE, NE (4, 2) of the crop in the picture, first pixel's centre at (0, 0)."""
+    side = float(crop.size)
+    corners = np.array([[0, 0], [0, side], [side, side], [side, 0]])
+    return crop.points_to_frame(corners) * picture_from_frame.diagonal()[:2] - 0.5
