@@ -7,6 +7,7 @@ unbroken one.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -96,8 +97,9 @@ class ClipDataset:
 
         Returns `source`, `reference` (3, S, S) in [-1, 1]; `source_mask`, `reference_mask` (1, S,
         S) face coverage in [0, 1]; `source_<name>`, `target_<name>` for each face parameter, in
-        crop pixels (the target's identity is NOT yet the source's, see params.retarget); `is_cross`
-        bool. Without a rendered truth the reference is the source itself.
+        crop pixels (the target's identity is NOT yet the source's, see params.retarget); for the
+        released face stack also `source_landmarks`, `target_landmarks` (68, 2); `is_cross` bool.
+        Without a rendered truth the reference is the source itself.
         """
         fraction = pairs.cross_fraction if step >= pairs.cross_start else 0.0
         is_cross = rng.random() < fraction
@@ -116,10 +118,12 @@ class ClipDataset:
             "reference_mask": augment.apply_mask(augmentation, chosen.reference_mask()),
             "is_cross": np.array(is_cross),
         }
-        for name, values in clip.params[source].numpy().items():
-            sample[f"source_{name}"] = values[0]
-        for name, values in chosen.target_clip.params[chosen.target_frame].numpy().items():
-            sample[f"target_{name}"] = values[0]
+        ends = {"source": (clip, source), "target": (chosen.target_clip, chosen.target_frame)}
+        for role, (of_clip, frame) in ends.items():
+            for name, values in of_clip.params[frame].numpy().items():
+                sample[f"{role}_{name}"] = values[0]
+            if self.face == "released":  # whose head model does not tell them in crop pixels
+                sample[f"{role}_landmarks"] = of_clip.landmarks[frame]
         return sample
 
     def _self_pair(self, rng: np.random.Generator) -> _Pair:
@@ -191,13 +195,15 @@ def draw_batch(
     batch_size: int,
     seed: int,
     step: int,
+    rows: Sequence[int] | None = None,
 ) -> dict[str, Tensor]:
-    """The batch of a step: pairs, or single frames where `pairs` is None.
+    """The batch of a step, or only some `rows` of it: pairs, or single frames where `pairs` is
+    None.
 
     Adds `u` (B,) uniform in [0, 1) and `eps` (B, 3, S, S) normal for the diffusion.
     """
     samples = []
-    for index in range(batch_size):
+    for index in range(batch_size) if rows is None else rows:
         rng = sample_rng(seed, step, index)
         if pairs is None:
             sample = dataset.frame(rng, config)
@@ -211,7 +217,9 @@ def draw_batch(
 
 @dataclass(frozen=True, kw_only=True)
 class BatchDataset(Dataset[dict[str, Tensor]]):
-    """Item `step` is the whole batch of that step: workers may prepare steps in any order."""
+    """Item `step` is the batch of that step, or those `rows` of it that one of several processes
+    computes. Workers may prepare steps in any order.
+    """
 
     dataset: ClipDataset
     pairs: PairConfig | None
@@ -219,6 +227,7 @@ class BatchDataset(Dataset[dict[str, Tensor]]):
     batch_size: int
     seed: int
     num_steps: int
+    rows: Sequence[int] | None = None
 
     def __len__(self) -> int:
         return self.num_steps
@@ -229,11 +238,14 @@ class BatchDataset(Dataset[dict[str, Tensor]]):
             pairs=self.pairs,
             config=self.config,
             batch_size=self.batch_size,
+            rows=self.rows,
             seed=self.seed,
             step=step,
         )
 
-    def loader(self, start_step: int, num_workers: int) -> DataLoader[dict[str, Tensor]]:
+    def loader(
+        self, start_step: int, num_workers: int, *, pin_memory: bool = False
+    ) -> DataLoader[dict[str, Tensor]]:
         """Batches of the steps from `start_step` on, in order."""
         return DataLoader(
             self,
@@ -241,4 +253,5 @@ class BatchDataset(Dataset[dict[str, Tensor]]):
             sampler=range(start_step, self.num_steps),
             num_workers=num_workers,
             prefetch_factor=2 if num_workers else None,
+            pin_memory=pin_memory,
         )
