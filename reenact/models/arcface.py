@@ -17,7 +17,7 @@ from reenact.face.sampling import sample_patches
 EMBEDDING_SIZE = 512
 ORIGIN = (
     "backbone.pth of an iresnet50 (ms1mv3_arcface_r50 or glint360k_cosface_r50) from the "
-    "InsightFace model zoo, https://github.com/deepinsight/insightface, non-commercial research only"
+    "InsightFace model zoo (https://github.com/deepinsight/insightface), for non-commercial use"
 )
 _DEPTHS = (3, 4, 14, 3)
 _WIDTHS = (64, 128, 256, 512)

@@ -77,7 +77,7 @@ def test_missing_and_foreign_files_are_one_line_with_the_origin(net: IResNet50, 
         UserError, match=r"identity_weights is not set; arcface needs .*InsightFace"
     ):
         ArcFace.from_file(None)
-    with pytest.raises(UserError, match=r"none\.pth: no such file; .*non-commercial"):
+    with pytest.raises(UserError, match=r"none\.pth: no such file; .*non-commercial use"):
         ArcFace.from_file(tmp_path / "none.pth")
     torch.save({"weight": torch.zeros(1)}, tmp_path / "other.pth")
     with pytest.raises(UserError, match=r"other\.pth: not an iresnet50 .*missing"):
