@@ -149,8 +149,9 @@ def load_emoca(path: str | Path) -> tuple[Emoca, Flame]:
     part = None
     if expression_width(tensors, path) == NUM_EXPRESSION + 3:
         part = _configured_part(path)
+    # copies, so that nothing hangs on the mapped file
     flame = {
-        name.removeprefix(FLAME_PREFIX): tensor
+        name.removeprefix(FLAME_PREFIX): tensor.clone()
         for name, tensor in tensors.items()
         if name.startswith(FLAME_PREFIX)
     }
