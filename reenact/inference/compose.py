@@ -22,20 +22,24 @@ def resized_frames(images: Tensor, size: int, levels: Levels = "exact") -> Frame
     levels: see `InferRun`.
     """
     images = images.float()
-    if levels == "stretched":
-        images = stretched(images)
     if images.shape[-1] != size:
         images = F.interpolate(
             images, size=(size, size), mode="bicubic", align_corners=False, antialias=True
         )
+    if levels == "stretched":
+        return stretched_frames(images)
     return frame_from_image(images.clamp(-1, 1))
 
 
-def stretched(images: Tensor) -> Tensor:
-    """Every image (B, 3, S, S) stretched from its own least and greatest value to -1 and 1."""
-    flat = images.flatten(1)
+def stretched_frames(images: Tensor) -> Frame:
+    """Every image (B, 3, S, S) with its own least value at 0 and its greatest at 255: the
+    normalisation with which the authors' script saves a picture, rounding included.
+    """
+    flat = images.float().flatten(1)
     low, high = flat.amin(1)[:, None, None, None], flat.amax(1)[:, None, None, None]
-    return 2 * (images - low) / (high - low).clamp(min=1e-5) - 1
+    levels = ((images - low) / (high - low).clamp(min=1e-5)).mul(255).add(0.5).clamp(0, 255)
+    frames: Frame = levels.to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
+    return np.ascontiguousarray(frames)
 
 
 def moved(frame: Frame, crop: FaceCrop, window: FaceCrop) -> Frame:

@@ -83,7 +83,7 @@ class ReleasedFaceStack:
             return None
         crop = self._own_crop(landmarks[0], photo)
         crop_frame = self.cut(photo, crop)
-        params = self._read(crop_frame[None], crop.points_from_frame(landmarks))
+        params = self.read_aligned(crop_frame[None], crop.points_from_frame(landmarks))
         return SourceFace(photo=photo, crop=crop, crop_frame=crop_frame, params=params.to("cpu"))
 
     def target_motion(
@@ -112,7 +112,7 @@ class ReleasedFaceStack:
         ):
             aligned = [self.cut(frame, crops[i]) for frame, i in zip(chunk, rows, strict=True)]
             first = [crops[i].points_from_frame(landmarks[i]) for i in rows]
-            reads.append(self._read(np.stack(aligned), np.stack(first)))
+            reads.append(self.read_aligned(np.stack(aligned), np.stack(first)))
         order = np.cumsum(found) - 1
         params = FlameParams.cat(reads).to("cpu")[order[hold_last(found)]]
         if not self.config.compat:
@@ -125,8 +125,30 @@ class ReleasedFaceStack:
         it, in any size.
         """
         picture, picture_from_frame = self._picture(frame, crop)
-        quad = _quad(crop, picture_from_frame)
+        quad = alignment.quad_from_crop(crop, picture_from_frame)
         return alignment.align_quad(picture, quad, crop.size)
+
+    @torch.no_grad()
+    def read_aligned(self, aligned: np.ndarray, first: np.ndarray) -> FlameParams:
+        """The faces of aligned pictures (B, 256, 256, 3) uint8, on the stack's device.
+
+        Landmarks are looked for once more; `first` (B, 68, 2), in continuous pixels of these
+        pictures, serve where none are found.
+        """
+        images = torch.tensor(aligned).permute(0, 3, 1, 2).float().div(255).mul(2).sub(1)
+        images = images.contiguous().to(self.device)
+        second = self.detector.detect(images)
+        fallback = torch.from_numpy(first - 0.5).float().to(self.device)
+        landmarks = torch.where(second.found[:, None, None], second.points, fallback)
+        codes = self.emoca.encode(emoca_crop.crop(images, landmarks))
+        gaze = self.gaze_net(gaze_crop.crop(images, landmarks))
+        return FlameParams(
+            shape=codes.shape,
+            expression=codes.expression,
+            pose=codes.pose,
+            cam=codes.cam,
+            gaze=gaze,
+        )
 
     def landmark_map(self, params: FlameParams, size: int) -> Tensor:
         """The stickman. As published it is drawn where the landmarks lie in the 224-pixel EMOCA
@@ -203,26 +225,6 @@ class ReleasedFaceStack:
         small = (max(1, round(width * factor)), max(1, round(height * factor)))
         return _resized(frame, small), np.diag([small[0] / width, small[1] / height, 1.0])
 
-    @torch.no_grad()
-    def _read(self, aligned: np.ndarray, fallback: np.ndarray) -> FlameParams:
-        """Faces of aligned pictures (B, 256, 256, 3); `fallback` (B, 68, 2), in their pixels, are
-        the first landmarks, which serve where none are found the second time.
-        """
-        images = torch.from_numpy(aligned).permute(0, 3, 1, 2).float().div(255).mul(2).sub(1)
-        images = images.contiguous().to(self.device)
-        second = self.detector.detect(images)
-        first = torch.from_numpy(fallback - 0.5).float().to(self.device)
-        landmarks = torch.where(second.found[:, None, None], second.points, first)
-        codes = self.emoca.encode(emoca_crop.crop(images, landmarks))
-        gaze = self.gaze_net(gaze_crop.crop(images, landmarks))
-        return FlameParams(
-            shape=codes.shape,
-            expression=codes.expression,
-            pose=codes.pose,
-            cam=codes.cam,
-            gaze=gaze,
-        )
-
 
 def steadied(params: FlameParams, sigma: float) -> FlameParams:
     """Without small jitter over time (`calmed`), `sigma` in frames; one shape for the whole clip:
@@ -257,10 +259,3 @@ def _image(frames: np.ndarray) -> Tensor:
     """(B, H, W, 3) uint8 -> (B, 3, H, W) in [-1, 1], rounded as in the published loader."""
     values = torch.from_numpy(np.array(frames)).permute(0, 3, 1, 2).float().div(255)
     return values.sub(0.5).div(0.5).contiguous()
-
-
-def _quad(crop: FaceCrop, picture_from_frame: np.ndarray) -> np.ndarray:
-    """Corners NW, SW, SE, NE (4, 2) of the crop in the picture, first pixel's centre at (0, 0)."""
-    side = float(crop.size)
-    corners = np.array([[0, 0], [0, side], [side, side], [side, 0]])
-    return crop.points_to_frame(corners) * picture_from_frame.diagonal()[:2] - 0.5

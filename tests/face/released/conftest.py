@@ -14,6 +14,15 @@ from PIL import Image
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from reenact.face.released.config import ReleasedConfig
+from reenact.face.released.emoca import Emoca
+from reenact.face.released.files import ReleasedFiles
+from reenact.face.released.flame import Flame
+from reenact.face.released.gaze_net import GazeNet
+from reenact.face.released.landmarks import Landmarks
+from reenact.face.released.params import FlameParams
+from reenact.face.released.stack import ReleasedFaceStack
+
 IN_REPO = Path(__file__).resolve().parents[2] / "golden" / "diffusionact"
 SHARED = Path(__file__).resolve().parents[3] / ".." / "shared" / "golden" / "diffusionact"
 
@@ -58,10 +67,10 @@ def _picture(path: Path) -> Tensor:
         return torch.from_numpy(np.array(image.convert("RGB")))
 
 
-def _golden(name: str) -> Any:
-    """`name.safetensors` (a dict of tensors) or `name.json`: cut in the repository, else whole
-    in ../shared. Pictures are uint8 (H, W, 3)."""
-    for folder in (IN_REPO, SHARED):
+def _golden(name: str, *, whole: bool = False) -> Any:
+    """`name.safetensors` (a dict of tensors) or `name.json`: cut in the repository, else, or for
+    `whole`, from ../shared. Pictures are uint8 (H, W, 3)."""
+    for folder in (SHARED,) if whole else (IN_REPO, SHARED):
         path = folder / (name if name.endswith(".json") else f"{name}.safetensors")
         if path.is_file():
             if path.suffix == ".json":
@@ -91,8 +100,10 @@ def fill_state() -> Callable[..., dict[str, Tensor]]:
 
 
 @pytest.fixture(scope="session")
-def golden() -> Callable[[str], Any]:
-    """`golden("flame")` or `golden("keys.json")`; skips when the file is nowhere."""
+def golden() -> Callable[..., Any]:
+    """`golden("flame")`, `golden("e2e", whole=True)`, `golden("keys.json")`; skips when the file is
+    nowhere.
+    """
     return _golden
 
 
@@ -125,3 +136,44 @@ def flame_tensors() -> dict[str, Tensor]:
             _noise("flame.dynamic_lmk_bary_coords", dynamic).abs()
         ),
     }
+
+
+class _KnownPoints(nn.Module):
+    """A detector that gives the same landmarks (68, 2) to every picture."""
+
+    def __init__(self, points: Tensor) -> None:
+        super().__init__()
+        self.points = points
+
+    def detect(self, images: Tensor) -> Landmarks:
+        ones = torch.ones(len(images))
+        points = self.points.expand(len(images), -1, -1)
+        return Landmarks(points=points, found=ones > 0, scores=ones)
+
+
+@pytest.fixture(scope="session")
+def released_faces(
+    golden: Callable[..., Any], fill: Callable[..., Tensor], flame_tensors: dict[str, Tensor]
+) -> tuple[ReleasedFaceStack, dict[str, FlameParams]]:
+    """A stack whose networks follow the rules of the golden file `pipeline`, and what it reads from
+    the aligned `source` and `target` there.
+    """
+    numbers, keys = golden("pipeline"), golden("keys.json")
+    tensors = {key: fill(key, shape) for key, shape in keys["emoca"].items()}
+    tensors["deca.E_flame.layers.2.bias"][206:209] = torch.tensor([7.0, 0.01, -0.01])
+    tensors["deca.E_flame.layers.2.weight"][200:209] *= 0.3
+    gaze = {key: fill("gaze:" + key, shape) for key, shape in keys["gaze"].items()}
+    face = ReleasedFaceStack(
+        _KnownPoints(torch.zeros(68, 2)),
+        Emoca.from_tensors(tensors),
+        Flame.from_tensors(flame_tensors),
+        GazeNet.from_tensors(gaze),
+        ReleasedConfig(files=ReleasedFiles()),
+        torch.device("cpu"),
+    )
+    faces = {}
+    for role in ("source", "target"):
+        face.detector.points = numbers[f"{role}_landmarks"][0]
+        first = face.detector.points.numpy()[None] + 0.5
+        faces[role] = face.read_aligned(numbers[f"{role}_u8"].numpy()[None], first)
+    return face, faces
