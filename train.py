@@ -1,4 +1,7 @@
-"""Train one stage: python train.py --config configs/embedded/autoencoder.yaml"""
+"""Train one stage: python train.py --config configs/embedded/autoencoder.yaml
+
+On several GPUs: torchrun --nproc-per-node 8 train.py --config ...
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,8 @@ import sys
 from pathlib import Path
 
 from reenact.config import load_config
-from reenact.device import pick_device
 from reenact.errors import exit_code
+from reenact.training.distributed import joined
 from reenact.training.loop import train
 from reenact.training.run_config import TrainRun
 
@@ -35,7 +38,8 @@ def main() -> None:
     if arguments.seed is not None:
         overrides.append(f"seed={arguments.seed}")
     run = load_config(arguments.config, TrainRun, overrides)
-    train(run, pick_device(arguments.device))
+    with joined(arguments.device) as (world, device):
+        train(run, device, world)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from typing import Literal, TypeVar
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 Resample = Literal["none", "up", "down"]
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
@@ -25,6 +26,15 @@ class GroupNorm32(nn.GroupNorm):
 def conv3x3(in_channels: int, out_channels: int) -> nn.Conv2d:
     """A 3x3 convolution that keeps the size."""
     return nn.Conv2d(in_channels, out_channels, 3, padding=1)
+
+
+def run(block: nn.Module, recompute: bool, *inputs: Tensor) -> Tensor:
+    """The block's output; with `recompute` its activations are not kept for the backward pass, but
+    computed there again.
+    """
+    if recompute and torch.is_grad_enabled():
+        return checkpoint(block, *inputs, use_reentrant=False)
+    return block(*inputs)
 
 
 def zeroed(module: ModuleT) -> ModuleT:

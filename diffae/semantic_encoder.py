@@ -3,16 +3,20 @@
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from diffae.blocks import AttentionBlock, GroupNorm32, ResBlock, conv3x3
+from diffae.blocks import AttentionBlock, GroupNorm32, ResBlock, conv3x3, run
 from diffae.config import DiffAEConfig
 
 
 class SemanticEncoder(nn.Module):
-    """The U-Net's input half without conditioning, then a pooled linear head."""
+    """The U-Net's input half without conditioning, then a pooled linear head.
+
+    Setting `recompute` saves memory in training: see `run`.
+    """
 
     def __init__(self, config: DiffAEConfig) -> None:
         super().__init__()
         self.config = config
+        self.recompute = False
         channels = config.encoder_channels
         self.input_blocks = nn.ModuleList(
             [nn.Sequential(conv3x3(3 * config.patch_size**2, channels[0]))]
@@ -43,5 +47,5 @@ class SemanticEncoder(nn.Module):
         """Image (B, 3, S, S) in [-1, 1] -> z_sem (B, z_channels), float32 also under autocast."""
         h = F.pixel_unshuffle(image, self.config.patch_size)
         for block in self.input_blocks:
-            h = block(h)
-        return self.out(self.middle_block(h)).float()
+            h = run(block, self.recompute, h)
+        return self.out(run(self.middle_block, self.recompute, h)).float()

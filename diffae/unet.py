@@ -11,6 +11,7 @@ from diffae.blocks import (
     Resample,
     TimeEmbed,
     conv3x3,
+    run,
     zeroed,
 )
 from diffae.config import DiffAEConfig
@@ -27,11 +28,15 @@ class ConditionedSequential(nn.Sequential):
 
 
 class ConditionalUNet(nn.Module):
-    """U-Net of the Diffusion Autoencoder; parameter names are the released checkpoints' keys."""
+    """U-Net of the Diffusion Autoencoder; parameter names are the released checkpoints' keys.
+
+    Setting `recompute` saves memory in training: see `run`.
+    """
 
     def __init__(self, config: DiffAEConfig) -> None:
         super().__init__()
         self.config = config
+        self.recompute = False
         channels = config.unet_channels
         self.image_channels = 3 * config.patch_size**2
         self.time_embed = TimeEmbed(config.base_channels, config.time_channels)
@@ -107,13 +112,14 @@ class ConditionalUNet(nn.Module):
         time_emb = self.time_embed(t)
         h, skips = F.pixel_unshuffle(x_t, self.config.patch_size), []
         for block in self.input_blocks:
-            h = block(h, time_emb, z_sem)
+            h = run(block, self.recompute, h, time_emb, z_sem)
             skips.append(h)
         if self.z_grid is not None:
             h = h + self.z_grid(z_sem).reshape_as(h).to(h.dtype)
-        h = self.middle_block(h, time_emb, z_sem)
+        h = run(self.middle_block, self.recompute, h, time_emb, z_sem)
         for block in self.output_blocks:
-            h = block(torch.cat([h, skips.pop()], dim=1), time_emb, z_sem)
+            h = torch.cat([h, skips.pop()], dim=1)
+            h = run(block, self.recompute, h, time_emb, z_sem)
         # The last layer is cheap and its rounding goes straight into the image: keep it in float32.
         with torch.autocast(h.device.type, enabled=False):
             h = self.out(h.to(self.out[2].weight.dtype)).float()

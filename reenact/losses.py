@@ -7,6 +7,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -21,7 +23,8 @@ OUTER_EYE_CORNERS = (33, 263)
 @dataclass(frozen=True, kw_only=True)
 class LossWeights:
     """Factors of the paper's losses. It publishes none; pixel, perceptual, identity, shape and gaze
-    are HyperReenact's, the rest ours. A loss of weight 0 is not computed.
+    are HyperReenact's, the rest ours. A loss of weight 0 is not computed. What is minimised is the
+    mean over the batch of each sample's weighted sum; a sample without a reference has fewer terms.
     """
 
     pixel: float = 10.0
@@ -37,6 +40,21 @@ class LossWeights:
         """The weights that are not 0, by loss name."""
         values = {f.name: float(getattr(self, f.name)) for f in fields(self)}
         return {name: value for name, value in values.items() if value != 0}
+
+
+@dataclass(frozen=True, kw_only=True)
+class LossNets:
+    """Which frozen networks judge. `efficientnet` and `sface` are shipped.
+
+    perceptual_weights: torchvision's file of LPIPS's trunk; null takes it from torch's hub folder,
+    or downloads it there. identity_weights: an iresnet50 for `arcface` (the InsightFace model zoo's
+    are for non-commercial research).
+    """
+
+    perceptual_net: Literal["efficientnet", "lpips_alex", "lpips_vgg"] = "efficientnet"
+    perceptual_weights: Path | None = None
+    identity_net: Literal["sface", "arcface"] = "sface"
+    identity_weights: Path | None = None
 
 
 def pixel(prediction: Tensor, reference: Tensor) -> Tensor:

@@ -17,14 +17,18 @@ from reenact.images import frame_from_image
 
 @dataclass(frozen=True, kw_only=True)
 class LoggingConfig:
-    """How often things are written, in steps; 0 never writes previews. Previews draw `num_images`
-    samples.
+    """How often things are written, in steps; 0 means never.
+
+    Previews draw `num_images` samples; a validation takes the mean losses of the averaged weights
+    over `num_validation` samples, the same every time.
     """
 
     scalars_every: int = 50
     preview_every: int = 1000
+    validate_every: int = 0
     checkpoint_every: int = 500
     num_images: int = 6
+    num_validation: int = 64
     num_steps: int = 20
     encode_steps: int = 20
     tensorboard: bool = True

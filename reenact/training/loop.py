@@ -4,63 +4,42 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import dataclass
-from typing import Any
 
 import torch
-from torch import Tensor
 from tqdm import tqdm
 
-from reenact.config import to_dict
-from reenact.data.augment import AugmentConfig
-from reenact.data.dataset import BatchDataset, ClipDataset, PairConfig, draw_batch
-from reenact.device import autocast, compute_dtype
+from reenact.data.dataset import BatchDataset, ClipDataset
 from reenact.errors import UserError
 from reenact.training import checkpoint
-from reenact.training.checkpoint import TrainState
-from reenact.training.ema import ema_copy, update_ema
+from reenact.training.distributed import ALONE, World
 from reenact.training.log import RunLog
+from reenact.training.looks import preview, validate
 from reenact.training.meter import Meter
-from reenact.training.optim import lr_at, make_optimizer
+from reenact.training.optim import lr_at
 from reenact.training.run_config import TrainRun
+from reenact.training.session import Session, on_device, open_session
 from reenact.training.signals import stop_on_signal
-from reenact.training.stages import Stage, make_stage
-
-PREVIEW_SEED = 2**20
-
-
-@dataclass(frozen=True, kw_only=True)
-class Session:
-    """One run on one device."""
-
-    run: TrainRun
-    stage: Stage
-    state: TrainState
-    device: torch.device
-    dtype: torch.dtype
-
-    @property
-    def config(self) -> dict[str, Any]:
-        """The resolved config as plain values."""
-        return to_dict(self.run)
+from reenact.training.stages import Stage
+from reenact.training.step import train_step
 
 
-def train(run: TrainRun, device: torch.device) -> int:
+def train(run: TrainRun, device: torch.device, world: World = ALONE) -> int:
     """Train until num_steps, max_seconds or a signal; returns the number of finished steps.
 
     Everything random follows from (seed, step, index in the batch), so that a run continued from
-    its checkpoint equals an unbroken one. Raises UserError for unusable data, weights or run
-    folders, and KeyboardInterrupt after SIGINT or SIGTERM, once the checkpoint is written.
+    its checkpoint equals an unbroken one, and several processes do what one would. Raises UserError
+    for unusable data, weights or run folders, and KeyboardInterrupt after SIGINT or SIGTERM, once
+    the checkpoint is written.
     """
     started = time.monotonic()
     dataset = ClipDataset(run.data.root, run.data.split)
-    session = open_session(run, device)
+    session = open_session(run, device, world)
     check_data(session.stage, dataset, run)
-    run.run_dir.mkdir(parents=True, exist_ok=True)
-    step = checkpoint.resume(run.run_dir, session.state, session.config, device)
-    (run.run_dir / "config.json").write_text(json.dumps(session.config, indent=2) + "\n")
-    log = RunLog(run.run_dir, step, tensorboard=run.logging.tensorboard)
-    print(describe(session, dataset, step))
+    step = resume(session)
+    log = None
+    if world.is_main:
+        log = RunLog(run.run_dir, step, tensorboard=run.logging.tensorboard)
+        print(describe(session, dataset, step))
     batches = BatchDataset(
         dataset=dataset,
         pairs=session.stage.pairs,
@@ -68,115 +47,71 @@ def train(run: TrainRun, device: torch.device) -> int:
         batch_size=run.batch_size,
         seed=run.seed,
         num_steps=run.num_steps,
-    ).loader(step, run.data.num_workers)
+        rows=world.rows(run.batch_size),
+    ).loader(step, run.data.num_workers, pin_memory=device.type == "cuda")
     meter = Meter()
     is_saved = run.export.is_file()
-    with stop_on_signal() as stop, tqdm(total=run.num_steps, initial=step, unit="step") as bar:
+    bar = tqdm(total=run.num_steps, initial=step, unit="step", disable=not world.is_main)
+    with stop_on_signal(patient=world.size > 1) as stop, bar:
         for batch in batches:
-            meter.add(train_step(session, on_device(batch, device), step), run.batch_size)
+            is_finite, tallies = train_step(session, on_device(batch, device), step)
+            meter.add(tallies, run.batch_size, is_bad=not is_finite)
             step, is_saved = step + 1, False
             bar.update()
             if is_due(step, run.logging.scalars_every) or step == run.num_steps:
-                values = meter.mean_and_reset()
-                log.scalars(step, values | {"lr": lr_at(run.optimizer, step - 1, run.num_steps)})
+                values = meter.mean_and_reset(world)
+                values["lr"] = lr_at(run.optimizer, step - 1, run.num_steps)
+                if log is not None:
+                    log.scalars(step, values)
                 speed = f"{values['images_per_second']:.1f} images/s"
                 bar.set_postfix_str(f"loss {values.get('loss', float('nan')):.4f}, {speed}")
-            if is_due(step, run.logging.preview_every):
+            if is_due(step, run.logging.validate_every):
+                validate(session, log, step)
+                meter.restart_clock()
+            if log is not None and is_due(step, run.logging.preview_every):
                 preview(session, log, step)
                 meter.restart_clock()
             if is_due(step, run.logging.checkpoint_every):
                 save(session, step)
                 is_saved = True
                 meter.restart_clock()
-            if stop or (
-                run.max_seconds is not None and time.monotonic() - started > run.max_seconds
-            ):
+            late = run.max_seconds is not None and time.monotonic() - started > run.max_seconds
+            # all processes end after the same step, whichever of them was told to
+            if world.any(bool(stop) or late):
                 break
     if not is_saved:
         save(session, step)
-    log.close()
-    if stop:
-        print(f"stopped after step {step}; the same command continues")
+    if log is not None:
+        log.close()
+    if world.any(bool(stop)):
+        if world.is_main:
+            print(f"stopped after step {step}; the same command continues")
         raise KeyboardInterrupt
-    print(f"{step} of {run.num_steps} steps done; weights in {run.export}")
+    if world.is_main:
+        print(f"{step} of {run.num_steps} steps done; weights in {run.export}")
     return step
 
 
-def open_session(run: TrainRun, device: torch.device) -> Session:
-    """Networks, their average and the optimizer at step 0."""
-    stage = make_stage(run, device)
-    model = stage.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimizer = make_optimizer(model.parameters(), run.optimizer)
-    state = TrainState(model=model, ema=ema_copy(model), optimizer=optimizer)
-    dtype = compute_dtype(run.precision, device)
-    return Session(run=run, stage=stage, state=state, device=device, dtype=dtype)
-
-
-def train_step(session: Session, batch: dict[str, Tensor], step: int) -> dict[str, Tensor]:
-    """One optimizer step; returns what to log. Without a finite gradient no weight changes."""
-    run, state = session.run, session.state
-    # dropout draws from the global generator
-    torch.manual_seed(run.seed * 1_000_003 + step)
-    state.model.train()
-    with autocast(session.dtype, session.device):
-        loss, parts = session.stage.loss(state.model, batch, step)
-    state.optimizer.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
-    limit = run.optimizer.grad_clip or float("inf")
-    norm = torch.nn.utils.clip_grad_norm_(state.model.parameters(), limit)
-    finite = bool(torch.isfinite(norm))
-    if finite:
-        for group in state.optimizer.param_groups:
-            group["lr"] = lr_at(run.optimizer, step, run.num_steps)
-        state.optimizer.step()
-        update_ema(state.ema, state.model, run.ema_decay, step)
-    return parts | {"grad_norm": norm.detach(), "bad_steps": torch.tensor(float(not finite))}
+def resume(session: Session) -> int:
+    """Continue where the run folder stands; returns the finished steps."""
+    run, world = session.run, session.world
+    step = checkpoint.resume(run.run_dir, session.state, session.config)
+    if int(world.sum(torch.tensor(step))) != step * world.size:
+        raise UserError(f"{run.run_dir}: not the same folder for all processes, share it")
+    if world.is_main:
+        run.run_dir.mkdir(parents=True, exist_ok=True)
+        (run.run_dir / "config.json").write_text(json.dumps(session.config, indent=2) + "\n")
+    return step
 
 
 def save(session: Session, step: int) -> None:
-    """Write the checkpoint and the averaged weights."""
+    """Write the checkpoint and the averaged weights, which all processes hold alike."""
+    if not session.world.is_main:
+        return
     run = session.run
     checkpoint.save(run.run_dir, session.state, step, session.config)
     run.export.parent.mkdir(parents=True, exist_ok=True)
     session.stage.export(session.state.ema, run.export, step)
-
-
-def preview(session: Session, log: RunLog, step: int) -> None:
-    """Log pictures and their scalars for fixed pairs, drawn by the averaged weights."""
-    batch = on_device(preview_batch(session.run, session.stage), session.device)
-    with torch.no_grad(), autocast(session.dtype, session.device):
-        scalars, columns = session.stage.preview(session.state.ema, batch)
-    log.scalars(step, {f"preview/{name}": value for name, value in scalars.items()})
-    log.grid(step, "preview", columns)
-
-
-def preview_batch(run: TrainRun, stage: Stage) -> dict[str, Tensor]:
-    """The pairs of all previews of a run: the same at every step, without augmentation."""
-    try:
-        dataset = ClipDataset(run.data.root, run.data.val_split)
-    except UserError:
-        dataset = ClipDataset(run.data.root, run.data.split)
-    use_cross = stage.pairs is not None and bool(dataset.clips_with_cross)
-    fraction = stage.pairs.cross_fraction if stage.pairs and use_cross else 0.0
-    return draw_batch(
-        dataset,
-        pairs=PairConfig(cross_fraction=fraction),
-        config=AugmentConfig(),
-        batch_size=run.logging.num_images,
-        seed=PREVIEW_SEED,
-        step=0,
-    )
-
-
-def on_device(batch: dict[str, Tensor], device: torch.device) -> dict[str, Tensor]:
-    """Move a batch; pictures become channels-last."""
-    moved = {}
-    for name, tensor in batch.items():
-        tensor = tensor.to(device, non_blocking=True)
-        moved[name] = (
-            tensor.contiguous(memory_format=torch.channels_last) if tensor.ndim == 4 else tensor
-        )
-    return moved
 
 
 def is_due(step: int, every: int) -> bool:
@@ -188,9 +123,11 @@ def describe(session: Session, dataset: ClipDataset, step: int) -> str:
     """The line a run begins with."""
     num_weights = sum(p.numel() for p in session.state.model.parameters())
     precision = str(session.dtype).removeprefix("torch.")
+    size = session.world.size
+    place = f"{session.device}" if size == 1 else f"{size} processes of {session.device.type}"
     return (
         f"stage {session.run.stage}: {num_weights / 1e6:.2f} M weights, {len(dataset)} clips, "
-        f"{precision} on {session.device}, steps {step} to {session.run.num_steps}"
+        f"{precision} on {place}, steps {step} to {session.run.num_steps}"
     )
 
 
@@ -199,6 +136,11 @@ def check_data(stage: Stage, dataset: ClipDataset, run: TrainRun) -> None:
     if stage.image_size != dataset.size:
         raise UserError(
             f"{run.data.root}: clips are {dataset.size} px, the model takes {stage.image_size} px"
+        )
+    if (dataset.face == "released") != (run.released is not None):
+        cure = "add a section" if dataset.face == "released" else "leave out the section"
+        raise UserError(
+            f"{run.data.root}: the faces were read by the {dataset.face} stack, {cure} `released`"
         )
     if stage.pairs is not None and run.data.augment.flip:
         raise UserError(

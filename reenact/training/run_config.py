@@ -9,6 +9,7 @@ from typing import Literal
 from diffae import DiffAEConfig
 from reenact.data.dataset import DataConfig
 from reenact.device import Precision
+from reenact.face.released.config import ReleasedConfig
 from reenact.training.log import LoggingConfig
 from reenact.training.optim import OptimizerConfig
 from reenact.training.stage_align import AlignConfig
@@ -25,6 +26,12 @@ class TrainRun:
     from the weights named in their sections. `export` receives the averaged weights as .safetensors
     with every checkpoint. `max_seconds` ends the process early, with a checkpoint, for training in
     slices.
+
+    `batch_size` is that of a step, whatever the number of processes that share it; `accumulate`
+    takes it in so many parts, one after the other. `recompute_blocks` saves memory: of the
+    networks' blocks only the inputs are kept, the backward pass computes the rest again. `compile`
+    puts U-Net and encoders through torch.compile. `released` is needed for clips that the authors'
+    face stack read.
     """
 
     stage: Literal["autoencoder", "align", "reenact"]
@@ -35,6 +42,9 @@ class TrainRun:
     data: DataConfig
     seed: int = 0
     precision: Precision = "auto"
+    accumulate: int = 1
+    recompute_blocks: bool = False
+    compile: bool = False
     max_seconds: float | None = None
     ema_decay: float = 0.9999
     init: Path | None = None
@@ -44,3 +54,11 @@ class TrainRun:
     reenact: ReenactConfig = field(default_factory=ReenactConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     logging: LoggingConfig = field(default_factory=LoggingConfig)
+    released: ReleasedConfig | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("batch_size", "accumulate"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.precision == "fp16":
+            raise ValueError("precision fp16 has too small a range for gradients, take bf16")

@@ -8,13 +8,17 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def stop_on_signal() -> Iterator[list[int]]:
-    """Collect SIGINT and SIGTERM in the yielded list instead of dying in the middle of a step."""
+def stop_on_signal(*, patient: bool = False) -> Iterator[list[int]]:
+    """Collect SIGINT and SIGTERM in the yielded list instead of dying in the middle of a step.
+
+    A second signal means now, unless `patient`: after Ctrl-C torchrun's processes get one from the
+    terminal and one from torchrun, which kills them half a minute later anyway.
+    """
     received: list[int] = []
 
     def note(signum: int, frame: object) -> None:
-        if received:
-            raise KeyboardInterrupt  # a second signal means now
+        if received and not patient:
+            raise KeyboardInterrupt
         received.append(signum)
 
     previous = {s: signal.signal(s, note) for s in (signal.SIGINT, signal.SIGTERM)}

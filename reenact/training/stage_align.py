@@ -14,11 +14,12 @@ from diffae import load_checkpoint
 from reenact.data.augment import AugmentConfig
 from reenact.data.dataset import ClipDataset, PairConfig, draw_batch
 from reenact.errors import UserError
-from reenact.face.head_region import head_region
 from reenact.inference.reenactor import blend_noise
 from reenact.models.checkpoint import save_reenactor
 from reenact.models.reenactment_encoder import ReenactmentEncoder
-from reenact.training.targets import LandmarkDrawer, params_of
+from reenact.training.memory import Memory
+from reenact.training.meter import tally
+from reenact.training.targets import make_drawer
 
 if TYPE_CHECKING:
     from reenact.training.run_config import TrainRun
@@ -67,7 +68,10 @@ class AlignStage:
         self.model: nn.Module = ReenactmentEncoder(
             encoder, has_motion_head=run.align.motion_head
         ).to(device)
-        self.draw = LandmarkDrawer(self.image_size, device)
+        self.memory = Memory()
+        self.draw = make_drawer(
+            run.released, self.image_size, device, has_motion=run.align.motion_head
+        )
         self.channel_scale = self._measure_scale(run, device) if run.align.normalise else None
 
     def _measure_scale(self, run: TrainRun, device: torch.device) -> Tensor:
@@ -91,7 +95,7 @@ class AlignStage:
     def loss(
         self, model: nn.Module, batch: dict[str, Tensor], step: int
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Mean L1 of the codes, and its value by kind of pair."""
+        """The mean L1 of each sample's codes (B,), and what to log of it, by kind of pair."""
         with torch.no_grad():
             z_target = self.diffae.encode_semantic(batch["reference"])
             drawing, motion = self.draw.target(batch), self.draw.motion(batch)
@@ -99,12 +103,13 @@ class AlignStage:
         if self.channel_scale is not None:
             error = error * self.channel_scale
         per_sample = error.mean(dim=1)
-        loss = per_sample.mean()
-        parts = {"loss": loss.detach()}
-        for name, chosen in (("self", ~batch["is_cross"]), ("cross", batch["is_cross"])):
-            if bool(chosen.any()):
-                parts[f"align_{name}"] = per_sample.detach()[chosen].mean()
-        return loss, parts
+        is_cross = batch["is_cross"]
+        tallies = {
+            "loss": tally(per_sample),
+            "align_self": tally(per_sample, ~is_cross),
+            "align_cross": tally(per_sample, is_cross),
+        }
+        return per_sample, tallies
 
     @torch.no_grad()
     def preview(
@@ -124,7 +129,7 @@ class AlignStage:
             source, z_source, num_steps=self.logging.encode_steps
         )
         noise = batch["eps"]
-        face = head_region(params_of(batch, "source"), self.image_size)
+        face = self.draw.head_region(batch)
         mixed = blend_noise(inverted, noise, face)
         decoded = self.diffae.decode(
             torch.cat([mixed, mixed, mixed, noise]),

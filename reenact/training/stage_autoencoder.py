@@ -12,9 +12,10 @@ from torch import Tensor, nn
 from diffae import DiffAE, load_checkpoint, save_checkpoint
 from reenact.data.dataset import PairConfig
 from reenact.errors import UserError
-from reenact.face.head_region import head_region
 from reenact.inference.reenactor import blend_noise
-from reenact.training.targets import params_of
+from reenact.training.memory import Memory
+from reenact.training.meter import tally
+from reenact.training.targets import make_drawer
 
 if TYPE_CHECKING:
     from reenact.training.run_config import TrainRun
@@ -54,20 +55,22 @@ class AutoencoderStage:
             raise UserError(
                 "stage autoencoder needs a `model` section, or `init` with weights to go on from"
             )
-        self.model: nn.Module = model.to(device)
+        self.diffae = model.to(device)
+        self.model: nn.Module = self.diffae
+        self.memory = Memory()
         self.config = run.autoencoder
         self.logging = run.logging
         self.image_size = model.config.image_size
+        self.draw = make_drawer(run.released, self.image_size, device, has_motion=False)
 
     def loss(
         self, model: nn.Module, batch: dict[str, Tensor], step: int
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Mean loss of a batch of frames, and its parts to log."""
+        """The loss of each frame of a batch (B,), and what to log of it."""
         ae = cast(DiffAE, model)
         t = timesteps(batch["u"], self.config, ae.schedule.num_timesteps)
         per_sample = ae.training_loss(batch["image"], t, batch["eps"])
-        loss = per_sample.mean()
-        return loss, {"loss": loss.detach()}
+        return per_sample, {"loss": tally(per_sample)}
 
     @torch.no_grad()
     def preview(
@@ -82,7 +85,7 @@ class AutoencoderStage:
         z_source, z_target = ae.encode_semantic(source), ae.encode_semantic(target)
         inverted = ae.encode_stochastic(source, z_source, num_steps=self.logging.encode_steps)
         noise = batch["eps"]
-        face = head_region(params_of(batch, "source"), self.image_size)
+        face = self.draw.head_region(batch)
         starts = torch.cat([inverted, inverted, blend_noise(inverted, noise, face), noise])
         codes = torch.cat([z_source, z_target, z_target, z_target])
         decoded = ae.decode(starts, codes, num_steps=self.logging.num_steps).float()

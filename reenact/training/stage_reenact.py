@@ -13,13 +13,14 @@ from torch import Tensor, nn
 from diffae import ConditionalUNet, load_checkpoint
 from reenact.data.dataset import PairConfig
 from reenact.errors import UserError
-from reenact.face.head_region import head_region
 from reenact.inference.reenactor import blend_noise
-from reenact.losses import LossWeights
+from reenact.losses import LossNets, LossWeights
 from reenact.models.checkpoint import is_reenactor, load_reenactor, save_reenactor
 from reenact.models.reenactment_encoder import ReenactmentEncoder
-from reenact.training.critics import Critics
-from reenact.training.targets import LandmarkDrawer, params_of
+from reenact.training.critics import NEEDS_TRACKER, Critics
+from reenact.training.memory import Memory
+from reenact.training.meter import tally
+from reenact.training.targets import make_drawer
 
 if TYPE_CHECKING:
     from reenact.training.run_config import TrainRun
@@ -30,17 +31,16 @@ class ReenactConfig:
     """How pictures are rendered for the losses.
 
     render: `sampler` runs `render_steps` DDIM steps from x_T with gradients through the last
-    `grad_steps` (0 means
-        all), `recompute` trades time for memory; `one_step` predicts x_0 once from the reference
-        noised to a random timestep between `one_step_t`, with the start x_T as its noise.
+        `grad_steps` (0 means all); `recompute` keeps no activations between the steps, for a third
+        more time. `one_step` predicts x_0 once from the reference noised to a random timestep
+        between `one_step_t`, with the start x_T as its noise.
     x_T: the start; the source's inverted one (`encode_steps` DDIM steps), that with fresh noise in
-    the face, or
-        pure noise.
+        the face, or pure noise.
     tune_unet: trains a copy of the U-Net as the renderer; the inversion keeps the frozen one.
     cross_fraction: share of cross pairs, from step `cross_start` on. With `cross_reference` their
-    rendered truth
-        takes part in all losses; without it, as for real videos, only identity, background (against
-        the source), shape, gaze and head pose (against the retargeted parameters) apply to them.
+        rendered truth takes part in all losses; without it, as for real videos, only identity,
+        background (against the source), shape, gaze and head pose (against the retargeted
+        parameters) apply to them.
     """
 
     render: Literal["sampler", "one_step"] = "one_step"
@@ -55,6 +55,7 @@ class ReenactConfig:
     cross_start: int = 0
     cross_reference: bool = True
     weights: LossWeights = field(default_factory=LossWeights)
+    nets: LossNets = field(default_factory=LossNets)
 
 
 class Renderer(nn.Module):
@@ -74,6 +75,12 @@ class ReenactStage:
             raise UserError(
                 "stage reenact needs `init`, what stage align exported (or a trained DiffAE)"
             )
+        tracked = sorted(NEEDS_TRACKER & set(run.reenact.weights.active()))
+        if run.released is not None and tracked:
+            raise UserError(
+                f"reenact.weights: {', '.join(tracked)} are read by the open face stack's tracker, "
+                "set them to 0 for clips that the released one read"
+            )
         self.config = run.reenact
         self.logging = run.logging
         self.pairs: PairConfig | None = PairConfig(
@@ -85,8 +92,11 @@ class ReenactStage:
         self.diffae.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.image_size = self.diffae.config.image_size
         self.model: nn.Module = Renderer(encoder, unet).to(device).requires_grad_(True)
-        self.draw = LandmarkDrawer(self.image_size, device)
-        self.critics = Critics(run.reenact.weights, device)
+        self.draw = make_drawer(
+            run.released, self.image_size, device, has_motion=encoder.motion_head is not None
+        )
+        self.critics = Critics(run.reenact.weights, run.reenact.nets, device)
+        self.memory: Memory = self.critics.guard
 
     def _load(self, path: Path) -> tuple[ReenactmentEncoder, ConditionalUNet | None]:
         """Set the frozen DiffAE; return the networks to train."""
@@ -117,8 +127,7 @@ class ReenactStage:
             x_T = self.diffae.encode_stochastic(source, z_source, num_steps=num_steps)
         if mode == "source":
             return x_T
-        face = head_region(params_of(batch, "source"), self.image_size)
-        return blend_noise(x_T, noise, face)
+        return blend_noise(x_T, noise, self.draw.head_region(batch))
 
     def render(self, renderer: Renderer, batch: dict[str, Tensor]) -> Tensor:
         """The reenacted pictures (B, 3, S, S) of a training batch, with gradients."""
@@ -152,17 +161,17 @@ class ReenactStage:
     def loss(
         self, model: nn.Module, batch: dict[str, Tensor], step: int
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Weighted sum of the active losses, and each unweighted by its name."""
+        """Each sample's weighted sum (B,) of the active losses, and what to log: each loss
+        unweighted, over the samples that have it.
+        """
         prediction = self.render(cast(Renderer, model), batch).float()
         with torch.autocast(prediction.device.type, enabled=False):
-            losses = self.critics.losses(prediction, batch, self.draw, self._has_reference(batch))
-        weights = self.config.weights.active()
-        total = sum(
-            (weights[name] * value for name, value in losses.items()),
-            torch.zeros(()).to(prediction),
-        )
-        parts = {name: value.detach() for name, value in losses.items()}
-        return total, {"loss": total.detach()} | parts
+            judged = self.critics.losses(prediction, batch, self.draw, self._has_reference(batch))
+        total = prediction.new_zeros(len(prediction))
+        for name, weight in self.config.weights.active().items():
+            total = total + weight * judged[name].terms
+        tallies = {name: tally(*loss) for name, loss in judged.items()}
+        return total, {"loss": tally(total)} | tallies
 
     @torch.no_grad()
     def preview(

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Protocol
 import torch
 from torch import Tensor, nn
 
+from diffae import ConditionalUNet, DiffAE, SemanticEncoder
 from reenact.data.dataset import PairConfig
+from reenact.training.memory import Memory
 from reenact.training.stage_align import AlignStage
 from reenact.training.stage_autoencoder import AutoencoderStage
 from reenact.training.stage_reenact import ReenactStage
@@ -18,20 +20,27 @@ if TYPE_CHECKING:
 
 
 class Stage(Protocol):
-    """`model` holds exactly the trained weights; frozen networks are other attributes. `pairs` says
-    how its pairs are drawn, None that it takes single frames.
+    """`model` holds exactly the trained weights; frozen networks are other attributes (`diffae` is
+    the trained one in stage `autoencoder`). `memory` is what else a step changes. `pairs` says how
+    its pairs are drawn, None that it takes single frames.
 
     `loss` and `preview` take the model as an argument because both the trained weights and their
     average are put through them.
     """
 
     model: nn.Module
+    diffae: DiffAE
+    memory: Memory
     pairs: PairConfig | None
     image_size: int
 
     def loss(
         self, model: nn.Module, batch: dict[str, Tensor], step: int
-    ) -> tuple[Tensor, dict[str, Tensor]]: ...
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """What each sample adds to the loss (B,), and tallies of what to log, always of the same
+        names. No sample's value depends on the others, so that a batch may be cut in parts.
+        """
+        ...
 
     def preview(
         self, model: nn.Module, batch: dict[str, Tensor]
@@ -41,11 +50,22 @@ class Stage(Protocol):
 
 
 def make_stage(run: TrainRun, device: torch.device) -> Stage:
-    """The stage of a run, its weights on `device`. Raises UserError when its starting weights are
-    missing.
+    """The stage of a run, its weights on `device`. Raises UserError when its starting weights, or
+    those of a network that judges, are missing.
     """
+    stage: Stage
     if run.stage == "autoencoder":
-        return AutoencoderStage(run, device)
-    if run.stage == "align":
-        return AlignStage(run, device)
-    return ReenactStage(run, device)
+        stage = AutoencoderStage(run, device)
+    elif run.stage == "align":
+        stage = AlignStage(run, device)
+    else:
+        stage = ReenactStage(run, device)
+    for network in networks(stage):
+        network.recompute = run.recompute_blocks
+    return stage
+
+
+def networks(stage: Stage) -> list[ConditionalUNet | SemanticEncoder]:
+    """The networks of a stage that cost time and memory, trained and frozen."""
+    found = [*stage.model.modules(), *stage.diffae.modules()]
+    return [m for m in dict.fromkeys(found) if isinstance(m, ConditionalUNet | SemanticEncoder)]

@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 
 from diffae import load_checkpoint
 from reenact.errors import UserError
-from reenact.training import loop, meter
+from reenact.training import meter, session
 from reenact.training.loop import train
 
 CPU = torch.device("cpu")
@@ -169,20 +169,20 @@ def test_missing_start_weights_are_user_errors(make_run):
 def test_a_step_without_finite_gradient_changes_nothing_and_many_end_the_run(make_run, monkeypatch):
     run = make_run()
     monkeypatch.setattr(meter, "MAX_BAD_STEPS", 3)
-    original = loop.make_stage
+    original = session.make_stage
 
     def broken_stage(*args):
         stage = original(*args)
         loss = stage.loss
 
         def bad(model, batch, step):
-            value, parts = loss(model, batch, step)
-            return value * float("nan"), parts
+            value, tallies = loss(model, batch, step)
+            return value * float("nan"), tallies
 
         stage.loss = bad
         return stage
 
-    monkeypatch.setattr(loop, "make_stage", broken_stage)
+    monkeypatch.setattr(session, "make_stage", broken_stage)
     with pytest.raises(UserError, match="3 steps in sequence"):
         train(run, CPU)
     state = state_of(run)
