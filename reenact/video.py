@@ -1,6 +1,7 @@
 """Videos read and written frame by frame; nothing is held in memory but the frame at hand."""
 
 import contextlib
+import itertools
 import os
 from collections.abc import Iterator
 from fractions import Fraction
@@ -72,8 +73,12 @@ class VideoReader:
 
     def __iter__(self) -> Iterator[NDArray[np.uint8]]:
         """Frames (height, width, 3) uint8 RGB."""
+        return self.every(1)
+
+    def every(self, step: int, start: int = 0) -> Iterator[NDArray[np.uint8]]:
+        """Every `step`-th frame from number `start` on; the others are decoded, not converted."""
         with self._opened() as (container, stream):
-            for picture in _decoded(container, stream):
+            for picture in itertools.islice(_decoded(container, stream), start, None, step):
                 frame = frame_from_picture(picture, self._stored_size, self._reformatter)
                 yield self._orientation.apply(frame)
 

@@ -1,16 +1,52 @@
-"""Tar shards of clips: the layout of a clip's members.
+"""Tar shards of clips, written so that a kill at any moment loses at most the clip at hand.
 
 A clip is one npz followed by its frames, without anything in between: `<name>.npz`,
 `<name>.000000.jpg`, `<name>.000001.jpg` ... (for WebDataset one sample). Offsets follow from the
 sizes alone.
+
+While a shard is open it is `<shard>.tar.part`, and its journal `<shard>.jsonl` says up to which
+byte it is good: one line a finished clip, written after the clip's bytes. What lies beyond the last
+whole line is cut off when the shard is opened again. Closing renames `.tar.part` to `.tar`.
 """
 
 from __future__ import annotations
 
+import fcntl
+import json
+import os
+import tarfile
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO, Self
+
+from reenact.data.manifest import ClipRow
+from reenact.errors import UserError
 
 BLOCK = 512
 """Tar's unit: a member is one header block and its data, filled up to whole blocks."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BadClip:
+    """A clip that was left out, and why."""
+
+    name: str
+    source: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Journal:
+    """What a shard's journal says: the clips in it, in order, and those left out."""
+
+    rows: list[ClipRow]
+    bad: list[BadClip]
+
+    @property
+    def done(self) -> set[str]:
+        return {row.name for row in self.rows} | {clip.name for clip in self.bad}
 
 
 def padded(size: int) -> int:
@@ -25,3 +61,151 @@ def member_offsets(start: int, sizes: Sequence[int]) -> list[int]:
         offsets.append(start + BLOCK)
         start += BLOCK + padded(size)
     return offsets
+
+
+def member(name: str, data: bytes) -> bytes:
+    """One tar member; the same name and data give the same bytes."""
+    info = tarfile.TarInfo(name)
+    info.size = len(data)
+    header = info.tobuf(tarfile.USTAR_FORMAT)
+    assert len(header) == BLOCK
+    return header + data + bytes(padded(len(data)) - len(data))
+
+
+def tar_path(folder: Path, shard: str) -> Path:
+    return folder / f"{shard}.tar"
+
+
+def journal_path(folder: Path, shard: str) -> Path:
+    return folder / f"{shard}.jsonl"
+
+
+def is_closed(folder: Path, shard: str) -> bool:
+    """Whether the shard is complete."""
+    return tar_path(folder, shard).is_file() and journal_path(folder, shard).is_file()
+
+
+def read_journal(path: Path) -> Journal:
+    """The journal of a closed shard. Raises UserError when it is damaged."""
+    records, good = _records(path.read_bytes())
+    if good != path.stat().st_size:
+        raise UserError(
+            f"{path}: damaged after byte {good}, delete it and the .tar beside it and run "
+            "python -m reenact.data.prepare again"
+        )
+    return _journal(records)
+
+
+class ShardWriter:
+    """Goes on with a shard, or begins it; `journal` says what is already in it.
+
+    Use as a context manager; `close` completes the shard. Raises UserError when another process
+    writes the same shard.
+    """
+
+    def __init__(self, folder: Path, shard: str) -> None:
+        self.folder, self.shard = folder, shard
+        self._part = tar_path(folder, shard).with_suffix(".tar.part")
+
+    def __enter__(self) -> Self:
+        self._tar: BinaryIO = os.fdopen(os.open(self._part, os.O_RDWR | os.O_CREAT, 0o666), "r+b")
+        try:
+            fcntl.flock(self._tar, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            self._tar.close()
+            raise UserError(
+                f"{self._part}: another process writes this shard, give each process its own "
+                "--shard i/n"
+            ) from error
+        self._log: BinaryIO = open(journal_path(self.folder, self.shard), "a+b")
+        self._recover()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._log.close()
+        self._tar.close()
+
+    def add(self, row: ClipRow, npz: bytes, frames: Sequence[bytes], suffix: str) -> ClipRow:
+        """Append a clip; returns `row` with its place filled in. `suffix`: of the frames."""
+        names = [f"{row.name}.npz", *(f"{row.name}.{i:06d}{suffix}" for i in range(len(frames)))]
+        block = b"".join(member(n, d) for n, d in zip(names, [npz, *frames], strict=True))
+        placed = ClipRow(
+            **asdict(row)
+            | {
+                "shard": tar_path(self.folder, self.shard).name,
+                "offset": self._end,
+                "params_size": len(npz),
+                "frame_sizes": [len(frame) for frame in frames],
+            }
+        )
+        self._tar.seek(self._end)
+        self._tar.write(block)
+        _flush(self._tar)
+        self._end += len(block)
+        self._note({"clip": asdict(placed)})
+        self.journal.rows.append(placed)
+        return placed
+
+    def leave_out(self, clip: BadClip) -> None:
+        """Note that a clip is bad."""
+        self._note({"bad": asdict(clip)})
+        self.journal.bad.append(clip)
+
+    def close(self) -> None:
+        """Complete the shard: it gets its final name."""
+        self._tar.seek(self._end)
+        self._tar.write(bytes(2 * BLOCK))
+        self._tar.truncate()
+        _flush(self._tar)
+        os.replace(self._part, tar_path(self.folder, self.shard))
+
+    def _note(self, record: dict[str, Any]) -> None:
+        line = json.dumps(record | {"end": self._end}, ensure_ascii=False) + "\n"
+        self._log.write(line.encode())
+        _flush(self._log)
+
+    def _recover(self) -> None:
+        """Cut off what a kill left half written."""
+        self._log.seek(0)
+        records, _ = _records(self._log.read())
+        size = os.fstat(self._tar.fileno()).st_size
+        # After a power failure the journal may be ahead of the data.
+        while records and records[-1][0]["end"] > size:
+            records.pop()
+        self._log.truncate(records[-1][1] if records else 0)
+        self._end = int(records[-1][0]["end"]) if records else 0
+        self._tar.truncate(self._end)
+        self.journal = _journal(records)
+
+
+def _records(data: bytes) -> tuple[list[tuple[dict[str, Any], int]], int]:
+    """The whole lines of a journal, each with the byte after it, and how many bytes are whole."""
+    records: list[tuple[dict[str, Any], int]] = []
+    position = 0
+    for line in data.splitlines(keepends=True):
+        try:
+            record = json.loads(line)
+        except ValueError:
+            break
+        if not line.endswith(b"\n") or not isinstance(record, dict) or "end" not in record:
+            break
+        position += len(line)
+        records.append((record, position))
+    return records, position
+
+
+def _journal(records: Sequence[tuple[dict[str, Any], int]]) -> Journal:
+    return Journal(
+        rows=[ClipRow(**record["clip"]) for record, _ in records if "clip" in record],
+        bad=[BadClip(**record["bad"]) for record, _ in records if "bad" in record],
+    )
+
+
+def _flush(file: BinaryIO) -> None:
+    file.flush()
+    os.fsync(file.fileno())

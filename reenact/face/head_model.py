@@ -85,6 +85,13 @@ class HeadModel(nn.Module):
         shaped = shaped + _blend(None, self.expression_axes, params.expression)
         return _pose_weighted(shaped, params.rotation, self.pose_weight)
 
+    def points(self, params: FaceParams, index: Tensor) -> Tensor:
+        """The vertices `index` (K,) in pixels: (B, K, 2)."""
+        shaped = _blend(self.mean[index], self.identity_axes[:, index], params.identity)
+        shaped = shaped + _blend(None, self.expression_axes[:, index], params.expression)
+        posed = _pose_weighted(shaped, params.rotation, self.pose_weight[index])
+        return project(posed, params.translation, params.scale)
+
     def landmarks_shaped(self, identity: Tensor, expression: Tensor) -> Tensor:
         """Unposed landmarks (B, 68, 3) in dm."""
         shaped = _blend(self.landmark_mean, self.landmark_identity, identity)

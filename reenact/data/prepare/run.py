@@ -1,0 +1,193 @@
+"""The run itself: shard by shard, clip by clip, then the manifest."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from reenact.config import to_dict
+from reenact.data.manifest import ClipRow, write_manifest
+from reenact.data.prepare.layouts import ClipSource, find_sources
+from reenact.data.prepare.plan import PlannedShard, Share, make_plan
+from reenact.data.prepare.run_config import PrepareRun
+from reenact.data.prepare.tracking import SUFFIXES, ClipTracker
+from reenact.data.shard_clips import MANIFEST
+from reenact.data.shards import BadClip, ShardWriter, is_closed, journal_path, read_journal
+from reenact.errors import UserError
+from reenact.files import atomic_output
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """What one process did, and whether all shards of all processes are there."""
+
+    num_clips: int
+    num_frames: int
+    num_dropped: int
+    bad: list[BadClip]
+    seconds: float
+    stage_shares: str
+    missing_shards: int
+    manifest: Path | None
+
+
+def prepare(run: PrepareRun, device: torch.device, share: Share, progress: bool = True) -> Summary:
+    """Write the shards of this process that are not there yet, and the manifest when all are.
+
+    Raises UserError for what is wrong with the run as a whole; a bad clip is noted and left out.
+    """
+    sources = {source.name: source for source in find_sources(run.source)}
+    plan = make_plan(run.out, sorted(sources.values()), _settings(run), run.store.clips_per_shard)
+    mine = plan[share.index :: share.count]
+    todo = [shard for shard in mine if not is_closed(run.out, shard.name)]
+    done = _Done()
+    start = perf_counter()
+    if todo:
+        tracker = ClipTracker(run, device)
+        total = sum(len(shard.clips) for shard in todo)
+        with tqdm(
+            total=total, unit="clip", disable=not progress, position=share.index, desc=_label(share)
+        ) as bar:
+            for shard in todo:
+                _write_shard(run, shard, sources, tracker, done, bar)
+        shares = tracker.stages.shares()
+    else:
+        shares = ""
+    missing = sum(not is_closed(run.out, shard.name) for shard in plan)
+    return Summary(
+        num_clips=len(done.rows),
+        num_frames=sum(len(row.frame_sizes) for row in done.rows),
+        num_dropped=sum(row.num_dropped for row in done.rows),
+        bad=done.bad,
+        seconds=perf_counter() - start,
+        stage_shares=shares,
+        missing_shards=missing,
+        manifest=None if missing else merge(run, plan),
+    )
+
+
+def merge(run: PrepareRun, plan: Sequence[PlannedShard]) -> Path:
+    """Write manifest.parquet and bad.jsonl from the journals of all shards."""
+    journals = [read_journal(journal_path(run.out, shard.name)) for shard in plan]
+    rows = [row for journal in journals for row in journal.rows]
+    bad = [clip for journal in journals for clip in journal.bad]
+    if not rows:
+        reason = f", the first because: {bad[0].reason}" if bad else ""
+        raise UserError(f"{run.out}: all {len(bad)} clips are bad{reason}")
+    face = "open" if run.released is None else "released"
+    with atomic_output(run.out / "bad.jsonl") as temporary:
+        temporary.write_text("".join(json.dumps(asdict(clip)) + "\n" for clip in bad))
+    path = run.out / MANIFEST
+    write_manifest(path, rows, size=run.size, face=face)  # type: ignore[arg-type]
+    return path
+
+
+class _Done:
+    """What this process has written so far."""
+
+    def __init__(self) -> None:
+        self.rows: list[ClipRow] = []
+        self.bad: list[BadClip] = []
+        self.num_frames, self.start = 0, perf_counter()
+
+    def shown(self) -> str:
+        rate = self.num_frames / max(perf_counter() - self.start, 1e-9)
+        return f"{rate:.1f} frames/s, {len(self.bad)} bad"
+
+
+def _write_shard(
+    run: PrepareRun,
+    shard: PlannedShard,
+    sources: Mapping[str, ClipSource],
+    tracker: ClipTracker,
+    done: _Done,
+    bar: Any,
+) -> None:
+    with ShardWriter(run.out, shard.name) as writer:
+        if is_closed(run.out, shard.name):  # by another process, since this one looked
+            return
+        before = writer.journal.done
+        for name in shard.clips:
+            if name not in before:
+                row = _write_clip(run, shard, name, sources.get(name), tracker, writer)
+                if isinstance(row, BadClip):
+                    done.bad.append(row)
+                    bar.write(f"bad clip {row.name}: {row.reason}")
+                else:
+                    done.rows.append(row)
+                    done.num_frames += len(row.frame_sizes) + row.num_dropped
+            bar.set_postfix_str(done.shown(), refresh=False)
+            bar.update()
+        writer.close()
+
+
+def _write_clip(
+    run: PrepareRun,
+    shard: PlannedShard,
+    name: str,
+    source: ClipSource | None,
+    tracker: ClipTracker,
+    writer: ShardWriter,
+) -> ClipRow | BadClip:
+    place = "" if source is None else source.path.relative_to(run.source.root).as_posix()
+    try:
+        if source is None:
+            raise UserError("was there when the run began and is gone")
+        clip = tracker.prepare(source)
+    # What damaged pictures lead to. Anything else (a full disk, no memory) ends the run, which
+    # can be started again.
+    except (UserError, ValueError, ArithmeticError, torch.linalg.LinAlgError) as error:
+        bad = BadClip(name=name, source=place, reason=_line(error))
+        writer.leave_out(bad)
+        return bad
+    assert source is not None
+    row = ClipRow(
+        name=name,
+        person=source.person,
+        split=shard.split,
+        shard="",
+        offset=0,
+        params_size=0,
+        frame_sizes=[],
+        fps=clip.fps,
+        num_dropped=clip.num_dropped,
+        source=place,
+    )
+    with tracker.stages.timed("write"):
+        return writer.add(row, clip.npz, clip.frames, SUFFIXES[run.store.format])
+
+
+def _settings(run: PrepareRun) -> dict[str, Any]:
+    """What must stay the same from start to start; places on disk may change."""
+    config = to_dict(run)
+    settings: dict[str, Any] = {
+        "size": run.size,
+        "stack": "open" if run.released is None else "released",
+    }
+    sections = {
+        "source": {"root", "split_list"},
+        "clip": set(),
+        "store": set(),
+        "masks": {"parsing"},
+    }
+    for section, places in sections.items():
+        settings |= {f"{section}.{k}": v for k, v in config[section].items() if k not in places}
+    if run.released is not None:
+        released = config["released"].items()
+        settings |= {f"released.{k}": v for k, v in released if k not in ("files", "chunk")}
+    return settings
+
+
+def _label(share: Share) -> str | None:
+    return f"{share.index}/{share.count}" if share.count > 1 else None
+
+
+def _line(error: Exception) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0]

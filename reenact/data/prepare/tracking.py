@@ -1,0 +1,188 @@
+"""From a raw clip to its face crops, face parameters and masks."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from reenact.data.prepare.layouts import ClipSource
+from reenact.data.prepare.masks import (
+    FACE_OVAL,
+    ParsingNet,
+    face_points,
+    head_outline,
+    mesh_masks,
+)
+from reenact.data.prepare.raw_frames import read_frames
+from reenact.data.prepare.run_config import PrepareRun
+from reenact.errors import UserError
+from reenact.face.open_stack import OpenFaceStack
+from reenact.face.params import FaceParams
+from reenact.face.stack import FaceBatch, FaceStack, Frame, TargetMotion, hold_last
+from reenact.face.tracker import FaceTracker, landmarks_from_points
+
+SUFFIXES = {"jpeg": ".jpg", "webp": ".webp"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class PreparedClip:
+    """A clip ready to be stored: N encoded frames, their npz; `num_dropped` had no face."""
+
+    frames: list[bytes]
+    npz: bytes
+    fps: float
+    num_dropped: int
+
+
+@dataclass
+class Stages:
+    """Seconds spent in each stage."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        start = perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[stage] = self.seconds.get(stage, 0.0) + perf_counter() - start
+
+    def shares(self) -> str:
+        """`decode 10 %, track 70 %, ...`"""
+        total = sum(self.seconds.values()) or 1.0
+        return ", ".join(f"{name} {100 * s / total:.0f} %" for name, s in self.seconds.items())
+
+
+class ClipTracker:
+    """The face stack with all that a clip needs. Raises UserError for missing network files."""
+
+    def __init__(self, run: PrepareRun, device: torch.device) -> None:
+        self.run, self.stages = run, Stages()
+        self.stack, self.tracker = _load_stack(run, device)
+        self.parsing = ParsingNet(run.masks, device) if run.masks.kind == "parsing" else None
+
+    def prepare(self, source: ClipSource) -> PreparedClip:
+        """Raises UserError with the reason when the clip is bad."""
+        run, timed = self.run, self.stages.timed
+        with timed("decode"):
+            raw = read_frames(
+                source, run.source, stride=run.clip.stride, max_frames=run.clip.max_frames
+            )
+        with timed("track"):
+            motion = self.stack.target_motion(raw.frames, raw.fps, run.size)
+        here = self._check(source, motion, len(raw.frames))
+        assert motion is not None
+        with timed("cut"):
+            crops = np.stack([self.stack.cut(raw.frames[i], motion.crops[i]) for i in here])
+        params = motion.params[here]
+        with timed("mask"):
+            landmarks, masks = self._masks(crops, params)
+        with timed("encode"):
+            frames = [self._encoded(crop) for crop in crops]
+            npz = _npz(params, landmarks, masks, here, raw.fps)
+        return PreparedClip(
+            frames=frames, npz=npz, fps=raw.fps, num_dropped=len(raw.frames) - len(here)
+        )
+
+    def _check(
+        self, source: ClipSource, motion: TargetMotion[Any] | None, num_read: int
+    ) -> np.ndarray:
+        """Indices of the frames with a face, when there are enough."""
+        clip = self.run.clip
+        if motion is None:
+            raise UserError(f"{source.path}: no face in any of {num_read} frames")
+        here = np.flatnonzero(motion.found)
+        if len(here) < clip.min_found * num_read:
+            raise UserError(
+                f"{source.path}: a face in only {len(here)} of {num_read} frames, "
+                f"min_found is {clip.min_found}"
+            )
+        if len(here) < clip.min_frames:
+            raise UserError(
+                f"{source.path}: {len(here)} frames with a face, min_frames is {clip.min_frames}"
+            )
+        side = float(np.median([motion.crops[i].size / motion.crops[i].zoom for i in here]))
+        if side < clip.min_side:
+            raise UserError(
+                f"{source.path}: the face crop is {side:.0f} pixels wide, "
+                f"min_side is {clip.min_side:.0f}"
+            )
+        return here
+
+    def _masks(self, crops: np.ndarray, params: FaceBatch) -> tuple[np.ndarray, np.ndarray]:
+        """Landmarks (N, 68, 2) in crop pixels and face masks (N, S, S) bool."""
+        if isinstance(params, FaceParams):
+            assert isinstance(self.stack, OpenFaceStack)
+            head = self.stack.head_model
+            with torch.no_grad():
+                landmarks = head.landmarks(params.to(self.stack.device)).cpu().numpy()
+            oval = head_outline(head, params)
+        else:
+            assert self.tracker is not None
+            landmarks, oval = _tracked_points(self.tracker, crops)
+        if self.parsing is not None:
+            masks = self.parsing.masks(crops)
+        else:
+            masks = mesh_masks(face_points(landmarks, oval), self.run.size)
+        return landmarks.astype(np.float32), masks
+
+    def _encoded(self, crop: Frame) -> bytes:
+        buffer, store = io.BytesIO(), self.run.store
+        options: dict[str, Any] = {"subsampling": 0} if store.format == "jpeg" else {}
+        Image.fromarray(crop).save(buffer, store.format.upper(), quality=store.quality, **options)
+        return buffer.getvalue()
+
+
+def _load_stack(run: PrepareRun, device: torch.device) -> tuple[FaceStack[Any], FaceTracker | None]:
+    """The stack of the run; beside the published one the open tracker, whose mesh gives the masks
+    and the landmarks in crop pixels.
+    """
+    if run.released is None:
+        return OpenFaceStack(device), None
+    # Imported late: these networks need torchvision and the face-alignment package.
+    from reenact.face.released.files import locate
+    from reenact.face.released.stack import ReleasedFaceStack
+
+    files = locate(run.released.files)
+    return ReleasedFaceStack.from_files(files, run.released, device), FaceTracker(device)
+
+
+def _tracked_points(tracker: FaceTracker, crops: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Landmarks (N, 68, 2) and oval (N, 36, 2) of the tracker's mesh. Crops in which it sees no
+    face take those of the last one with a face: an aligned face moves little.
+
+    Raises UserError when it sees none at all.
+    """
+    faces = tracker.video().update(crops)
+    found = faces.found.cpu().numpy()
+    if not found.any():
+        raise UserError("the tracker sees no face in the crops, so there is no mask")
+    points = faces.points.cpu()[hold_last(found)]
+    return landmarks_from_points(points).numpy(), points[:, list(FACE_OVAL), :2].numpy()
+
+
+def _npz(
+    params: FaceBatch, landmarks: np.ndarray, masks: np.ndarray, here: np.ndarray, fps: float
+) -> bytes:
+    """params (N) by their names; landmarks (N, 68, 2); masks (N, S, S / 8) with eight pixels a
+    byte; `found` (N,): which of the frames read these are; fps.
+    """
+    arrays: dict[str, Any] = {
+        **params.numpy(),
+        "landmarks": landmarks,
+        "masks": np.packbits(masks, axis=-1),
+        "found": here.astype(np.int32),
+        "fps": np.array(fps),
+    }
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)
+    return buffer.getvalue()
