@@ -1,50 +1,71 @@
-"""Which frames meet: the self and cross pair lists of a folder of synthetic clips."""
+"""Which frames meet: the self, cross and large-pose pairs of a set of clips."""
 
-import json
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from pathlib import Path
-from typing import Any, Literal
-from zipfile import BadZipFile
+from itertools import groupby
+from typing import Literal
 
 import numpy as np
 
+from reenact.data.clips import Clip, ClipSet
 from reenact.errors import UserError
-from reenact.face.params import FaceParams
+from reenact.evaluation.angles import angle_difference_deg, head_angles_deg
+from reenact.evaluation.lists import Row, bind, drawn_rows, read_rows
 
-Mode = Literal["self", "cross"]
-MODES: tuple[Mode, ...] = ("self", "cross")
+Mode = Literal["self", "cross", "large_pose"]
+MODES: tuple[Mode, ...] = ("self", "cross", "large_pose")
+NO_TRUTH = -1
 
 
 @dataclass(frozen=True, kw_only=True)
 class PairConfig:
-    """How many pairs are drawn from the clips.
+    """Which pairs are measured.
 
-    self_every: every k-th frame after the first is a target of the self pairs.
-    num_self, num_cross: at most so many pairs a mode (0 leaves the mode out).
-    seed: which pairs stay when there are more.
+    self_every: every k-th frame after the first, which is the source, is a target of the self
+        pairs. num_self: at most so many (null: all; 0 leaves the mode out).
+    cross: "rendered" = the clips' own rendered reenactments, which have a true picture (synthetic
+        clips only); "drawn" = `num_cross_videos` pairs of clips of different people, drawn by the
+        seed; "listed" = the rows of `list`. num_cross: at most so many pairs (null: all; 0: none).
+    cross_every: every k-th frame of a target clip ("drawn" and "listed").
+    list: "voxceleb1", "voxceleb2" (committed pairs of people) or a CSV with the columns source and
+        driving. Rows that name one clip twice become self pairs.
+    num_large_pose: at most so many targets a clip whose head is turned from the clip's first frame
+        by `large_pose_deg` degrees, the mean over yaw, pitch and roll.
+    seed: what is drawn.
     """
 
-    self_every: int = 3
-    num_self: int = 200
-    num_cross: int = 200
+    self_every: int = 1
+    num_self: int | None = None
+    cross: Literal["rendered", "drawn", "listed"] = "rendered"
+    num_cross: int | None = None
+    num_cross_videos: int = 35
+    cross_every: int = 1
+    list: str | None = None
+    num_large_pose: int = 0
+    large_pose_deg: float = 15.0
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.self_every < 1:
-            raise ValueError(f"self_every must be at least 1, got {self.self_every}")
-        if self.num_self < 0 or self.num_cross < 0:
-            raise ValueError("num_self and num_cross must not be negative")
-        if self.num_self + self.num_cross == 0:
-            raise ValueError("num_self and num_cross are both 0: no pair is left to measure")
+        for name in ("self_every", "cross_every", "num_cross_videos"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        for name in ("num_self", "num_cross", "num_large_pose"):
+            if (getattr(self, name) or 0) < 0:
+                raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
+        if self.num_self == self.num_cross == self.num_large_pose == 0 and self.list is None:
+            raise ValueError(
+                "num_self, num_cross and num_large_pose are 0: no pair is left to measure"
+            )
+        if self.cross == "listed" and self.list is None:
+            raise ValueError("cross 'listed' needs a list: voxceleb1, voxceleb2 or a CSV file")
 
 
 @dataclass(frozen=True, kw_only=True, order=True)
 class Pair:
     """Source frame (identity), target frame (pose and expression) and where the truth lies.
 
-    `reference` is the frame of the source's clip that shows the true result: for `self` a row of
-    frames.npy, for `cross` a row of cross_frames.npy.
+    `reference` is what shows the true result: a frame of the source's clip (within a clip), its
+    rendered cross frame of that number, or NO_TRUTH.
     """
 
     mode: Mode
@@ -61,105 +82,60 @@ class Pair:
         target = f"{self.target_clip}:{self.target_frame}"
         return f"{self.mode}/{source}/{target}/{self.reference}"
 
-
-@dataclass(frozen=True)
-class Clip:
-    """One clip folder; arrays are read when first asked for and stay mapped to the file."""
-
-    folder: Path
-    num_frames: int
-
-    @cached_property
-    def frames(self) -> np.ndarray:
-        """(N, S, S, 3) uint8 RGB."""
-        return _load(self.folder / "frames.npy")
-
-    @cached_property
-    def cross_frames(self) -> np.ndarray:
-        """(K, S, S, 3) uint8 RGB: this person under other clips' pose and expression."""
-        return _load(self.folder / "cross_frames.npy")
-
-    @cached_property
-    def masks(self) -> np.ndarray:
-        """(N, S, S) uint8: coverage of the face region."""
-        return _load(self.folder / "masks.npy")
-
-    @cached_property
-    def params(self) -> FaceParams:
-        """The true parameters of every frame, in crop pixels."""
-        path = self.folder / "params.npz"
-        try:
-            with np.load(path) as file:
-                names = FaceParams.__dataclass_fields__
-                return FaceParams.from_numpy({name: file[name] for name in names})
-        except (OSError, KeyError, ValueError, BadZipFile) as error:
-            raise UserError(f"{path}: cannot read the face parameters ({error})") from None
+    @property
+    def video(self) -> str:
+        """The name that the pairs of one source frame and one target clip share."""
+        source = self.source_clip.replace("/", "_")
+        target = self.target_clip.replace("/", "_")
+        return f"{self.mode}/{source}_{self.source_frame}__{target}"
 
     @property
-    def cross(self) -> list[dict[str, Any]]:
-        """Records source_frame, target_clip, target_frame: one a row of `cross_frames`."""
-        return _load_json(self.folder / "cross.json")
+    def has_truth(self) -> bool:
+        return self.reference != NO_TRUTH
 
 
-def read_clips(folder: Path, split: str = "test") -> dict[str, Clip]:
-    """The clips of one split by name, in the order of the manifest.
-
-    Raises UserError when the folder has no manifest or no clip of the split.
-    """
-    manifest = _load_json(folder / "manifest.json")
-    try:
-        clips = {
-            entry["name"]: Clip(folder / entry["name"], int(entry["frames"]))
-            for entry in manifest["clips"]
-            if entry["split"] == split
-        }
-    except (KeyError, TypeError):
-        raise UserError(f"{folder / 'manifest.json'}: not a manifest of synthetic clips") from None
-    if not clips:
-        raise UserError(f"{folder}: no clip of the split '{split}'")
-    return clips
+Video = list[Pair]
+"""Pairs of one source frame and one target clip, in the order of the target frames."""
 
 
-def list_pairs(
-    clips: dict[str, Clip], config: PairConfig, num_sources: int | None = None
-) -> list[Pair]:
-    """All pairs of a run: self pairs first, sorted, the same for the same clips and seed.
+def list_pairs(clips: ClipSet, config: PairConfig, num_sources: int | None = None) -> list[Pair]:
+    """All pairs of a run, mode by mode, sorted: the same for the same clips and settings.
 
     num_sources: only so many clips, the first ones, give sources (cross targets come from any).
+    Raises UserError when there is no pair, or when a list does not fit the clips.
     """
-    sources = dict(list(clips.items())[:num_sources])
+    sources = list(clips.clips[:num_sources])
+    rng = np.random.default_rng(config.seed)
     self_pairs = [
-        Pair(
-            mode="self",
-            source_clip=name,
-            source_frame=0,
-            target_clip=name,
-            target_frame=frame,
-            reference=frame,
-        )
-        for name, clip in sources.items()
+        _within("self", clip, 0, frame)
+        for clip in sources
+        if config.num_self != 0
         for frame in range(config.self_every, clip.num_frames, config.self_every)
     ]
-    cross_pairs = [
-        Pair(
-            mode="cross",
-            source_clip=name,
-            source_frame=int(record["source_frame"]),
-            target_clip=record["target_clip"],
-            target_frame=int(record["target_frame"]),
-            reference=row,
-        )
-        for name, clip in sources.items()
-        if config.num_cross
-        for row, record in enumerate(clip.cross)
-        # A cross record may point at a clip that was not kept; without it there is no target.
-        if record["target_clip"] in clips
-    ]
-    rng = np.random.default_rng(config.seed)
-    chosen = _subset(self_pairs, config.num_self, rng) + _subset(cross_pairs, config.num_cross, rng)
+    listed = _listed(clips, config)
+    cross_pairs = [pair for pair in listed if pair.mode == "cross"]
+    if config.num_cross != 0:
+        cross_pairs += _cross_pairs(clips, sources, config)
+    chosen = [pair for pair in listed if pair.mode == "self"]
+    # Sorted subsets, drawn in this order from one generator: the lists of earlier results.
+    chosen += _subset(self_pairs, config.num_self, rng)
+    chosen += _subset(cross_pairs, config.num_cross, rng)
+    if config.num_large_pose:
+        for clip in sources:
+            chosen += _subset(_large_pose(clip, config.large_pose_deg), config.num_large_pose, rng)
+    chosen = sorted(set(chosen), key=lambda pair: (MODES.index(pair.mode), pair))
     if not chosen:
-        raise UserError("no pair to measure: the clips are too short or have no cross records")
+        raise UserError(
+            f"{clips.root}: no pair to measure: the clips are too short, have no cross records, "
+            "or no person of the list is among them"
+        )
     return chosen
+
+
+def videos_of(pairs: Sequence[Pair]) -> list[Video]:
+    """The pairs by video; videos of one source stand together, so that it is inverted once."""
+    ordered = sorted(pairs, key=lambda pair: (pair.source_clip, pair.source_frame, pair))
+    return [list(group) for _, group in groupby(ordered, key=lambda pair: pair.video)]
 
 
 def pick_examples(pairs: list[Pair], num_examples: int) -> list[Pair]:
@@ -172,23 +148,78 @@ def pick_examples(pairs: list[Pair], num_examples: int) -> list[Pair]:
     return picked
 
 
-def _subset(pairs: list[Pair], count: int, rng: np.random.Generator) -> list[Pair]:
+def _within(mode: Mode, clip: Clip, source_frame: int, frame: int) -> Pair:
+    """A pair inside one clip: its target frame is the truth."""
+    return Pair(
+        mode=mode,
+        source_clip=clip.name,
+        source_frame=source_frame,
+        target_clip=clip.name,
+        target_frame=frame,
+        reference=frame,
+    )
+
+
+def _listed(clips: ClipSet, config: PairConfig) -> list[Pair]:
+    if config.list is None:
+        return []
+    rows = bind(read_rows(config.list), clips, config.seed)
+    return [pair for row in rows for pair in _row_pairs(row, clips, config.cross_every)]
+
+
+def _cross_pairs(clips: ClipSet, sources: list[Clip], config: PairConfig) -> list[Pair]:
+    """Those that no list names."""
+    if config.cross == "rendered":
+        return _rendered(clips, sources)
+    if config.cross == "listed":
+        return []
+    people = [(clip.person, clip.name) for clip in sources]
+    rows = drawn_rows(people, config.num_cross_videos, config.seed)
+    return [pair for row in rows for pair in _row_pairs(row, clips, config.cross_every)]
+
+
+def _rendered(clips: ClipSet, sources: list[Clip]) -> list[Pair]:
+    return [
+        Pair(
+            mode="cross",
+            source_clip=clip.name,
+            source_frame=record.source_frame,
+            target_clip=record.target_clip,
+            target_frame=record.target_frame,
+            reference=row,
+        )
+        for clip in sources
+        for row, record in enumerate(clip.cross)
+        # A cross record may point at a clip that was not kept; without it there is no target.
+        if record.target_clip in clips.by_name
+    ]
+
+
+def _row_pairs(row: Row, clips: ClipSet, every: int) -> Iterator[Pair]:
+    """The pairs of a row of clip names."""
+    source, target = clips.by_name[row.source], clips.by_name[row.driving]
+    frames = range(0, target.num_frames, every)
+    for frame in frames if row.driving_frame is None else [row.driving_frame]:
+        if source.name != target.name:
+            yield Pair(
+                mode="cross",
+                source_clip=source.name,
+                source_frame=row.frame,
+                target_clip=target.name,
+                target_frame=frame,
+                reference=NO_TRUTH,
+            )
+        elif frame != row.frame:
+            yield _within("self", source, row.frame, frame)
+
+
+def _large_pose(clip: Clip, least_deg: float) -> list[Pair]:
+    angles = head_angles_deg(clip.params)
+    turned = angle_difference_deg(angles, angles[:1]).mean(1) >= least_deg
+    return [_within("large_pose", clip, 0, frame) for frame in turned.nonzero().flatten().tolist()]
+
+
+def _subset(pairs: list[Pair], count: int | None, rng: np.random.Generator) -> list[Pair]:
     """A sorted random subset of at most `count` pairs."""
     chosen = rng.permutation(len(pairs))[:count]
     return sorted(pairs[i] for i in chosen)
-
-
-def _load(path: Path) -> np.ndarray:
-    try:
-        return np.load(path, mmap_mode="r")
-    except (OSError, ValueError, EOFError) as error:
-        raise UserError(f"{path}: cannot read this array ({error})") from None
-
-
-def _load_json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text())
-    except OSError:
-        raise UserError(f"{path}: not found; is this a folder of synthetic clips?") from None
-    except ValueError:
-        raise UserError(f"{path}: not valid JSON") from None

@@ -7,12 +7,18 @@ LEFT, RIGHT, TOP, BOTTOM = 56, 12, 14, 44
 # The Okabe–Ito colours stay apart for colour-blind readers.
 COLOURS = {"ours": "#0072b2", "copy_source": "#d55e00", "oracle": "#009e73"}
 NUM_BINS = 6
+MAX_DOTS = 400  # a series; the means are taken over all points
 
 Points = list[tuple[float, float]]
 
 
-def scatter(series: dict[str, Points], x_label: str, y_label: str) -> str:
-    """One <svg> element: faint dots for the points of every series, lines for their bin means."""
+def scatter(
+    series: dict[str, Points], x_label: str, y_label: str, names: dict[str, str] | None = None
+) -> str:
+    """One <svg> element: faint dots for the points of every series, lines for their bin means.
+
+    names: what a series is called where that is not its key.
+    """
     everything = [point for points in series.values() for point in points]
     if not everything:
         return ""
@@ -27,21 +33,22 @@ def scatter(series: dict[str, Points], x_label: str, y_label: str) -> str:
 
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" '
-        f'width="{WIDTH}" height="{HEIGHT}" role="img" '
+        f'width="{WIDTH}" height="{HEIGHT}" role="img" fill="currentColor" '
         f'aria-label="{escape(y_label)} against {escape(x_label)}">'
     ]
     for step in range(5):
         x, y = place(x_max * step / 4, y_max * step / 4)
         parts.append(
-            f'<line x1="{LEFT}" y1="{y:.1f}" x2="{WIDTH - RIGHT}" y2="{y:.1f}" stroke="#e5e5e5"/>'
+            f'<line x1="{LEFT}" y1="{y:.1f}" x2="{WIDTH - RIGHT}" y2="{y:.1f}" '
+            'stroke="currentColor" opacity=".13"/>'
             f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{y_max * step / 4:.3g}</text>'
             f'<text x="{x:.1f}" y="{HEIGHT - BOTTOM + 16}" text-anchor="middle">'
             f"{x_max * step / 4:.3g}</text>"
         )
     for name, points in series.items():
         colour = COLOURS.get(name, "#666")
-        for x, y in (place(*point) for point in points):
-            parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2" fill="{colour}" opacity=".3"/>')
+        for x, y in (place(*point) for point in points[:: -(-len(points) // MAX_DOTS) or 1]):
+            parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2" fill="{colour}" opacity=".28"/>')
         line = " ".join(f"{x:.1f},{y:.1f}" for x, y in (place(*p) for p in _bins(points, x_max)))
         parts.append(
             f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="2.5"/>'
@@ -50,7 +57,7 @@ def scatter(series: dict[str, Points], x_label: str, y_label: str) -> str:
         x = LEFT + 8 + 110 * i
         parts.append(
             f'<circle cx="{x}" cy="{TOP}" r="5" fill="{COLOURS.get(name, "#666")}"/>'
-            f'<text x="{x + 9}" y="{TOP + 4}">{escape(name)}</text>'
+            f'<text x="{x + 9}" y="{TOP + 4}">{escape((names or {}).get(name, name))}</text>'
         )
     parts.append(
         f'<text x="{(WIDTH + LEFT) / 2}" y="{HEIGHT - 8}" text-anchor="middle">'

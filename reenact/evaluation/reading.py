@@ -8,7 +8,6 @@ from torch import Tensor
 
 from reenact.evaluation import metrics
 from reenact.face.expressions import EXPRESSION_NAMES
-from reenact.face.params import FaceParams
 
 JAW = EXPRESSION_NAMES.index("jawOpen")
 BLINKS = [EXPRESSION_NAMES.index("eyeBlinkLeft"), EXPRESSION_NAMES.index("eyeBlinkRight")]
@@ -35,9 +34,6 @@ class FaceReader(Protocol):
 
     def read(self, images: Tensor) -> FaceReading: ...
 
-    def params(self, images: Tensor, fallback: FaceParams) -> FaceParams:
-        """Parameters (B) in pixels of the images; rows of `fallback` where no face was found."""
-
 
 class PerceptualDistance(Protocol):
     """The `efflpips` network: images (B, 3, H, W) in [-1, 1], twice, to (B,)."""
@@ -46,15 +42,20 @@ class PerceptualDistance(Protocol):
 
 
 def measure_images(
-    prediction: Tensor, reference: Tensor, perceptual: PerceptualDistance
+    prediction: Tensor,
+    reference: Tensor,
+    perceptual: PerceptualDistance,
+    lpips: PerceptualDistance | None = None,
 ) -> list[dict[str, float]]:
-    """The picture measures of B pairs, one dict a pair."""
+    """The picture measures of B pairs, one dict a pair; `lpips` only with such a network."""
     columns = {
         "l1": metrics.l1(prediction, reference),
         "psnr": metrics.psnr(prediction, reference),
         "ssim": metrics.ssim(prediction, reference),
         "efflpips": perceptual.distance(prediction, reference),
     }
+    if lpips is not None:
+        columns["lpips"] = lpips.distance(prediction, reference)
     return _rows(columns, len(prediction))
 
 

@@ -1,186 +1,305 @@
-"""One evaluation from clips and weights to the reports."""
+"""One evaluation from clips and weights, or a folder of results, to the reports."""
+
+from __future__ import annotations
 
 import hashlib
 import json
-import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
 from tqdm import tqdm
 
-from reenact.assets import EMBEDDED_WEIGHTS, asset_path
 from reenact.config import to_dict
+from reenact.data.clips import ClipSet
 from reenact.device import pick_device
 from reenact.errors import UserError
-from reenact.evaluation.measure import Judges, measure
-from reenact.evaluation.pairs import MODES, Clip, Pair, list_pairs, pick_examples, read_clips
-from reenact.evaluation.render import StateCache, load_batches, panels, render_variants
-from reenact.evaluation.report import read_strip, write_reports, write_strip
-from reenact.evaluation.run_config import ClipsConfig, EvalRun
-from reenact.evaluation.summary import COLUMNS, Record, RecordFile, summarise
-from reenact.files import check_input_file
-from reenact.inference.reenactor import Reenactor
+from reenact.evaluation.fvd import frechet_video_distance
+from reenact.evaluation.judges import Judges, load_judges
+from reenact.evaluation.lists import pairs_csv
+from reenact.evaluation.measure import feature_columns, measure
+from reenact.evaluation.pairs import MODES, Pair, Video, list_pairs, pick_examples, videos_of
+from reenact.evaluation.predictions import PredictionFolder, picture_path, write_prediction
+from reenact.evaluation.prepare import prepare_clips
+from reenact.evaluation.render import (
+    Batch,
+    ParamsReader,
+    PredictionRenderer,
+    ReenactorRenderer,
+    Renderer,
+    load_batches,
+    panels,
+)
+from reenact.evaluation.report import Example, write_reports
+from reenact.evaluation.results import Record, ResultFiles
+from reenact.evaluation.run_config import EvalRun
+from reenact.evaluation.share import Share, wait_until
+from reenact.evaluation.sheet import read_strip, write_strip
+from reenact.evaluation.summary import COLUMNS, summarise
+from reenact.evaluation.weights import load_weights
+from reenact.files import atomic_output
+from reenact.images import frame_from_image
 
 # Part of the name of the record file: raise it when the meaning of a recorded number changes.
-RECORD_VERSION = 1
+RECORD_VERSION = 2
 
 
-def run_evaluation(run: EvalRun, device: str = "auto") -> dict[str, Any]:
-    """Loads the networks and clips that `run` names and evaluates; returns the summary.
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """What is measured. `sha256` changes with it; `reader` gives the parameters, None: stored."""
 
-    device: "auto" or a torch device. Raises UserError or CheckpointError, before any long work, for
-    missing weights or clips, an unknown device or an output that cannot be written.
+    renderer: Renderer
+    batch_size: int
+    sha256: str
+    reader: ParamsReader | None = None
+
+
+def run_evaluation(run: EvalRun, device: str = "auto") -> dict[str, Any] | None:
+    """Loads the networks and clips that `run` names and evaluates.
+
+    device: "auto" or a torch device. Returns the summary, or None in all processes but the first
+    (see `Share`). Raises UserError or CheckpointError, before any long work, for missing weights or
+    clips, an unknown device or an output that cannot be written.
     """
-    # These bring networks and video code along; the rest of this module works without them.
-    from reenact.evaluation.tracker_reader import TrackerReader
-    from reenact.face.open_stack import OpenFaceStack
-    from reenact.models.checkpoint import load_reenactor
-    from reenact.models.perceptual import PerceptualNet
-
-    place = pick_device(device)
-    path = asset_path(EMBEDDED_WEIGHTS) if run.weights is None else check_input_file(run.weights)
-    weights = load_reenactor(path, place)
+    share = Share.from_environment()
+    place = pick_device(share.device(device))
     for folder in (run.output, run.json_path.parent):
-        _make_folder(folder)
-    clips = prepare_clips(run.data, weights.diffae.config.image_size)
-    face = OpenFaceStack(place)
-    judges = Judges(reader=TrackerReader(place), perceptual=PerceptualNet().to(place))
-    return evaluate(run, clips, Reenactor(weights, face, run.reenactor), judges, sha256_of(path))
+        make_folder(folder)
+    prepare = _reenactor_subject if run.predictions is None else _folder_subject
+    clips, pairs, subject = prepare(run, place, share)
+    return evaluate(run, clips, pairs, subject, load_judges(run.judges, place), place, share)
 
 
-def prepare_clips(config: ClipsConfig, image_size: int) -> dict[str, Clip]:
-    """The test clips of the folder, at least `num_clips`: those that are missing are generated.
+def _reenactor_subject(
+    run: EvalRun, device: torch.device, share: Share
+) -> tuple[ClipSet, list[Pair], Subject]:
+    reenactor, sha256 = load_weights(run, str(device))
+    clips = prepare_clips(run.data, reenactor.size, share)
+    _check_face(run, clips)
+    reader: ParamsReader | None = None
+    if run.params == "tracked":
+        # Imported late: brings the networks of the face stack along.
+        from reenact.evaluation.stack_reader import StackReader
 
-    Raises UserError when the folder holds clips of another size.
-    """
-    manifest = config.folder / "manifest.json"
-    clips = read_clips(config.folder) if manifest.is_file() else {}
-    if len(clips) < config.num_clips:
-        from reenact.data.synthetic.clips import SyntheticConfig
-        from reenact.data.synthetic.generate import generate
+        reader = StackReader(reenactor.face)
+    subject = Subject(
+        renderer=ReenactorRenderer(reenactor, run.shown_variants, run.oracle_steps),
+        batch_size=run.reenactor.batch_size,
+        sha256=sha256,
+        reader=reader,
+    )
+    return clips, list_pairs(clips, run.pairs, run.data.num_clips), subject
 
-        print(f"generating {config.num_clips} test clips in {config.folder}", file=sys.stderr)
-        try:
-            settings = SyntheticConfig(
-                out=config.folder,
-                clips=config.num_clips,
-                frames=config.frames,
-                size=image_size,
-                split="test",
-                seed=config.seed,
-                workers=config.num_workers,
-                cross=config.cross,
-            )
-            generate(settings, progress=True)
-        except ValueError as error:
-            raise UserError(f"{config.folder}: {error}") from error
-        except OSError as error:
-            raise UserError(f"{config.folder}: cannot write ({error.strerror})") from error
-        clips = read_clips(config.folder)
-    size = next(iter(clips.values())).frames.shape[1]
-    if size != image_size:
-        raise UserError(
-            f"{config.folder}: clips of {size} pixels, but the weights make {image_size}; "
-            "set data.folder to another folder"
-        )
-    return clips
+
+def _folder_subject(
+    run: EvalRun, device: torch.device, share: Share
+) -> tuple[ClipSet, list[Pair], Subject]:
+    assert run.predictions is not None
+    clips = prepare_clips(run.data, None, share)
+    folder = PredictionFolder(run.predictions, clips.size)
+    pairs = list_pairs(clips, run.pairs, run.data.num_clips)
+    videos = folder.present(videos_of(pairs))
+    present = {video[0].video for video in videos}
+    subject = Subject(
+        renderer=PredictionRenderer(folder, videos, clips.by_name, run.shown_variants, device),
+        batch_size=run.reenactor.batch_size,
+        sha256=_folder_sha256(run.predictions),
+    )
+    return clips, [pair for pair in pairs if pair.video in present], subject
 
 
 def evaluate(
-    run: EvalRun, clips: dict[str, Clip], reenactor: Reenactor, judges: Judges, weights_sha256: str
-) -> dict[str, Any]:
+    run: EvalRun,
+    clips: ClipSet,
+    pairs: list[Pair],
+    subject: Subject,
+    judges: Judges,
+    device: torch.device,
+    share: Share | None = None,
+) -> dict[str, Any] | None:
     """Measures every pair that has no record yet, writes the reports, returns the summary.
 
-    Records are kept in `run.output` in a file named after everything that they depend on, so a
-    broken run goes on and a changed one starts anew. Raises UserError when nothing can be written.
+    Results are kept in `run.output` in files named after everything that they depend on, so a
+    broken run goes on and a changed one starts anew. Several processes share the videos; the first
+    one waits for the others and reports, the others return None. Raises UserError when nothing can
+    be written.
     """
-    pairs = list_pairs(clips, run.pairs, run.data.num_clips)
-    examples = {pair.key for pair in pick_examples(pairs, run.num_examples)}
-    name = _fingerprint(run, clips, weights_sha256)
-    pictures = run.output / f"pictures-{name}"
-    _make_folder(pictures)
-    file = RecordFile(run.output / f"records-{name}.jsonl")
-    records = file.read()
-    paths = {
-        key: pictures / f"{hashlib.sha256(key.encode()).hexdigest()[:16]}.png" for key in examples
-    }
-    todo = [
-        pair
-        for pair in pairs
-        if pair.key not in records or (pair.key in paths and read_strip(paths[pair.key]) is None)
-    ]
-    # Pairs of one source stand together, so that each source is inverted once.
-    todo.sort(key=lambda pair: (pair.source_clip, pair.source_frame, pair))
-    states, batch_size = StateCache(reenactor), reenactor.config.batch_size
-    with tqdm(total=len(pairs), initial=len(pairs) - len(todo), unit="pair", desc="eval") as bar:
-        for batch in load_batches(todo, clips, batch_size, run.params, judges.reader):
-            images = render_variants(batch, reenactor, states, run.oracle_steps)
-            measured = measure(batch, images, clips, judges)
-            for i, pair in enumerate(batch.pairs):
-                if pair.key in paths:
-                    write_strip(paths[pair.key], panels(batch, images, i))
-            file.append(measured)
-            records |= {record["key"]: record for record in measured}
-            bar.update(len(batch.pairs))
+    share = share or Share()
+    name = _fingerprint(run, clips, subject.sha256)
+    places = _Places(run.output, name, pairs, run)
+    columns = feature_columns(run.shown_variants, judges.widths)
+    width = max(column.stop for column in columns.values())
+    files = ResultFiles(run.output, name, width, share.rank)
+    _measure_missing(clips, pairs, subject, judges, places, files, share)
+    if not share.is_first:
+        return None
+    keys = {pair.key for pair in pairs}
+    wait_until(lambda: files.count() >= len(keys) and keys <= files.read().keys())
+    records = files.read()
     chosen = [records[pair.key] for pair in pairs]
-    summary = summarise(chosen) | {"meta": _meta(run, clips, pairs, weights_sha256)}
-    rows = [
-        (_caption(records[pair.key]), frames)
+
+    def features(part: Sequence[Record], picture: str, extractor: str) -> np.ndarray:
+        return files.features(part)[:, columns[picture, extractor]]
+
+    summary = summarise(chosen, features, tuple(judges.widths))
+    if judges.i3d is not None:
+        _add_fvd(summary, run, clips, pairs, judges, places, device)
+    summary["meta"] = _meta(run, clips, pairs, subject)
+    examples = [
+        Example(record=records[pair.key], frames=frames)
         for pair in pairs
-        if pair.key in paths and (frames := read_strip(paths[pair.key])) is not None
+        if pair.key in places.strips and (frames := read_strip(places.strips[pair.key]))
     ]
-    write_reports(run.output, summary, chosen, rows, run.json_path)
+    write_reports(run, summary, chosen, examples, pairs_csv(pairs))
     return summary
 
 
-def sha256_of(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+class _Places:
+    """Where the pictures of a run lie."""
+
+    def __init__(self, output: Path, name: str, pairs: list[Pair], run: EvalRun) -> None:
+        strips = output / f"pictures-{name}"
+        make_folder(strips)
+        self.strips = {
+            pair.key: strips / f"{hashlib.sha256(pair.key.encode()).hexdigest()[:16]}.png"
+            for pair in pick_examples(pairs, run.num_examples)
+        }
+        self.predictions = output / f"predictions-{name}" if run.keeps_predictions else None
+
+    def lacks(self, pair: Pair) -> bool:
+        """Whether a picture of this pair is still to be written."""
+        if pair.key in self.strips and read_strip(self.strips[pair.key]) is None:
+            return True
+        return self.predictions is not None and not picture_path(self.predictions, pair).is_file()
+
+    def write(self, batch: Batch, images: dict[str, torch.Tensor]) -> None:
+        for i, pair in enumerate(batch.pairs):
+            if pair.key in self.strips:
+                write_strip(self.strips[pair.key], panels(batch, images, i))
+        if self.predictions is not None:
+            frames = frame_from_image(images["ours"])
+            for pair, frame in zip(batch.pairs, frames, strict=True):
+                write_prediction(self.predictions, pair, frame)
 
 
-def _caption(record: Record) -> str:
-    ours, copy = record["variants"]["ours"], record["variants"]["copy_source"]
-    return (
-        f"{record['mode']}, yaw changes by {record['yaw_change_deg']:.0f}°, "
-        f"l1 {ours['l1']:.3f} (copy_source {copy['l1']:.3f})"
+def _measure_missing(
+    clips: ClipSet,
+    pairs: list[Pair],
+    subject: Subject,
+    judges: Judges,
+    places: _Places,
+    files: ResultFiles,
+    share: Share,
+) -> None:
+    """This process's share of the videos; pictures are on disk before their records."""
+    known = files.read()
+    mine = share.take(videos_of(pairs))
+    todo = [[p for p in video if p.key not in known or places.lacks(p)] for video in mine]
+    count, left = sum(map(len, mine)), sum(map(len, todo))
+    with tqdm(
+        total=count, initial=count - left, unit="pair", desc="eval", disable=not share.is_first
+    ) as bar:
+        for batch in load_batches(todo, clips.by_name, subject.batch_size, subject.reader):
+            images = subject.renderer.render(batch)
+            records, features = measure(batch, images, clips.by_name, judges)
+            places.write(batch, images)
+            files.append(records, features)
+            bar.update(len(records))
+
+
+def _add_fvd(
+    summary: dict[str, Any],
+    run: EvalRun,
+    clips: ClipSet,
+    pairs: list[Pair],
+    judges: Judges,
+    places: _Places,
+    device: torch.device,
+) -> None:
+    root = run.predictions or places.predictions
+    assert root is not None
+    assert judges.i3d is not None
+    folder = PredictionFolder(root, clips.size)
+    distance = partial(
+        frechet_video_distance,
+        clips=clips.by_name,
+        folder=folder,
+        i3d=judges.i3d,
+        num_frames=run.judges.fvd_frames,
+        device=device,
     )
+    for mode in MODES:
+        if mode in summary:
+            summary[mode]["ours"]["fvd"] = distance(_of_mode(videos_of(pairs), mode))
 
 
-def _fingerprint(run: EvalRun, clips: dict[str, Clip], weights_sha256: str) -> str:
+def _of_mode(videos: Sequence[Video], mode: str) -> list[Video]:
+    return [video for video in videos if video[0].mode == mode]
+
+
+def _check_face(run: EvalRun, clips: ClipSet) -> None:
+    face = "open" if run.released is None else "released"
+    if run.params == "stored" and clips.face != face:
+        raise UserError(
+            f"{clips.root}: its parameters are the {clips.face} face stack's, the weights need the "
+            f"{face} one's; prepare the clips with that stack, or set params to tracked"
+        )
+
+
+def _fingerprint(run: EvalRun, clips: ClipSet, sha256: str) -> str:
     """Twelve letters that change with everything a record depends on."""
-    manifest = next(iter(clips.values())).folder.parent / "manifest.json"
     parts = {
         "version": RECORD_VERSION,
-        "weights": weights_sha256,
-        "clips": sha256_of(manifest),
+        "subject": sha256,
+        "clips": clips.fingerprint,
         "params": run.params,
+        "variants": run.shown_variants,
         "oracle_steps": run.oracle_steps,
+        "judges": {k: v for k, v in to_dict(run.judges).items() if k not in ("i3d", "fvd_frames")},
+        "released": run.released and to_dict(run.released),
         # The batch size changes speed, not results.
         "reenactor": {k: v for k, v in to_dict(run.reenactor).items() if k != "batch_size"},
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def _meta(
-    run: EvalRun, clips: dict[str, Clip], pairs: list[Pair], weights_sha256: str
-) -> dict[str, Any]:
+def _folder_sha256(folder: Path) -> str:
+    """Changes when a file of the folder is replaced."""
+    states = [
+        (str(path.relative_to(folder)), path.stat().st_size, path.stat().st_mtime_ns)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    ]
+    return hashlib.sha256(json.dumps(states).encode()).hexdigest()
+
+
+def _meta(run: EvalRun, clips: ClipSet, pairs: list[Pair], subject: Subject) -> dict[str, Any]:
+    modes = [mode for mode in MODES if any(pair.mode == mode for pair in pairs)]
     return {
         "config": to_dict(run),
+        "label": run.label,
         "num_clips": len({pair.source_clip for pair in pairs}),
-        "num_pairs": {mode: sum(pair.mode == mode for pair in pairs) for mode in MODES},
-        "image_size": int(next(iter(clips.values())).frames.shape[1]),
-        "weights_sha256": weights_sha256,
+        "num_pairs": {mode: sum(pair.mode == mode for pair in pairs) for mode in modes},
+        "num_videos": {mode: len(_of_mode(videos_of(pairs), mode)) for mode in modes},
+        "image_size": clips.size,
+        "weights_sha256": None if run.predictions else subject.sha256,
+        "clips_sha256": clips.fingerprint,
+        "backbones": run.judges.backbones,
         "columns": {c.name: {"direction": c.direction, "unit": c.unit} for c in COLUMNS},
     }
 
 
-def _make_folder(folder: Path) -> None:
+def make_folder(folder: Path) -> None:
     """Creates a folder and proves that it can be written to. Raises UserError."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / ".probe"
-        probe.write_bytes(b"")
-        probe.unlink()
+        with atomic_output(folder / ".probe") as probe:
+            probe.write_bytes(b"")
+        (folder / ".probe").unlink(missing_ok=True)
     except OSError as error:
         raise UserError(
             f"{folder}: cannot write there ({error.strerror}), choose another output"

@@ -5,29 +5,29 @@ from pathlib import Path
 from typing import Literal
 
 from diffae.schedule import respaced_timesteps
+from reenact.evaluation.judges import JudgeConfig
 from reenact.evaluation.pairs import PairConfig
+from reenact.evaluation.summary import VARIANTS, Variant
+from reenact.face.released.config import ReleasedConfig
 from reenact.inference.reenactor import ReenactorConfig
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClipsConfig:
-    """The synthetic clips of held-out people; missing ones are generated at the model's size.
+class SyntheticClips:
+    """Synthetic people, generated where they are missing, at the model's size.
 
-    folder: where they lie. num_clips: clips used. frames: frames a clip. cross: rendered truths of
-    cross-reenactment a clip. seed: another seed gives other clips. num_workers: for generating.
+    frames: frames a clip. cross: rendered truths of cross-reenactment a clip. seed: another seed
+    gives other clips. num_workers: for generating.
     """
 
-    folder: Path
-    num_clips: int = 50
     frames: int = 16
     cross: int = 8
     seed: int = 0
     num_workers: int = 2
 
     def __post_init__(self) -> None:
-        for name in ("num_clips", "num_workers"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}: must be at least 1, got {getattr(self, name)}")
+        if self.num_workers < 1:
+            raise ValueError(f"num_workers: must be at least 1, got {self.num_workers}")
         if self.frames < 2:
             raise ValueError(f"frames: a self pair needs at least 2, got {self.frames}")
         if self.cross < 0:
@@ -35,36 +35,90 @@ class ClipsConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ClipsConfig:
+    """The clips: prepared ones (`reenact.data.prepare`) or synthetic ones.
+
+    folder: where they lie. num_clips: only the first so many give sources (null: all).
+    synthetic: null = the clips must be there; else `num_clips` of them are generated.
+    """
+
+    folder: Path
+    split: str = "test"
+    num_clips: int | None = None
+    synthetic: SyntheticClips | None = None
+
+    def __post_init__(self) -> None:
+        if self.num_clips is not None and self.num_clips < 1:
+            raise ValueError(f"num_clips: must be at least 1, got {self.num_clips}")
+        if self.synthetic is not None and self.num_clips is None:
+            raise ValueError("num_clips: how many synthetic clips?")
+
+
+@dataclass(frozen=True, kw_only=True)
 class EvalRun:
     """One evaluation. Running the same config again continues where it stopped.
 
-    weights: checkpoint of the reenactor; null = the shipped one. output: folder of the records,
-    the pictures and the reports. report_json: where the numbers go (null: `output`/report.json).
-    params: where the reenactor gets pose and expression of source and target from: "truth" = the
-    parameters that the clips were rendered with (judges the networks alone), "tracked" = the
-    tracker's own reading of the crops (judges the chain that a user runs).
-    num_examples: rows of pictures a mode. oracle_steps: DDIM steps of the oracle, each way.
+    weights: checkpoint of the reenactor; null = the shipped one, or the authors' with `released`.
+    released: null = the open face stack; else the authors' (FLAME, EMOCA, ETH-XGaze).
+    predictions: a folder of results of any method (see `predictions.py`); no weights are loaded.
+    label: what the result is called in the reports.
+    output: folder of the records, the pictures and the reports. report_json: where the numbers go
+    (null: `output`/report.json). params: where the reenactor gets pose and expression from:
+    "stored" = what lies with the clips (the truth of synthetic clips: judges the networks alone;
+    what the tracker read from the full frames of prepared ones), "tracked" = what the face stack
+    reads from each crop on its own.
+    variants: rows of the tables; "copy_source" is the floor, "oracle" (the DiffAE given the code
+    of the true picture, `oracle_steps` DDIM steps each way) the ceiling.
+    num_examples: rows of pictures a mode. save_predictions: keep every result as PNG.
+    published: print the published table beside the result.
     """
 
     weights: Path | None = None
+    released: ReleasedConfig | None = None
+    predictions: Path | None = None
+    label: str = "ours"
     data: ClipsConfig
     output: Path
     report_json: Path | None = None
-    params: Literal["truth", "tracked"] = "truth"
+    params: Literal["stored", "tracked"] = "stored"
+    variants: list[Variant] = field(default_factory=lambda: list(VARIANTS))
     num_examples: int = 12
     oracle_steps: int = 20
+    save_predictions: bool = False
+    published: bool = False
     pairs: PairConfig = field(default_factory=PairConfig)
+    judges: JudgeConfig = field(default_factory=JudgeConfig)
     reenactor: ReenactorConfig = field(default_factory=ReenactorConfig)
 
     def __post_init__(self) -> None:
         if self.num_examples < 0:
             raise ValueError(f"num_examples: must not be negative, got {self.num_examples}")
+        if not self.label.strip():
+            raise ValueError("label: must not be empty")
+        if "ours" not in self.variants or len(set(self.variants)) < len(self.variants):
+            raise ValueError(f"variants: must hold 'ours', each once, got {self.variants}")
         respaced_timesteps(self.oracle_steps)
 
     @property
     def json_path(self) -> Path:
         return self.report_json or self.output / "report.json"
 
+    @property
+    def shown_variants(self) -> list[str]:
+        """Those that can be made, in the order of the tables: a folder of results has no oracle."""
+        made = [name for name in VARIANTS if name in self.variants]
+        return [name for name in made if name != "oracle" or self.predictions is None]
+
+    @property
+    def keeps_predictions(self) -> bool:
+        """fvd is measured on whole videos, which are read back."""
+        return self.predictions is None and (self.save_predictions or self.judges.i3d is not None)
+
     def with_output(self, folder: Path) -> "EvalRun":
         """The same run with everything written to `folder`."""
         return replace(self, output=folder, report_json=folder / self.json_path.name)
+
+    def with_predictions(self, folder: Path) -> "EvalRun":
+        """The same run on a folder of results, called after it where no name was given."""
+        label = folder.resolve().name if self.label == "ours" else self.label
+        return replace(self, predictions=folder, label=label)

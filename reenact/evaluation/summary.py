@@ -1,17 +1,20 @@
-"""From the records of single pairs to one table: means, found rates, correlations, gap closure."""
+"""From the records of single pairs to one table: means, rates, distances of sets, gap closure."""
 
-import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from itertools import groupby
+from typing import Any, Literal
 
+import numpy as np
 import torch
 
-from reenact.errors import UserError
 from reenact.evaluation import metrics
+from reenact.evaluation.frechet import frechet_distance, video_features
 from reenact.evaluation.pairs import MODES
+from reenact.evaluation.results import Record
 
-VARIANTS = ("ours", "copy_source", "oracle")
+Variant = Literal["ours", "copy_source", "oracle"]
+VARIANTS: tuple[Variant, ...] = ("ours", "copy_source", "oracle")
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,7 @@ IMAGE_COLUMNS = (
     Column("l1", "↓", "0 to 1", 4),
     Column("psnr", "↑", "dB", 2),
     Column("ssim", "↑", "", 3),
+    Column("lpips", "↓", "", 3),
     Column("efflpips", "↓", "", 3),
 )
 FACE_COLUMNS = (
@@ -41,89 +45,95 @@ FACE_COLUMNS = (
     Column("gaze_error", "↓", "°", 2),
     Column("nme", "↓", "%", 2),
 )
+SET_COLUMNS = (
+    Column("fid", "↓", "", 1),
+    Column("fvd", "↓", "", 0),
+    Column("efffid", "↓", "", 2),
+    Column("effvd", "↓", "", 2),
+)
 FOUND_COLUMN = Column("found", "↑", "%", 1)
 TRACES = ("yaw", "pitch", "jaw", "blink")  # read from every face, correlated over all pairs
 CORRELATION_COLUMNS = tuple(Column(f"{trace}_correlation", "↑", "", 3) for trace in TRACES)
-COLUMNS = (*IMAGE_COLUMNS, *FACE_COLUMNS, FOUND_COLUMN, *CORRELATION_COLUMNS)
+COLUMNS = (*IMAGE_COLUMNS, *FACE_COLUMNS, *SET_COLUMNS, FOUND_COLUMN, *CORRELATION_COLUMNS)
 GAP_NAMES = ("l1", "efflpips")
 
-# {"key", "mode", "yaw_change_deg", "target_csim", "reference": reading, "variants": {…: reading}};
-# a reading holds found, the values of the columns (None without a face) and the traces.
-Record = dict[str, Any]
+SetFeatures = Callable[[Sequence[Record], str, str], np.ndarray]
+"""(records, picture, extractor) to features (N, D); a picture is a variant or "reference"."""
 
 
-class RecordFile:
-    """Records of measured pairs, one JSON line each, appended as they come.
-
-    A line cut short by a crash is dropped on reading; its pair is simply measured again.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def read(self) -> dict[str, Record]:
-        """All complete records by key; the file is rewritten without a broken last line."""
-        if not self.path.exists():
-            return {}
-        records, broken = {}, False
-        for line in self.path.read_text().splitlines():
-            try:
-                record = json.loads(line)
-                records[record["key"]] = record
-            except (ValueError, KeyError, TypeError):
-                broken = True
-        if broken:
-            temporary = self.path.with_suffix(".tmp")
-            temporary.write_text("".join(json.dumps(record) + "\n" for record in records.values()))
-            temporary.replace(self.path)
-        return records
-
-    def append(self, records: list[Record]) -> None:
-        """Adds records and hands them to the disk before returning. Raises UserError."""
-        try:
-            with self.path.open("a") as file:
-                file.writelines(json.dumps(record) + "\n" for record in records)
-        except OSError as error:
-            raise UserError(f"{self.path}: cannot write ({error.strerror})") from None
-
-
-def summarise(records: list[Record]) -> dict[str, Any]:
-    """{"self": {variant: {column: number or None}}, "cross": …, "reference": …, "gap_closure": …}.
+def summarise(
+    records: list[Record], features: SetFeatures | None = None, extractors: Sequence[str] = ()
+) -> dict[str, Any]:
+    """{mode: {variant: {column: number or None}}, …, "reference": …, "gap_closure": …}.
 
     Means of face columns run over the pairs where both faces were found; `found` says how many
-    per cent of a variant's pictures that left.
+    per cent of a variant's pictures that left. extractors: those that `features` knows.
     """
     summary: dict[str, Any] = {}
     for mode in MODES:
         of_mode = [record for record in records if record["mode"] == mode]
         if of_mode:
-            summary[mode] = {name: _summarise_variant(of_mode, name) for name in VARIANTS}
+            summary[mode] = {
+                name: _summarise_variant(of_mode, name) for name in of_mode[0]["variants"]
+            }
+            if features is not None:
+                for name, row in summary[mode].items():
+                    row |= set_distances(of_mode, name, features, extractors)
     present = [mode for mode in MODES if mode in summary]
     summary["reference"] = {
         mode: _summarise_reference([r for r in records if r["mode"] == mode]) for mode in present
     }
     summary["gap_closure"] = {
-        mode: {
-            name: _round(
-                metrics.gap_closure(
-                    summary[mode]["copy_source"][name],
-                    summary[mode]["ours"][name],
-                    summary[mode]["oracle"][name],
-                )
-            )
-            for name in GAP_NAMES
-        }
+        mode: {name: _gap(summary[mode], name) for name in GAP_NAMES}
         for mode in present
+        if set(VARIANTS) <= set(summary[mode])
     }
     return summary
 
 
+def set_distances(
+    records: Sequence[Record], variant: str, features: SetFeatures, extractors: Sequence[str]
+) -> dict[str, float]:
+    """The Fréchet distances of the pairs that have a true picture; empty where there are too few.
+
+    effvd takes the pairs of a video, in the order of the target frames, as consecutive frames.
+    """
+    true = [record for record in records if record["has_truth"]]
+    if len(true) < 2:
+        return {}
+    distances = {}
+    for name in extractors:
+        a, b = (features(true, picture, name) for picture in (variant, "reference"))
+        distances[name] = round(frechet_distance(torch.from_numpy(a), torch.from_numpy(b)), 6)
+        if name == "efffid":
+            clips = [_by_video(true, part) for part in (a, b)]
+            if len(clips[0]) > 1:
+                distance = frechet_distance(*(torch.stack(part) for part in clips))
+                distances["effvd"] = round(distance, 6)
+    return distances
+
+
+def _by_video(records: Sequence[Record], features: np.ndarray) -> list[torch.Tensor]:
+    """Features of the videos of at least 2 frames."""
+    rows = sorted(range(len(records)), key=lambda i: (records[i]["video"], i))
+    groups = [list(g) for _, g in groupby(rows, key=lambda i: records[i]["video"])]
+    return [video_features(torch.from_numpy(features[g])) for g in groups if len(g) > 1]
+
+
+def _gap(table: dict[str, dict[str, float | None]], name: str) -> float | None:
+    floor, ours, ceiling = (table[variant][name] for variant in ("copy_source", "ours", "oracle"))
+    if floor is None or ours is None or ceiling is None:
+        return None
+    return _round(metrics.gap_closure(floor, ours, ceiling))
+
+
 def _summarise_variant(records: list[Record], variant: str) -> dict[str, float | None]:
     readings = [record["variants"][variant] for record in records]
-    row = {
-        column.name: _mean([reading[column.name] for reading in readings])
+    row: dict[str, float | None] = {
+        column.name: _mean([reading.get(column.name) for reading in readings])
         for column in (*IMAGE_COLUMNS, *FACE_COLUMNS)
     }
+    row |= dict.fromkeys(column.name for column in SET_COLUMNS)
     row["found"] = _mean([100.0 * reading["found"] for reading in readings])
     both = [
         (record["variants"][variant], record["reference"])
@@ -138,7 +148,7 @@ def _summarise_variant(records: list[Record], variant: str) -> dict[str, float |
 
 
 def _summarise_reference(records: list[Record]) -> dict[str, float | None]:
-    """What the rendered truth itself scores, and in cross pairs the target's csim with the source.
+    """What the true pictures score, and in cross pairs the target's csim with the source.
 
     The first is the csim of a perfect result, the second that of a wrong person.
     """

@@ -1,14 +1,13 @@
-"""The judge of faces: our tracker, head model fit and SFace on the pictures themselves."""
+"""The judge of faces: our tracker, head model fit and identity net on the pictures themselves."""
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from reenact.evaluation.reading import FaceReading
 from reenact.face.fitting import fit_params
 from reenact.face.head_model import HeadModel
-from reenact.face.identity import IdentityNet, five_points_from_points478
-from reenact.face.params import FaceParams
-from reenact.face.points import landmarks_from_points
+from reenact.face.identity import IdentityNet
+from reenact.face.points import five_points_from_points478, landmarks_from_points
 from reenact.face.tracker import FaceTracker
 
 
@@ -20,9 +19,12 @@ class TrackerReader:
     average, those read from the points alone by 3.6.
     """
 
-    def __init__(self, device: torch.device | str = "cpu") -> None:
+    def __init__(
+        self, device: torch.device | str = "cpu", identity: nn.Module | None = None
+    ) -> None:
+        """identity: images and five points to embeddings; None takes SFace."""
         self.tracker = FaceTracker(device)
-        self.identity = IdentityNet().to(device).eval()
+        self.identity = (IdentityNet() if identity is None else identity).to(device).eval()
         self.head_model = HeadModel().to(device)
 
     @torch.no_grad()
@@ -39,17 +41,4 @@ class TrackerReader:
             gaze=fitted.gaze,
             landmarks=landmarks_from_points(points),
             identity=self.identity(images, five_points_from_points478(points)),
-        )
-
-    @torch.no_grad()
-    def params(self, images: Tensor, fallback: FaceParams) -> FaceParams:
-        """The fitted parameters (B) in pixels; rows of `fallback` where no face was found."""
-        tracked = self.tracker.track_images(images.to(self.tracker.device))
-        fitted = fit_params(tracked, self.head_model).to("cpu").tensors()
-        found = tracked.found.cpu()
-        return FaceParams(
-            **{
-                name: torch.where(found.view(-1, *[1] * (value.ndim - 1)), fitted[name], value)
-                for name, value in fallback.to("cpu").tensors().items()
-            }
         )

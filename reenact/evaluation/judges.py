@@ -1,0 +1,165 @@
+"""The networks that measure, and which ones a run takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from reenact.errors import UserError
+from reenact.evaluation.reading import FaceReader, PerceptualDistance
+
+Features = Callable[[Tensor], Tensor]
+"""Images (B, 3, H, W) in [-1, 1] to features (B, D)."""
+
+ORIGINS = {
+    "inception": (
+        "inception-2015-12-05.pt, the TorchScript Inception of StyleGAN and clean-fid, "
+        "https://github.com/GaParmar/clean-fid"
+    ),
+    "i3d": (
+        "i3d_torchscript.pt, the TorchScript I3D (Kinetics-400) of StyleGAN-V, "
+        "https://github.com/universome/stylegan-v"
+    ),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class JudgeConfig:
+    """Which networks measure. The open ones are always there; the others need files of yours.
+
+    identity: the network of csim; "arcface" needs `identity_weights`, an iresnet50.
+    lpips: the trunk of lpips, null = no lpips; `perceptual_weights`: torchvision's file of it
+        (null: from torch's hub folder, downloaded there).
+    inception, i3d: TorchScript files; without them there is no fid, and no fvd.
+    fvd_frames: frames of a clip that the I3D sees; videos are cut into such clips.
+    """
+
+    identity: Literal["sface", "arcface"] = "sface"
+    identity_weights: Path | None = None
+    lpips: Literal["alex", "vgg"] | None = None
+    perceptual_weights: Path | None = None
+    inception: Path | None = None
+    i3d: Path | None = None
+    fvd_frames: int = 16
+
+    def __post_init__(self) -> None:
+        if self.fvd_frames < 10:
+            raise ValueError(f"fvd_frames: the I3D needs at least 10, got {self.fvd_frames}")
+
+    @property
+    def backbones(self) -> dict[str, str]:
+        """Which network stands behind which column."""
+        names = {
+            "csim": {"sface": "SFace", "arcface": "ArcFace iresnet50"}[self.identity],
+            "efflpips, efffid, effvd": "EfficientNet-lite0 (ImageNet)",
+            "apd, aed, gaze_error, nme": "this project's tracker and head model",
+        }
+        if self.lpips is not None:
+            names["lpips"] = {"alex": "LPIPS 0.1, AlexNet", "vgg": "LPIPS 0.1, VGG-16"}[self.lpips]
+        if self.inception is not None:
+            names["fid"] = f"Inception ({self.inception.name})"
+        if self.i3d is not None:
+            names["fvd"] = f"I3D ({self.i3d.name}), clips of {self.fvd_frames} frames"
+        return names
+
+
+class OpenPerceptual(PerceptualDistance, Protocol):
+    """What is asked of `reenact.models.perceptual.PerceptualNet`."""
+
+    def pooled(self, images: Tensor) -> Tensor: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judges:
+    """reader: faces in pictures. perceptual, lpips: distances of pictures. inception: features of
+    fid, and i3d: of fvd, from videos (B, 3, T, H, W) in [-1, 1].
+    """
+
+    reader: FaceReader
+    perceptual: OpenPerceptual
+    lpips: PerceptualDistance | None = None
+    inception: Features | None = None
+    i3d: Features | None = None
+    widths: dict[str, int] = field(default_factory=lambda: {"efffid": 320})
+
+    @property
+    def extractors(self) -> dict[str, Features]:
+        """The Fréchet distances of pictures and their features."""
+        chosen: dict[str, Features] = {"efffid": self.perceptual.pooled}
+        if self.inception is not None:
+            chosen["fid"] = self.inception
+        return chosen
+
+
+def load_judges(config: JudgeConfig, device: torch.device) -> Judges:
+    """Raises UserError or CheckpointError for a missing or foreign file."""
+    from reenact.evaluation.tracker_reader import TrackerReader
+    from reenact.models.perceptual import PerceptualNet
+
+    identity = lpips = inception = i3d = None
+    if config.identity == "arcface":
+        from reenact.models.arcface import ArcFace
+
+        identity = ArcFace.from_file(config.identity_weights).to(device)
+    if config.lpips is not None:
+        from reenact.models.lpips_net import LpipsNet
+
+        lpips = LpipsNet(config.lpips, config.perceptual_weights).to(device)
+    if config.inception is not None:
+        inception = scripted_inception(config.inception, device)
+    if config.i3d is not None:
+        i3d = scripted_i3d(config.i3d, device)
+    widths = {"efffid": 320}
+    if inception is not None:
+        widths["fid"] = int(inception(torch.zeros(1, 3, 64, 64, device=device)).shape[1])
+    return Judges(
+        reader=TrackerReader(device, identity),
+        perceptual=PerceptualNet().to(device),
+        lpips=lpips,
+        inception=inception,
+        i3d=i3d,
+        widths=widths,
+    )
+
+
+def scripted_inception(path: Path, device: torch.device) -> Features:
+    """Features of FID. The network resizes by itself, as in the original TensorFlow graph."""
+    net = _scripted(path, "inception", device)
+
+    def features(images: Tensor) -> Tensor:
+        levels = ((images.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+        return net(levels, return_features=True).float()
+
+    return features
+
+
+def scripted_i3d(path: Path, device: torch.device) -> Features:
+    """Features of FVD from videos (B, 3, T, H, W) in [-1, 1], which are brought to 224 pixels."""
+    net = _scripted(path, "i3d", device)
+
+    def features(videos: Tensor) -> Tensor:
+        levels = ((videos.clamp(-1, 1) + 1) * 127.5).round()
+        if levels.shape[-1] != 224:
+            size = (levels.shape[2], 224, 224)
+            levels = F.interpolate(levels, size=size, mode="trilinear", align_corners=False)
+        return net(levels, rescale=True, resize=False, return_features=True).float()
+
+    return features
+
+
+def _scripted(path: Path, name: str, device: torch.device) -> torch.jit.ScriptModule:
+    if not path.is_file():
+        raise UserError(f"{path}: no such file; {name} takes {ORIGINS[name]}")
+    try:
+        return torch.jit.load(str(path), map_location=device).eval()
+    except RuntimeError as error:
+        raise UserError(
+            f"{path}: is not a TorchScript network ({str(error).splitlines()[0]}); "
+            f"{name} takes {ORIGINS[name]}"
+        ) from error

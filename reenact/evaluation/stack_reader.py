@@ -1,0 +1,43 @@
+"""Faces read from the crops themselves by the face stack that is evaluated."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from reenact.errors import UserError
+from reenact.evaluation.render import cat_faces
+from reenact.face.open_stack import OpenFaceStack
+from reenact.face.stack import FaceBatch, FaceStack
+from reenact.images import frame_from_image
+
+
+class StackReader:
+    """Every crop on its own; see `render.ParamsReader`."""
+
+    def __init__(self, face: FaceStack[Any]) -> None:
+        self.face = face
+
+    @torch.no_grad()
+    def params(self, images: Tensor, fallback: FaceBatch) -> FaceBatch:
+        """Raises UserError for a lost face where the stored parameters are another stack's and
+        cannot stand in.
+        """
+        read = self._read(images)
+        rows = [(fallback[i] if face is None else face).to("cpu") for i, face in enumerate(read)]
+        if len({type(row) for row in rows}) > 1:
+            raise UserError(
+                "params 'tracked': no face found in a crop, and the clips hold parameters of the "
+                "other face stack; prepare them with the stack that is evaluated"
+            )
+        return cat_faces(rows)
+
+    def _read(self, images: Tensor) -> list[FaceBatch | None]:
+        """One face a picture, in its terms."""
+        if isinstance(self.face, OpenFaceStack):
+            result = self.face.track_images(images.to(self.face.device))
+            found = result.found.tolist()
+            return [result.params[i] if ok else None for i, ok in enumerate(found)]
+        # The published parameters do not depend on the crop they were read from.
+        faces = [self.face.source_face(f, f.shape[0]) for f in frame_from_image(images)]
+        return [None if face is None else face.params for face in faces]
