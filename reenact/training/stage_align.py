@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, cast
 import torch
 from torch import Tensor, nn
 
-from diffae import load_checkpoint
+from diffae import DiffAE, load_checkpoint
 from reenact.data.augment import AugmentConfig
 from reenact.data.dataset import ClipDataset, PairConfig, draw_batch
 from reenact.errors import UserError
 from reenact.inference.reenactor import blend_noise
-from reenact.models.checkpoint import save_reenactor
+from reenact.models.checkpoint import is_reenactor, load_reenactor, save_reenactor
 from reenact.models.reenactment_encoder import ReenactmentEncoder
 from reenact.training.memory import Memory
 from reenact.training.meter import tally
@@ -48,26 +48,27 @@ class AlignConfig:
 
 
 class AlignStage:
-    """L1 between z_r and z_target. The DiffAE is frozen and gives z_target; E_r starts as its
-    encoder.
+    """L1 between z_r and z_target. The DiffAE is frozen and gives z_target. E_r starts as its
+    encoder; from a reenactor (ours or the published one) it goes on as it is, and a tuned U-Net is
+    left aside.
     """
 
     def __init__(self, run: TrainRun, device: torch.device) -> None:
         if run.init is None:
             raise UserError(
-                "stage align needs `init`, the .safetensors or checkpoint of a trained DiffAE"
+                "stage align needs `init`, the .safetensors or checkpoint of a trained DiffAE "
+                "or of a reenactor"
             )
         self.logging = run.logging
         self.pairs: PairConfig | None = PairConfig(
             cross_fraction=run.align.cross_fraction, cross_start=run.align.cross_start
         )
-        self.diffae = load_checkpoint(run.init).to(device).eval().requires_grad_(False)
-        self.diffae.to(memory_format=torch.channels_last)
+        diffae, encoder = _start(run.init, run.align.motion_head)
+        self.diffae = diffae.to(device).eval().requires_grad_(False)
+        self.model: nn.Module = encoder.to(device).requires_grad_(True)
+        for module in (self.diffae, self.model):
+            module.to(memory_format=torch.channels_last)
         self.image_size = self.diffae.config.image_size
-        encoder = copy.deepcopy(self.diffae.encoder).requires_grad_(True)
-        self.model: nn.Module = ReenactmentEncoder(
-            encoder, has_motion_head=run.align.motion_head
-        ).to(device)
         self.memory = Memory()
         self.draw = make_drawer(
             run.released, self.image_size, device, has_motion=run.align.motion_head
@@ -152,3 +153,16 @@ class AlignStage:
         """Write DiffAE and E_r as one .safetensors."""
         encoder = cast(ReenactmentEncoder, model)
         save_reenactor(path, self.diffae, encoder, metadata={"stage": "align", "step": str(step)})
+
+
+def _start(path: Path, motion_head: bool) -> tuple[DiffAE, ReenactmentEncoder]:
+    """The frozen DiffAE and the E_r to train, from a DiffAE's file or a reenactor's."""
+    if not is_reenactor(path):
+        diffae = load_checkpoint(path)
+        encoder = copy.deepcopy(diffae.encoder)
+        return diffae, ReenactmentEncoder(encoder, has_motion_head=motion_head)
+    weights = load_reenactor(path)
+    if (weights.encoder.motion_head is not None) != motion_head:
+        has, wanted = ("no", "false") if motion_head else ("a", "true")
+        raise UserError(f"{path}: its E_r has {has} motion head, set align.motion_head to {wanted}")
+    return weights.diffae, weights.encoder

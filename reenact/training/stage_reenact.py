@@ -73,7 +73,8 @@ class ReenactStage:
     def __init__(self, run: TrainRun, device: torch.device) -> None:
         if run.init is None:
             raise UserError(
-                "stage reenact needs `init`, what stage align exported (or a trained DiffAE)"
+                "stage reenact needs `init`: what stage align exported, a trained DiffAE, or the "
+                "published diffusionact_model.pt"
             )
         tracked = sorted(NEEDS_TRACKER & set(run.reenact.weights.active()))
         if run.released is not None and tracked:
