@@ -19,6 +19,8 @@ from reenact.errors import UserError
 from reenact.face.released import fan_points, s3fd_boxes
 
 NUM_POINTS = 68
+SAME_FACE = 0.2
+"""Overlap from which on a face is that of the frame before."""
 _WHITE = 255.0
 _RANGE = 2 + 1e-5  # the published pipeline divides by this; it moves the truncated points
 
@@ -30,6 +32,7 @@ class Landmarks:
     points: Tensor  # (B, 68, 2) float32 holding integers: x, y in pixels; NaN without a face
     found: Tensor  # (B,) bool
     scores: Tensor  # (B,) probability of the face; 0 without one
+    boxes: Tensor  # (B, 4) x1, y1, x2, y2 of the face; NaN without one
 
 
 class LandmarkDetector(nn.Module):
@@ -70,8 +73,15 @@ class LandmarkDetector(nn.Module):
         return cls(s3fd, fan, antialias=antialias).to(device).requires_grad_(False)
 
     @torch.no_grad()
-    def detect(self, images: Tensor) -> Landmarks:
+    def detect(self, images: Tensor, previous: Tensor | None = None) -> Landmarks:
         """Landmarks of images (B, 3, H, W), RGB in [-1, 1]; any size from 16 px on.
+
+        Args:
+            images: pictures, each on its own.
+            previous: None, or the box (4,) of the face in the frame before the first picture (NaN
+                before the first face): the pictures are then frames of one video, and where the
+                face has not jumped away from its place in the frame before it is the one taken,
+                not the most probable one (ours; several people may be in view).
 
         Raises:
             UserError: a smaller picture.
@@ -86,13 +96,20 @@ class LandmarkDetector(nn.Module):
         faces = s3fd_boxes.faces(self.s3fd(pixels), height, width)
         found = torch.tensor([len(of_picture) > 0 for of_picture in faces], dtype=torch.bool)
         points = torch.full((len(images), NUM_POINTS, 2), torch.nan)
-        scores = torch.zeros(len(images))
+        best = torch.cat([torch.full((len(images), 4), torch.nan), torch.zeros(len(images), 1)], 1)
+        for i, of_picture in enumerate(faces):
+            if len(of_picture):
+                best[i] = of_picture[0 if previous is None else same_face(of_picture, previous)]
+                previous = None if previous is None else best[i, :4]
         if found.any():
-            best = torch.stack([of_picture[0] for of_picture in faces if len(of_picture)])
-            points[found] = self._points(pixels[found.to(pixels.device)], best[:, :4])
-            scores[found] = best[:, 4]
+            points[found] = self._points(pixels[found.to(pixels.device)], best[found, :4])
         device = images.device
-        return Landmarks(points=points.to(device), found=found.to(device), scores=scores.to(device))
+        return Landmarks(
+            points=points.to(device),
+            found=found.to(device),
+            scores=best[:, 4].to(device),
+            boxes=best[:, :4].to(device),
+        )
 
     def _points(self, pixels: Tensor, boxes: Tensor) -> Tensor:
         """(N, 68, 2) of pictures (N, 3, H, W) in 0..255 with one box (N, 4) each.
@@ -108,6 +125,22 @@ class LandmarkDetector(nn.Module):
         heatmaps = self.fan(torch.stack(crops) / _WHITE)[-1]
         points = fan_points.peaks(heatmaps).cpu()
         return fan_points.to_picture(points, centres, scales, heatmaps.shape[-1]).float()
+
+
+def same_face(faces: Tensor, previous: Tensor) -> int:
+    """Which of `faces` (N, 5), best first, overlaps the box `previous` (4,) most; 0 where none
+    overlaps it by a fifth (intersection over union).
+    """
+    previous = previous.to(faces)
+    low, high = (
+        torch.maximum(faces[:, :2], previous[:2]),
+        torch.minimum(faces[:, 2:4], previous[2:]),
+    )
+    inside = (high - low).clamp(min=0).prod(1)
+    areas = (faces[:, 2:4] - faces[:, :2]).prod(1) + (previous[2:] - previous[:2]).prod()
+    overlap = torch.nan_to_num(inside / (areas - inside))
+    best = int(overlap.argmax())
+    return best if overlap[best] > SAME_FACE else 0
 
 
 def build_networks() -> tuple[nn.Module, nn.Module]:

@@ -78,7 +78,7 @@ class ReleasedFaceStack:
 
     def source_face(self, photo: Frame, size: int) -> SourceFace[FlameParams] | None:
         _check_size(size)
-        found, landmarks = self._find([photo])
+        found, landmarks, _ = self._find([photo])
         if not found[0]:
             return None
         crop = self._own_crop(landmarks[0], photo)
@@ -92,14 +92,16 @@ class ReleasedFaceStack:
         """Reads `frames` twice: to find the faces, and to read them in steady crops."""
         _check_size(size)
         watch = watch or (lambda passed, what: passed)
-        parts, shape = [], (0, 0)
+        parts: list[tuple[np.ndarray, np.ndarray]] = []
+        shape = (0, 0)
+        box = None if self.config.compat else torch.full((4,), torch.nan)
         for chunk in chunks(watch(frames, "finding faces"), self.config.chunk):
-            parts.append(self._find(chunk))
-            shape = chunk[0].shape
+            here, points, box = self._find(chunk, box)
+            parts.append((here, points))
+            shape = chunk[0].shape[:2]
         if not parts:
             raise ValueError("the video has no frames")
-        found = np.concatenate([part[0] for part in parts])
-        landmarks = np.concatenate([part[1] for part in parts])
+        found, landmarks = (np.concatenate(part) for part in zip(*parts, strict=True))
         if not found.any():
             return None
         crops = self._crops(landmarks, found, fps, shape)
@@ -177,8 +179,12 @@ class ReleasedFaceStack:
         width, height = (size * radius * ones for radius in HEAD_RADII)
         return soft_ellipse(centre, width, height, 0 * ones, size)
 
-    def _find(self, frames: list[Frame]) -> tuple[np.ndarray, np.ndarray]:
-        """found (N,) and landmarks (N, 68, 2) in frame pixels; the frames have one size."""
+    def _find(
+        self, frames: list[Frame], previous: Tensor | None = None
+    ) -> tuple[np.ndarray, np.ndarray, Tensor | None]:
+        """found (N,), landmarks (N, 68, 2) in frame pixels, and the last box of the face that
+        `previous` was the box of (see `LandmarkDetector.detect`); the frames have one size.
+        """
         height, width = frames[0].shape[:2]
         if self.config.compat:
             small = (SIZE, SIZE)
@@ -186,11 +192,14 @@ class ReleasedFaceStack:
             factor = min(1.0, self.config.search_side / max(height, width))
             small = (max(1, round(width * factor)), max(1, round(height * factor)))
         pictures = np.stack([_resized(frame, small) for frame in frames])
-        result = self.detector.detect(_image(pictures).to(self.device))
+        result = self.detector.detect(_image(pictures).to(self.device), previous)
+        found = result.found.cpu().numpy()
+        if previous is not None and found.any():
+            previous = result.boxes[int(np.flatnonzero(found)[-1])].cpu()
         points = result.points.cpu().double().numpy()
         ratio = np.array([width / small[0], height / small[1]])
         # The landmark net counts from the centre of the first pixel, everything here from its edge.
-        return result.found.cpu().numpy(), (points + 0.5) * ratio
+        return found, (points + 0.5) * ratio, previous
 
     def _own_crop(self, landmarks: np.ndarray, frame: Frame) -> FaceCrop:
         """The published alignment of one picture; landmarks (68, 2) in frame pixels."""
@@ -205,7 +214,7 @@ class ReleasedFaceStack:
         return FaceCrop(crop_from_frame=crop.crop_from_frame @ to_picture, size=SIZE)
 
     def _crops(
-        self, landmarks: np.ndarray, found: np.ndarray, fps: float, shape: tuple[int, ...]
+        self, landmarks: np.ndarray, found: np.ndarray, fps: float, shape: tuple[int, int]
     ) -> list[FaceCrop]:
         if not self.config.compat:
             smoothing = self.config.steadying

@@ -145,10 +145,11 @@ class _KnownPoints(nn.Module):
         super().__init__()
         self.points = points
 
-    def detect(self, images: Tensor) -> Landmarks:
+    def detect(self, images: Tensor, previous: Tensor | None = None) -> Landmarks:
         ones = torch.ones(len(images))
         points = self.points.expand(len(images), -1, -1)
-        return Landmarks(points=points, found=ones > 0, scores=ones)
+        boxes = torch.cat([points.amin(1), points.amax(1)], 1)
+        return Landmarks(points=points, found=ones > 0, scores=ones, boxes=boxes)
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,12 @@ from torch import Tensor, nn
 from diffae import CheckpointError
 from reenact.errors import UserError
 from reenact.face.released import fan_points, s3fd_boxes
-from reenact.face.released.landmarks import LandmarkDetector, build_networks, load_weights
+from reenact.face.released.landmarks import (
+    LandmarkDetector,
+    build_networks,
+    load_weights,
+    same_face,
+)
 
 Golden = Callable[[str], Any]
 FACE_LEVEL = 3  # of the stub detector: stride 32, anchors of 128 px
@@ -177,6 +182,14 @@ def test_batch_equals_one_by_one_with_a_picture_without_face(stub: LandmarkDetec
         torch.testing.assert_close(
             alone.points[0], together.points[i], rtol=0, atol=0, equal_nan=True
         )
+
+
+def test_a_video_stays_with_its_face() -> None:
+    boxes = torch.tensor([[100.0, 10, 140, 50], [10, 10, 50, 50], [60, 60, 64, 64]])
+    faces = torch.cat([boxes, torch.tensor([[0.9], [0.8], [0.7]])], 1)
+    assert same_face(faces, torch.tensor([14.0, 12, 54, 52])) == 1
+    assert same_face(faces, torch.tensor([200.0, 200, 220, 220])) == 0
+    assert same_face(faces, torch.full((4,), torch.nan)) == 0
 
 
 def test_no_face_at_all(stub: LandmarkDetector) -> None:

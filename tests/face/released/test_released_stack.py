@@ -28,12 +28,13 @@ class MarkedPoints(nn.Module):
         super().__init__()
         self.points = points
 
-    def detect(self, images: torch.Tensor) -> Landmarks:
+    def detect(self, images: torch.Tensor, previous: torch.Tensor | None = None) -> Landmarks:
         count, side = len(images), images.shape[-1]
         # Scaled to the picture, so that a face of a larger frame is larger, too.
         points = (self.points * (side / 256)).trunc().expand(count, -1, -1).clone()
         found = images.mean((1, 2, 3)) > -0.9
-        return Landmarks(points=points, found=found, scores=found.float())
+        boxes = torch.cat([points.amin(1), points.amax(1)], 1)
+        return Landmarks(points=points, found=found, scores=found.float(), boxes=boxes)
 
 
 class MeanColours(nn.Module):
