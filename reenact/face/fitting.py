@@ -207,9 +207,12 @@ class _Problem:
         )
 
     def step(self, *, pose_only: bool, fixed: bool, shared: Tensor | None) -> None:
-        residual, pose, expression, identity = self._linearise()
+        residual, jac = self._linearise_pose()
+        identity = None if fixed else self._linearise_shape(self.head.landmark_identity)
+        if not pose_only:
+            axes = self.head.landmark_expression[self.free]
+            jac = torch.cat([jac, self._linearise_shape(axes)], -1)
         weight = self.weight.repeat_interleave(2)
-        jac = pose if pose_only else torch.cat([pose, expression], -1)
         weighted = jac.mT * weight
         precision = torch.zeros(jac.shape[-1], dtype=torch.float64)
         precision[:3] = self.config.rotation_std**-2
@@ -221,7 +224,7 @@ class _Problem:
             away[:, 6:] = (self.expression_prior - self.expression)[:, self.free]
         hessian = weighted @ jac + torch.diag(precision)
         gradient = (weighted @ residual[..., None])[..., 0] + precision * away
-        if fixed:
+        if identity is None:
             self._move(torch.linalg.solve(hessian, gradient))
             return
         # The Schur complement eliminates the face's own unknowns from the identity's equations.
@@ -254,12 +257,12 @@ class _Problem:
             self.expression[:, self.free] += change[:, 6:]
             self.expression = self.expression.clamp(0, 1)
 
-    def _linearise(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Residual (B, 136) in dm; Jacobians (B, 136, K) for pose, free expressions, identity."""
+    def _linearise_pose(self) -> tuple[Tensor, Tensor]:
+        """Residual (B, 136) in dm; Jacobian (B, 136, 6) for angles, translation, log scale."""
         head = self.head
         shaped = head.landmarks_shaped(self.identity, self.expression)
-        posed = head.landmarks_posed(shaped, self.rotation)
-        seen = project(posed, self.translation, self.scale)
+        self.posed = head.landmarks_posed(shaped, self.rotation)
+        seen = project(self.posed, self.translation, self.scale)
         unit = self.scale[:, None, None]
         residual = ((self.target - seen) / unit).flatten(1)
 
@@ -272,17 +275,17 @@ class _Problem:
             columns.append((change / unit / 1e-5).flatten(1))
         eye = torch.eye(2, dtype=torch.float64).repeat(68, 1).expand(len(seen), -1, -1)
         zoom = ((seen - self.translation[:, None]) / unit).flatten(1)
-        pose = torch.cat([torch.stack(columns, -1), eye, zoom[..., None]], -1)
+        return residual, torch.cat([torch.stack(columns, -1), eye, zoom[..., None]], -1)
 
-        axes = torch.cat([head.landmark_expression[self.free], head.landmark_identity])
-        turned = head.axes_posed(axes, self.rotation)  # (B, K, 68, 3)
-        w = CAMERA_DISTANCE / (CAMERA_DISTANCE - (posed[..., 2] - CAMERA_PLANE))
+    def _linearise_shape(self, axes: Tensor) -> Tensor:
+        """Jacobian (B, 136, K) for K axes (K, 68, 3) of the unposed landmarks."""
+        turned = self.head.axes_posed(axes, self.rotation)  # (B, K, 68, 3)
+        w = CAMERA_DISTANCE / (CAMERA_DISTANCE - (self.posed[..., 2] - CAMERA_PLANE))
         # d(w x) = w dx + x w^2 / 11 dz, and y flipped.
         flip = torch.tensor([1.0, -1.0], dtype=torch.float64)
-        slope = (w * w / CAMERA_DISTANCE)[..., None] * posed[..., :2]
+        slope = (w * w / CAMERA_DISTANCE)[..., None] * self.posed[..., :2]
         moved = w[:, None, :, None] * turned[..., :2] + slope[:, None] * turned[..., 2:]
-        shape = (moved * flip).flatten(2).mT
-        return residual, pose, shape[..., : len(self.free)], shape[..., len(self.free) :]
+        return (moved * flip).flatten(2).mT
 
 
 def _wrapped(angle: Tensor) -> Tensor:
