@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -157,7 +158,10 @@ def _scripted(path: Path, name: str, device: torch.device) -> torch.jit.ScriptMo
     if not path.is_file():
         raise UserError(f"{path}: no such file; {name} takes {ORIGINS[name]}")
     try:
-        return torch.jit.load(str(path), map_location=device).eval()
+        with warnings.catch_warnings():
+            # Deprecated in torch, but the form in which these two networks are passed around.
+            warnings.simplefilter("ignore", FutureWarning)
+            return torch.jit.load(str(path), map_location=device).eval()
     except RuntimeError as error:
         raise UserError(
             f"{path}: is not a TorchScript network ({str(error).splitlines()[0]}); "

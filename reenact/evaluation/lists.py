@@ -10,7 +10,7 @@ import csv
 import io
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from reenact.data.clips import ClipSet
+from reenact.data.prepare.layouts import clip_name
 from reenact.errors import UserError
 from reenact.files import check_input_file
 
@@ -29,6 +30,7 @@ COMMITTED = {"voxceleb1": "voxceleb1_cross.csv", "voxceleb2": "voxceleb2_cross.c
 NUM_COMMITTED, COMMITTED_SEED = 35, 0
 VOXCELEB1_TEST = tuple(f"id{number}" for number in range(10270, 10310))
 _SHOWN = 5
+_LAYOUT_FOLDERS = ("/", "train", "test", "dev", "mp4", "frames_cropped")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +98,7 @@ def bind(rows: Sequence[Row], clips: ClipSet, seed: int) -> list[Row]:
     for i, row in enumerate(rows):
         found = []
         for side, text in enumerate((row.source, row.driving)):
-            names = places.get(text) or places.get(_normal(text)) or []
+            names = next((places[t] for t in _readings(text) if t in places), [])
             if not names:
                 unknown.append(text)
             else:
@@ -177,10 +179,21 @@ def _places(clips: ClipSet) -> dict[str, list[str]]:
     return {text: sorted(names) for text, names in places.items()}
 
 
+def _readings(text: str) -> Iterator[str]:
+    """What a cell may mean: itself, its normal form, that without leading folders."""
+    yield text
+    parts = _normal(text).split("#")
+    for start in range(len(parts)):
+        yield "#".join(parts[start:])
+        yield clip_name("#".join(parts[start:]))
+
+
 def _normal(text: str) -> str:
-    """A path or name without split folder, suffix and kind of separator: id1/x/1.mp4 is id1#x#1."""
+    """A path or name without folders of the layout, suffix and kind of separator: what preparing
+    calls the clip. test/id1/x/1.mp4 is id1#x#1.
+    """
     path = PurePosixPath(text.replace("\\", "/"))
-    parts = [part for part in path.parts if part not in ("/", "train", "test", "dev", "mp4")]
+    parts = [part for part in path.parts if part not in _LAYOUT_FOLDERS]
     if parts and re.fullmatch(r"\.(mp4|m4v|avi|mov|mkv|webm|png|jpe?g)", path.suffix.lower()):
         parts[-1] = PurePosixPath(parts[-1]).stem
     return re.sub(r"[/#]+", "#", "#".join(parts))

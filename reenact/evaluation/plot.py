@@ -3,9 +3,10 @@
 from html import escape
 
 WIDTH, HEIGHT = 460, 280
-LEFT, RIGHT, TOP, BOTTOM = 56, 12, 14, 44
+LEFT, RIGHT, TOP, BOTTOM = 56, 12, 30, 44
 # The Okabe–Ito colours stay apart for colour-blind readers.
 COLOURS = {"ours": "#0072b2", "copy_source": "#d55e00", "oracle": "#009e73"}
+LEGEND = 10  # height of the names
 NUM_BINS = 6
 MAX_DOTS = 400  # a series; the means are taken over all points
 
@@ -56,8 +57,8 @@ def scatter(
     for i, name in enumerate(series):
         x = LEFT + 8 + 110 * i
         parts.append(
-            f'<circle cx="{x}" cy="{TOP}" r="5" fill="{COLOURS.get(name, "#666")}"/>'
-            f'<text x="{x + 9}" y="{TOP + 4}">{escape((names or {}).get(name, name))}</text>'
+            f'<circle cx="{x}" cy="{LEGEND}" r="5" fill="{COLOURS.get(name, "#666")}"/>'
+            f'<text x="{x + 9}" y="{LEGEND + 4}">{escape((names or {}).get(name, name))}</text>'
         )
     parts.append(
         f'<text x="{(WIDTH + LEFT) / 2}" y="{HEIGHT - 8}" text-anchor="middle">'

@@ -9,14 +9,18 @@ from torch import Tensor
 
 from diffae import DiffAE, DiffAEConfig
 from reenact.config import load_config, to_dict
+from reenact.data.clips import open_clips
 from reenact.errors import UserError
 from reenact.evaluation import run as run_module
-from reenact.evaluation.measure import Judges
-from reenact.evaluation.pairs import PairConfig, list_pairs, read_clips
+from reenact.evaluation import share as share_module
+from reenact.evaluation.judges import JudgeConfig, Judges
+from reenact.evaluation.pairs import PairConfig, list_pairs, videos_of
+from reenact.evaluation.prepare import prepare_clips
 from reenact.evaluation.reading import FaceReading
-from reenact.evaluation.render import StateCache, load_batches, render_variants
-from reenact.evaluation.run import evaluate, prepare_clips
+from reenact.evaluation.render import ReenactorRenderer, StateCache, load_batches
+from reenact.evaluation.run import Subject, evaluate
 from reenact.evaluation.run_config import ClipsConfig, EvalRun
+from reenact.evaluation.share import Share
 from reenact.evaluation.summary import COLUMNS, VARIANTS
 from reenact.face.params import FaceParams, retarget
 from reenact.inference.reenactor import Reenactor, ReenactorConfig
@@ -62,6 +66,9 @@ class PixelDistance:
     def distance(self, a: Tensor, b: Tensor) -> Tensor:
         return (a - b).square().mean((1, 2, 3))
 
+    def pooled(self, images: Tensor) -> Tensor:
+        return images.mean((2, 3))
+
 
 @pytest.fixture
 def weights() -> ReenactorWeights:
@@ -86,7 +93,7 @@ def weights() -> ReenactorWeights:
 @pytest.fixture
 def run(tmp_path, clips_folder) -> EvalRun:
     return EvalRun(
-        data=ClipsConfig(folder=clips_folder, num_clips=3),
+        data=ClipsConfig(folder=clips_folder),
         output=tmp_path / "out",
         num_examples=2,
         pairs=PairConfig(self_every=2),
@@ -97,21 +104,33 @@ def run(tmp_path, clips_folder) -> EvalRun:
 
 @pytest.fixture
 def judges() -> Judges:
-    return Judges(reader=PixelReader(), perceptual=PixelDistance())
+    return Judges(reader=PixelReader(), perceptual=PixelDistance(), widths={"efffid": 3})
 
 
-def evaluate_once(run: EvalRun, weights: ReenactorWeights, judges: Judges) -> dict:
+def evaluate_once(
+    run: EvalRun, weights: ReenactorWeights, judges: Judges, share: Share | None = None
+) -> dict | None:
     clips = prepare_clips(run.data, SIZE)
     reenactor = Reenactor(weights, FlatFace(), run.reenactor)  # type: ignore[arg-type]
-    return evaluate(run, clips, reenactor, judges, "abc")
+    subject = Subject(
+        renderer=ReenactorRenderer(reenactor, run.shown_variants, run.oracle_steps),
+        batch_size=run.reenactor.batch_size,
+        sha256="abc",
+        reader=judges.reader if run.params == "tracked" else None,  # type: ignore[arg-type]
+    )
+    pairs = list_pairs(clips, run.pairs, run.data.num_clips)
+    return evaluate(run, clips, pairs, subject, judges, torch.device("cpu"), share)
 
 
-def assert_alike(first: dict, second: dict) -> None:
+def assert_alike(first: dict, second: dict, tolerance: float = 2e-3) -> None:
     """Equal up to what another split into batches does to float32."""
     for mode in ("self", "cross"):
-        for variant in VARIANTS:
-            expected = pytest.approx(second[mode][variant], rel=2e-3, abs=2e-3)
-            assert first[mode][variant] == expected, (mode, variant)
+        for variant, row in first[mode].items():
+            for name, value in row.items():
+                expected = second[mode][variant][name]
+                if expected is not None:
+                    expected = pytest.approx(expected, rel=tolerance, abs=tolerance)
+                assert value == expected, (mode, variant, name)
 
 
 def test_end_to_end(run, weights, judges):
@@ -124,11 +143,14 @@ def test_end_to_end(run, weights, judges):
             assert set(row) == {column.name for column in COLUMNS}
             assert 0 < row["l1"] < 1
             assert row["found"] == 100
+        assert summary[mode]["ours"]["efffid"] > 0
+        assert summary[mode]["ours"]["lpips"] is None
         # The floor IS the source, so it keeps the identity perfectly.
         assert summary[mode]["copy_source"]["csim"] == pytest.approx(1)
     assert summary["meta"]["num_pairs"] == {"self": 6, "cross": 6}
+    assert summary["meta"]["num_videos"] == {"self": 3, "cross": 6}
     assert summary["meta"]["config"] == to_dict(run)
-    for name in ("report.md", "report.html", "sheet.png"):
+    for name in ("report.md", "report.html", "report.tex", "report.csv", "videos.csv", "sheet.png"):
         assert (run.output / name).stat().st_size > 0
 
 
@@ -188,21 +210,20 @@ def test_with_the_source_as_the_truth_an_untouched_encoder_reaches_the_oracle(ru
     weights.encoder.encoder.load_state_dict(weights.diffae.encoder.state_dict())
     for parameter in weights.encoder.zero_conv.parameters():
         torch.nn.init.zeros_(parameter)
-    clips = read_clips(run.data.folder)
-    pairs = list_pairs(clips, run.pairs)[:3]
-    batch = next(load_batches(pairs, clips, 3, "truth", PixelReader()))
+    clips = open_clips(run.data.folder, "test")
+    videos = videos_of(list_pairs(clips, run.pairs)[:3])
+    batch = next(load_batches(videos, clips.by_name, 3))
     reenactor = Reenactor(weights, FlatFace(), run.reenactor)  # type: ignore[arg-type]
-    images = render_variants(
-        replace(batch, reference=batch.source), reenactor, StateCache(reenactor), run.oracle_steps
-    )
+    renderer = ReenactorRenderer(reenactor, VARIANTS, run.oracle_steps)
+    images = renderer.render(replace(batch, reference=batch.source))
     # They invert batches of different sizes, and an untrained inversion enlarges rounding.
     torch.testing.assert_close(images["ours"], images["oracle"], atol=1e-3, rtol=0)
     assert (images["ours"] - images["copy_source"]).abs().max() > 0.01
 
 
 def test_sources_shared_by_batches_are_inverted_once(run, weights, monkeypatch):
-    clips = read_clips(run.data.folder)
-    pairs = sorted(list_pairs(clips, run.pairs), key=lambda pair: (pair.source_clip, pair))
+    clips = open_clips(run.data.folder, "test")
+    pairs = list_pairs(clips, run.pairs)
     reenactor = Reenactor(weights, FlatFace(), run.reenactor)  # type: ignore[arg-type]
     inverted, set_source = [], reenactor.set_source
 
@@ -212,10 +233,101 @@ def test_sources_shared_by_batches_are_inverted_once(run, weights, monkeypatch):
 
     monkeypatch.setattr(reenactor, "set_source", counting)
     cache = StateCache(reenactor)
-    for batch in load_batches(pairs, clips, 3, "truth", PixelReader()):
+    for batch in load_batches(videos_of(pairs), clips.by_name, 3):
         state = cache.rows(batch)
         torch.testing.assert_close(state.image, batch.source)
     assert sum(inverted) == len({pair.source_clip for pair in pairs})
+
+
+def test_cross_pairs_without_a_truth_are_compared_with_the_target(run, weights, judges):
+    config = PairConfig(num_self=0, cross="drawn", num_cross_videos=2, num_large_pose=2)
+    summary = evaluate_once(
+        replace(run, pairs=replace(config, large_pose_deg=1.0)), weights, judges
+    )
+    assert set(summary) == {"cross", "large_pose", "reference", "gap_closure", "meta"}
+    row = summary["cross"]["ours"]
+    for name in ("l1", "psnr", "ssim", "efflpips", "nme", "efffid", "effvd"):
+        assert row[name] is None, name
+        assert summary["large_pose"]["ours"][name] is not None, name
+    for name in ("csim", "apd", "aed", "gaze_error", "yaw_correlation"):
+        assert row[name] is not None, name
+    assert summary["reference"]["cross"]["csim"] is None
+    assert summary["reference"]["cross"]["target_csim"] is not None
+    # The target against itself would be perfect; the result is not.
+    assert row["apd"] > 0
+    assert summary["cross"]["copy_source"]["csim"] == pytest.approx(1)
+
+
+def test_processes_share_the_videos_and_the_first_one_reports(run, weights, judges, monkeypatch):
+    monkeypatch.setattr(share_module, "POLL_SECONDS", 0.01)
+    alone = evaluate_once(replace(run, output=run.output / "alone"), weights, judges)
+    shares = [Share(rank=rank, world=3) for rank in range(3)]
+    for share in shares[1:]:
+        assert evaluate_once(run, weights, judges, share) is None
+        assert not run.json_path.exists()
+    together = evaluate_once(run, weights, judges, shares[0])
+    assert_alike(together, alone)
+    assert len(list(run.output.glob("records-*.jsonl"))) == 3
+    # Another number of processes goes on with what is there.
+    judges.reader.num_images = 0
+    assert evaluate_once(run, weights, judges) == together
+    assert judges.reader.num_images == 0
+
+
+def test_saved_predictions_score_as_they_did(run, weights, judges, monkeypatch):
+    run = replace(run, save_predictions=True)
+    first = evaluate_once(run, weights, judges)
+    (saved,) = run.output.glob("predictions-*")
+    monkeypatch.setattr(run_module, "load_judges", lambda config, device: judges)
+    again = run.with_predictions(saved).with_output(run.output.with_name("again"))
+    second = run_module.run_evaluation(again, "cpu")
+    assert second["meta"]["label"] == saved.name
+    assert second["meta"]["weights_sha256"] is None
+    for mode in ("self", "cross"):
+        assert list(second[mode]) == ["ours", "copy_source"]
+    # Another grouping into batches changes the last digits of float32.
+    assert_alike(second, first, tolerance=1e-4)
+
+
+def test_missing_predictions_are_left_out(run, weights, judges, monkeypatch, capsys):
+    evaluate_once(replace(run, save_predictions=True), weights, judges)
+    (saved,) = run.output.glob("predictions-*")
+    for picture in (saved / "self" / "test_000001_0__test_000001").iterdir():
+        picture.unlink()
+    (saved / "self" / "test_000001_0__test_000001").rmdir()
+    monkeypatch.setattr(run_module, "load_judges", lambda config, device: judges)
+    summary = run_module.run_evaluation(run.with_predictions(saved), "cpu")
+    assert summary["meta"]["num_pairs"] == {"self": 4, "cross": 6}
+    assert "1 of 9 predictions are missing: self/test_000001_0" in capsys.readouterr().err
+
+
+def test_fvd_reads_whole_videos_back(run, weights, judges):
+    run = replace(run, pairs=PairConfig(), judges=JudgeConfig(fvd_frames=10))
+    seen = []
+
+    def i3d(videos: Tensor) -> Tensor:
+        seen.append(videos.shape)
+        return videos.mean((2, 4))[:, :, :2].flatten(1)
+
+    judges = replace(judges, i3d=i3d)
+    # Clips have 6 frames, so there is no window of ten.
+    assert (
+        evaluate_once(replace(run, save_predictions=True), weights, judges)["self"]["ours"]["fvd"]
+        is None
+    )
+    object.__setattr__(run.judges, "fvd_frames", 2)
+    summary = evaluate_once(replace(run, save_predictions=True), weights, judges)
+    # 5 targets a clip are two windows, of the result and of the truth.
+    assert seen == [(1, 3, 2, SIZE, SIZE)] * (3 * 2 * 2)
+    assert summary["self"]["ours"]["fvd"] > 0
+    assert summary["self"]["copy_source"]["fvd"] is None
+
+
+def test_parameters_of_the_other_face_stack_are_refused(run, monkeypatch):
+    clips = replace(open_clips(run.data.folder, "test"), face="released")
+    with pytest.raises(UserError, match="are the released face stack's, the weights need the open"):
+        run_module._check_face(run, clips)
+    run_module._check_face(replace(run, params="tracked"), clips)
 
 
 def test_clips_of_another_size_are_a_user_error(run):
@@ -238,6 +350,7 @@ def test_shipped_config_loads_and_takes_overrides(request):
     path = request.config.rootpath / "configs" / "embedded" / "eval.yaml"
     run = load_config(path, EvalRun, ["reenactor.x_T=random", "pairs.num_self=3"])
     assert run.reenactor.x_T == "random"
+    assert run.data.synthetic is not None
     assert run.pairs.num_self == 3
     moved = run.with_output(path.parent / "elsewhere")
     assert moved.json_path == path.parent / "elsewhere" / "embedded.json"
@@ -245,3 +358,13 @@ def test_shipped_config_loads_and_takes_overrides(request):
         load_config(path, EvalRun, ["pairs.self_every=0"])
     with pytest.raises(UserError, match="did you mean"):
         load_config(path, EvalRun, ["pairs.num_sel=0"])
+
+
+def test_the_voxceleb_config_loads(request):
+    path = request.config.rootpath / "configs" / "voxceleb256" / "eval.yaml"
+    run = load_config(path, EvalRun, ["judges.lpips=alex", "variants=[ours]"])
+    assert run.data.synthetic is None
+    assert run.pairs.list == "voxceleb1"
+    assert run.with_predictions(path.parent / "fomm").label == "fomm"
+    with pytest.raises(UserError, match="must hold 'ours'"):
+        load_config(path, EvalRun, ["variants=[oracle]"])

@@ -59,6 +59,30 @@ def test_ssim_agrees_with_scikit_image():
     np.testing.assert_allclose(metrics.ssim(a, b).numpy(), expected, atol=1e-6)
 
 
+def test_agrees_with_torchmetrics():
+    reference = pytest.importorskip("torchmetrics.functional")
+    image = pytest.importorskip("torchmetrics.functional.image")
+    a = images(5, 40).double()
+    b = (a + 0.4 * torch.randn_like(a)).clamp(-1, 1)
+    options = {"data_range": (-1.0, 1.0), "reduction": "none"}
+    expected = image.peak_signal_noise_ratio(b, a, dim=(1, 2, 3), **options)
+    torch.testing.assert_close(metrics.psnr(b, a), expected)
+    # Its own mean takes in the mirrored border, that of the paper only whole windows.
+    _, scores = image.structural_similarity_index_measure(
+        (b + 1) / 2, (a + 1) / 2, data_range=1.0, return_full_image=True
+    )
+    torch.testing.assert_close(metrics.ssim(b, a), scores[..., 5:-5, 5:-5].mean((1, 2, 3)))
+    torch.testing.assert_close(
+        metrics.l1(b, a).mean(), reference.mean_absolute_error(b, a) / 2, atol=1e-7, rtol=0
+    )
+    x, y = torch.randn(2, 4, 32)
+    torch.testing.assert_close(
+        metrics.csim(x, y), reference.cosine_similarity(x, y, reduction="none")
+    )
+    pearson = reference.pearson_corrcoef(x[0].double(), y[0].double())
+    assert metrics.correlation(x[0], y[0]) == pytest.approx(pearson.item())
+
+
 def test_csim_is_the_cosine():
     a = torch.tensor([[1.0, 0.0], [1.0, 0.0], [1.0, 1.0]])
     b = torch.tensor([[2.0, 0.0], [-1.0, 0.0], [0.0, 3.0]])

@@ -1,17 +1,19 @@
-import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
+from reenact.data.clips import ClipSet, open_clips
 from reenact.errors import UserError
-from reenact.evaluation.pairs import PairConfig, list_pairs, pick_examples, read_clips
+from reenact.evaluation.pairs import NO_TRUTH, PairConfig, list_pairs, pick_examples, videos_of
+from reenact.face.params import FaceParams
 
 
-def test_only_clips_of_the_split_are_read(clips_folder):
-    clips = read_clips(clips_folder)
-    assert list(clips) == ["test_000000", "test_000001", "test_000002"]
-    clip = clips["test_000001"]
-    assert clip.frames.shape == (6, 16, 16, 3)
-    assert len(clip.params) == clip.num_frames == 6
+def read_clips(folder: Path) -> ClipSet:
+    return open_clips(folder, "test")
 
 
 def test_all_pairs_when_nothing_limits_them(clips_folder):
@@ -48,7 +50,7 @@ def test_a_mode_can_be_left_out(clips_folder):
 
 def test_cross_records_of_clips_outside_the_selection_are_left_out(clips_folder):
     clips = read_clips(clips_folder)
-    del clips["test_000002"]
+    clips = replace(clips, clips=clips.clips[:2])
     pairs = list_pairs(clips, PairConfig(num_self=0))
     assert [(pair.source_clip, pair.target_clip) for pair in pairs] == [
         ("test_000000", "test_000001"),
@@ -75,31 +77,101 @@ def test_examples_are_spread_over_both_modes(clips_folder):
 
 
 @pytest.mark.parametrize(
-    "values", [{"self_every": 0}, {"num_self": -1}, {"num_self": 0, "num_cross": 0}]
+    "values",
+    [
+        {"self_every": 0},
+        {"num_self": -1},
+        {"num_self": 0, "num_cross": 0},
+        {"cross": "listed"},
+        {"num_cross_videos": 0},
+    ],
 )
 def test_senseless_settings_are_refused(values):
-    with pytest.raises(ValueError, match=r"self_every|num_self"):
+    with pytest.raises(ValueError, match=r"self_every|num_self|list|num_cross_videos"):
         PairConfig(**values)
 
 
-def test_a_folder_without_clips_is_a_user_error(tmp_path, clips_folder):
-    with pytest.raises(UserError, match=r"manifest\.json: not found"):
-        read_clips(tmp_path)
-    with pytest.raises(UserError, match="no clip of the split 'val'"):
-        read_clips(clips_folder, split="val")
-    (tmp_path / "manifest.json").write_text("{")
-    with pytest.raises(UserError, match="not valid JSON"):
-        read_clips(tmp_path)
-    (tmp_path / "manifest.json").write_text(json.dumps([1]))
-    with pytest.raises(UserError, match="not a manifest"):
-        read_clips(tmp_path)
+def test_drawn_cross_videos_join_different_people_and_have_no_truth(clips_folder):
+    clips = read_clips(clips_folder)
+    config = PairConfig(num_self=0, cross="drawn", num_cross_videos=4, cross_every=2)
+    pairs = list_pairs(clips, config)
+    videos = videos_of(pairs)
+    assert len(videos) == 4
+    for video in videos:
+        assert [pair.target_frame for pair in video] == [0, 2, 4]
+        assert len({(pair.source_clip, pair.source_frame) for pair in video}) == 1
+    people = {clip.name: clip.person for clip in clips.clips}
+    assert all(people[pair.source_clip] != people[pair.target_clip] for pair in pairs)
+    assert {pair.reference for pair in pairs} == {NO_TRUTH}
+    assert pairs == list_pairs(clips, config)
+    # Three people allow six ordered pairs.
+    assert len(videos_of(list_pairs(clips, replace(config, num_cross_videos=99)))) == 6
 
 
-def test_a_damaged_clip_is_a_user_error(clips_folder):
-    clip = read_clips(clips_folder)["test_000000"]
-    (clip.folder / "frames.npy").write_bytes(b"no array")
-    (clip.folder / "params.npz").write_bytes(b"no archive")
-    with pytest.raises(UserError, match=r"frames\.npy"):
-        _ = clip.frames
-    with pytest.raises(UserError, match=r"params\.npz"):
-        _ = clip.params
+def test_one_person_cannot_be_crossed(clips_folder):
+    clips = read_clips(clips_folder)
+    config = PairConfig(cross="drawn")
+    with pytest.raises(UserError, match="at least two people"):
+        list_pairs(replace(clips, clips=clips.clips[:1]), config)
+
+
+@pytest.fixture
+def write_list(tmp_path: Path) -> Callable[[str], str]:
+    def write(text: str) -> str:
+        path = tmp_path / "list.csv"
+        path.write_text(text)
+        return str(path)
+
+    return write
+
+
+def test_rows_of_a_list_become_cross_and_self_pairs(clips_folder, write_list):
+    clips = read_clips(clips_folder)
+    name = write_list("source,driving\ntest_000000,test_000002\ntest_000001,test_000001\n")
+    config = PairConfig(num_self=0, cross="listed", list=name)
+    cross, of_self = (
+        [pair for pair in list_pairs(clips, config) if pair.mode == mode]
+        for mode in ("cross", "self")
+    )
+    assert [pair.target_frame for pair in cross] == list(range(6))
+    assert {(pair.source_clip, pair.target_clip) for pair in cross} == {
+        ("test_000000", "test_000002")
+    }
+    assert [(pair.target_frame, pair.reference) for pair in of_self] == [
+        (i, i) for i in range(1, 6)
+    ]
+
+
+def test_large_pose_takes_only_turned_heads(clips_folder):
+    clip = clips_folder / "test_000001"
+    with np.load(clip / "params.npz") as file:
+        params = {name: file[name] for name in file.files}
+    params["rotation"] = np.deg2rad(
+        # From the first frame: mean 0, 14, 16 (over the turn of a full circle), 20, 30, 1 degrees.
+        [[170, 0, 0], [152, 24, 0], [-142, 0, 0], [170, 60, 0], [170, 45, 45], [173, 0, 0]]
+    ).astype(np.float32)
+    np.savez(clip / "params.npz", **params)
+    clips = read_clips(clips_folder)
+    only = replace(clips, clips=[clips.by_name["test_000001"]])
+    config = PairConfig(num_self=0, num_cross=0, num_large_pose=5)
+    pairs = list_pairs(only, config)
+    assert [pair.target_frame for pair in pairs] == [2, 3, 4]
+    assert {(pair.mode, pair.source_frame) for pair in pairs} == {("large_pose", 0)}
+    assert all(pair.reference == pair.target_frame for pair in pairs)
+    assert len(list_pairs(only, replace(config, num_large_pose=2))) == 2
+
+
+def test_head_angles_of_both_stacks():
+    from reenact.evaluation.angles import angle_difference_deg, head_angles_deg
+    from reenact.face.released.params import FlameParams
+
+    angles = torch.deg2rad(torch.tensor([[20.0, 0.0, 0.0], [0.0, 0.0, -30.0]]))
+    face = replace(FaceParams.neutral(2), rotation=angles)
+    torch.testing.assert_close(head_angles_deg(face), torch.rad2deg(angles))
+    widths = {"shape": 100, "expression": 50, "pose": 6, "cam": 3, "gaze": 2}
+    flame = FlameParams(**{name: torch.zeros(1, width) for name, width in widths.items()})
+    turned = replace(flame, pose=torch.tensor([[0.0, 0.3, 0.0, 0.0, 0.0, 0.0]]))
+    change = angle_difference_deg(head_angles_deg(turned), head_angles_deg(flame))
+    torch.testing.assert_close(
+        change, torch.rad2deg(torch.tensor([[0.3, 0.0, 0.0]])), atol=1e-3, rtol=0
+    )

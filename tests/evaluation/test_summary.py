@@ -1,12 +1,15 @@
+import numpy as np
 import pytest
+import torch
 
+from reenact.evaluation.frechet import frechet_distance
 from reenact.evaluation.summary import (
     COLUMNS,
     FACE_COLUMNS,
     IMAGE_COLUMNS,
     TRACES,
     VARIANTS,
-    RecordFile,
+    set_distances,
     summarise,
 )
 
@@ -14,7 +17,7 @@ from reenact.evaluation.summary import (
 def reading(value: float, found: bool = True) -> dict:
     faces = [column.name for column in FACE_COLUMNS] + list(TRACES)
     return {
-        **{column.name: value for column in IMAGE_COLUMNS},
+        **{column.name: value for column in IMAGE_COLUMNS if column.name != "lpips"},
         **dict.fromkeys(faces, value if found else None),
         "found": found,
     }
@@ -24,6 +27,8 @@ def record(mode: str, i: int, ours: dict, copy: float = 0.4, oracle: float = 0.1
     return {
         "key": f"{mode}/{i}",
         "mode": mode,
+        "video": f"{mode}/{i // 3}",
+        "has_truth": True,
         "yaw_change_deg": 10.0 * i,
         "target_csim": 0.3,
         "reference": {"found": True, "csim": 0.9, **dict.fromkeys(TRACES, float(i * i))},
@@ -61,13 +66,39 @@ def test_gap_closure_per_mode():
     assert set(summary["self"]) == set(VARIANTS)
 
 
-def test_records_survive_a_line_cut_short(tmp_path):
-    file = RecordFile(tmp_path / "records.jsonl")
-    assert file.read() == {}
-    records = [record("self", i, reading(0.1)) for i in range(3)]
-    file.append(records[:2])
-    with file.path.open("a") as stream:
-        stream.write('{"key": "self/2", "mo')
-    assert file.read() == {r["key"]: r for r in records[:2]}
-    file.append(records[2:])
-    assert file.read() == {r["key"]: r for r in records}
+def test_without_the_oracle_there_is_no_gap():
+    one = record("self", 1, reading(0.2))
+    del one["variants"]["oracle"]
+    summary = summarise([one])
+    assert summary["gap_closure"] == {}
+    assert list(summary["self"]) == ["ours", "copy_source"]
+
+
+def test_set_distances_take_the_pairs_with_a_truth_and_whole_videos():
+    records = [record("self", i, reading(0.1)) for i in range(12)]  # four videos of three frames
+    for i in (1, 4):
+        records[i]["has_truth"] = False
+    stored = {name: np.random.default_rng(7).normal(size=(12, 4)) for name in ("ours", "reference")}
+    stored["ours"] = stored["ours"] * 2 + 1
+
+    def features(part, picture, extractor):
+        assert extractor == "efffid"
+        return stored[picture][[records.index(one) for one in part]]
+
+    distances = set_distances(records, "ours", features, ["efffid"])
+    kept = [0, 2, 3, 5, *range(6, 12)]
+    a, b = (torch.from_numpy(stored[name]) for name in ("ours", "reference"))
+    assert distances["efffid"] == pytest.approx(frechet_distance(a[kept], b[kept]), abs=1e-5)
+
+    def clip(x, rows):
+        return torch.cat([x[rows].mean(0), x[rows].diff(dim=0).abs().mean(0)])
+
+    rows = [[0, 2], [3, 5], [6, 7, 8], [9, 10, 11]]
+    expected = frechet_distance(*(torch.stack([clip(x, r) for r in rows]) for x in (a, b)))
+    assert distances["effvd"] == pytest.approx(expected, abs=1e-5)
+    assert set_distances(records[1:2], "ours", features, ["efffid"]) == {}
+    for name in ("copy_source", "oracle"):
+        stored[name] = stored["reference"]
+    summary = summarise(records, features, ["efffid"])["self"]["ours"]
+    assert summary["efffid"] == distances["efffid"]
+    assert summary["fid"] is None

@@ -4,10 +4,14 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from reenact.errors import UserError
 from reenact.evaluation import metrics
 from reenact.evaluation.reading import measure_faces
+from reenact.evaluation.stack_reader import StackReader
 from reenact.evaluation.tracker_reader import TrackerReader
+from reenact.face.open_stack import OpenFaceStack
 from reenact.face.params import FaceParams
+from reenact.face.released.params import FlameParams
 from reenact.images import image_from_frame
 
 
@@ -51,7 +55,14 @@ def test_a_picture_against_itself_is_perfect_and_a_lost_face_is_none(reader, ima
     assert lost == dict.fromkeys(lost, None) | {"found": False}
 
 
-def test_tracked_params_fall_back_where_no_face_is_seen(reader, images):
+def test_tracked_params_fall_back_where_no_face_is_seen(images):
+    reader = StackReader(OpenFaceStack())
     params = reader.params(images[[0, 2]], FaceParams.neutral(2))
+    assert isinstance(params, FaceParams)
     assert params.scale[0] > 10
     assert params.scale[1] == 1
+    widths = {"shape": 100, "expression": 50, "pose": 6, "cam": 3, "gaze": 2}
+    flame = FlameParams(**{name: torch.zeros(2, width) for name, width in widths.items()})
+    assert reader.params(images[[0]], flame[:1]).scale[0] > 10
+    with pytest.raises(UserError, match="no face found in a crop"):
+        reader.params(images[[0, 2]], flame)
