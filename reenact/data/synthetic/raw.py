@@ -1,0 +1,123 @@
+"""Raw videos of synthetic people in VoxCeleb's layouts: python -m reenact.data.synthetic.raw
+
+To try preparation, training and evaluation end to end before VoxCeleb is downloaded.
+"""
+
+from __future__ import annotations
+
+import argparse
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+
+from reenact.data.synthetic.clips import ClipPlan, SyntheticConfig, plan_clip
+from reenact.data.synthetic.generate import make_stage
+from reenact.data.synthetic.renderer import Renderer
+from reenact.errors import UserError, exit_code
+from reenact.images import write_frame
+from reenact.video import VideoWriter
+
+LAYOUTS = ("flat", "frames_cropped", "release")
+CLIPS_OF_PERSON = 2
+FIRST_TEST = 10270
+"""VoxCeleb1's test identities begin here."""
+HEADER = (
+    "Identity  : \t{person}\n"
+    "Reference : \t{video}\n"
+    "Offset    : \t-2\n"
+    "FV Conf   : \t17.985\t(1)\n"
+    "ASD Conf  : \t3.815\n"
+    "\n"
+    "FRAME \tX \tY \tW \tH \n"
+)
+
+
+def render_clip(
+    renderer: Renderer, index: int, num_frames: int, side: int
+) -> tuple[list[np.ndarray], ClipPlan]:
+    """Frames (side, side, 3) of the whole scene, and the plan they were drawn from."""
+    config = SyntheticConfig(
+        out=Path(), clips=1, frames=num_frames, size=side, frame_size=side, stride=1
+    )
+    plan = plan_clip(config, index, renderer.asset)
+    stage = make_stage(config, plan, index, renderer.asset)
+    params = plan.params.transformed(np.linalg.inv(plan.crop_from_frame))
+    frames = [
+        renderer.render(stage.person, params[n], stage.light, stage.background, np.eye(3), side)[0]
+        for n in range(num_frames)
+    ]
+    return frames, plan
+
+
+def write_raw(out: Path, layout: str, num_clips: int, num_frames: int, side: int) -> None:
+    """Write `num_clips` clips, two a person; the last quarter of the persons has test identities.
+
+    Videos, and pictures where the layout has them. Clip i shows the same in every layout.
+    """
+    renderer = Renderer()
+    num_persons = -(-num_clips // CLIPS_OF_PERSON)
+    first = FIRST_TEST - num_persons + num_persons // 4
+    for index in range(num_clips):
+        frames, plan = render_clip(renderer, index, num_frames, side)
+        person, video = f"id{first + index // CLIPS_OF_PERSON}", f"video-_{index:04d}"
+        if layout == "flat":
+            split = "test" if int(person[2:]) >= FIRST_TEST else "train"
+            write_video(out / split / f"{person}#{video}#000000#{num_frames:06d}.mp4", frames)
+        elif layout == "frames_cropped":
+            folder = out / person / video / "frames_cropped"
+            folder.mkdir(parents=True)
+            for n, frame in enumerate(frames):
+                write_frame(folder / f"{n:06d}.png", frame)
+        else:
+            # Widened, because square videos count as the release's own face crops.
+            wide = [np.pad(f, ((0, 0), (side // 2, 0), (0, 0)), mode="edge") for f in frames]
+            write_video(out / person / video / "00001.mp4", wide)
+            path = out / "txt" / person / video / "00001.txt"
+            path.parent.mkdir(parents=True)
+            rows = box_rows(plan, side // 2, 360 / side)
+            path.write_text(HEADER.format(person=person, video=video) + rows)
+
+
+def write_video(path: Path, frames: list[np.ndarray]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    height, width = frames[0].shape[:2]
+    with VideoWriter(path, width=width, height=height, fps=Fraction(25)) as video:
+        for frame in frames:
+            video.write(frame)
+
+
+def box_rows(plan: ClipPlan, shift: int, unit: float) -> str:
+    """Lines FRAME X Y W H of the landmarks' boxes, moved right by `shift` pixels, in units of
+    `unit` a pixel. The frames are counted from 100 on, as in a longer video.
+    """
+    lines = []
+    for n, (landmarks, matrix) in enumerate(zip(plan.landmarks, plan.crop_from_frame, strict=True)):
+        back = np.linalg.inv(matrix)
+        points = landmarks @ back[:2, :2].T + back[:2, 2] + [shift, 0]
+        low, high = unit * points.min(0), unit * points.max(0)
+        values = (*low, *(high - low))
+        lines.append(f"{100 + n:06d} \t" + "".join(f"{v:.0f} \t" for v in values) + "\n")
+    return "".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m reenact.data.synthetic.raw", description=__doc__
+    )
+    parser.add_argument("--out", type=Path, required=True, help="folder of the raw data")
+    parser.add_argument("--layout", choices=LAYOUTS, required=True)
+    parser.add_argument("--clips", type=int, default=40)
+    parser.add_argument("--frames", type=int, default=16, help="frames per clip, at 25 a second")
+    parser.add_argument("--size", type=int, default=256, help="side of the frames in pixels")
+    arguments = parser.parse_args()
+    if min(arguments.clips, arguments.frames) < 1 or arguments.size < 64:
+        raise UserError("--clips and --frames must be at least 1, --size at least 64")
+    if arguments.out.exists() and any(arguments.out.iterdir()):
+        raise UserError(f"{arguments.out}: is not empty, choose a new folder")
+    write_raw(arguments.out, arguments.layout, arguments.clips, arguments.frames, arguments.size)
+    print(arguments.out)
+
+
+if __name__ == "__main__":
+    raise SystemExit(exit_code(main))
