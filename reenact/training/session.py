@@ -73,7 +73,7 @@ def open_session(run: TrainRun, device: torch.device, world: World = ALONE) -> S
             network.compile()
     loss: nn.Module = StepLoss(stage)
     if world.size > 1:
-        loss = DistributedDataParallel(loss, broadcast_buffers=False, gradient_as_bucket_view=True)
+        loss = DistributedDataParallel(loss, gradient_as_bucket_view=True)
     return Session(
         run=run,
         stage=stage,
