@@ -1,6 +1,6 @@
 """How many frames a second `python -m reenact.data.prepare` tracks, and where its time goes.
 
-    python benchmarks/preparing.py [--device cuda] [--clips 4] [--frames 48]
+    python -m benchmarks.preparing [--device cuda] [--clips 4] [--frames 48]
 
 Renders clips of synthetic heads as mp4 of the size of the crops and prepares them in one process.
 Beside the time on the clock stands the processor's own (user and system, all threads), which other

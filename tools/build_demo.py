@@ -1,6 +1,6 @@
 """Rebuild the demo: a photo and a clip of two synthetic people of the test split.
 
-    python tools/build_demo.py  # writes reenact/assets/demo_source.png and demo_target.mp4
+    python -m tools.build_demo  # writes reenact/assets/demo_source.png and demo_target.mp4
 
 Nothing of these people was seen in training.
 """

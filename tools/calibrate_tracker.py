@@ -2,7 +2,7 @@
 reenact/face/tracker_offsets.py.
 
     python -m reenact.data.synthetic --out DIR --clips 40 --frames 6 --size 256 --cross 0
-    python tools/calibrate_tracker.py DIR
+    python -m tools.calibrate_tracker DIR
 """
 
 from __future__ import annotations

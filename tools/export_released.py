@@ -1,6 +1,6 @@
 """Turn reenactor weights of ours into a file that the authors' inference code loads.
 
-python tools/export_released.py runs/reenact256/reenactor.safetensors diffusionact_model.pt
+python -m tools.export_released runs/reenact256/reenactor.safetensors diffusionact_model.pt
 
 The authors' code builds one architecture only: DiffAE's ffhq256_autoenc, no motion head. What it
 draws for E_r is the stickman of the released face stack: train with that one.

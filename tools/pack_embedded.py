@@ -1,6 +1,6 @@
 """Turn the export of stage reenact into the shipped weights: float16, the DiffAE in its own file.
 
-python tools/pack_embedded.py runs/embedded_reenact/reenactor.safetensors
+python -m tools.pack_embedded runs/embedded_reenact/reenactor.safetensors
 """
 
 import argparse

@@ -19,7 +19,7 @@ def resnet50_trunk() -> nn.Module:
     Raises UserError when torchvision cannot be imported.
     """
     try:
-        from torchvision.models import resnet50  # type: ignore[import-untyped]
+        from torchvision.models import resnet50
     except (ImportError, OSError, RuntimeError) as error:  # a build for another torch
         raise UserError(
             f"the released face stack needs torchvision ({' '.join(str(error).split())}), "
