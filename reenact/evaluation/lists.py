@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 import io
 import re
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -20,6 +19,7 @@ import numpy as np
 from reenact.data.clips import ClipSet
 from reenact.data.prepare.layouts import clip_name
 from reenact.errors import UserError
+from reenact.evaluation.share import say
 from reenact.files import check_input_file
 
 if TYPE_CHECKING:
@@ -90,8 +90,8 @@ def read_rows(name: str) -> list[Row]:
 def bind(rows: Sequence[Row], clips: ClipSet, seed: int) -> list[Row]:
     """The rows with the names of clips that exist, always the same for the same clips and seed.
 
-    Rows that name nobody here are left out, with a line on stderr. Raises UserError when a row's
-    frame lies beyond its clip.
+    Rows that name nobody here are left out, with a line on stderr. Raises UserError when no row is
+    left, or when a row's frame lies beyond its clip.
     """
     places = _places(clips)
     bound, unknown = [], []
@@ -109,11 +109,11 @@ def bind(rows: Sequence[Row], clips: ClipSet, seed: int) -> list[Row]:
     if unknown:
         names = list(dict.fromkeys(unknown))
         shown = ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
-        print(
-            f"pair list: {len(rows) - len(bound)} of {len(rows)} rows are left out, "
-            f"not in {clips.root}: {shown}",
-            file=sys.stderr,
-        )
+        line = f"pair list: {len(rows) - len(bound)} of {len(rows)} rows are left out"
+        line += f", not in {clips.root}: {shown}"
+        if not bound:
+            raise UserError(f"{line}; set pairs.cross to drawn and pairs.list to null")
+        say(line)
     for row in bound:
         for name, frame in ((row.source, row.frame), (row.driving, row.driving_frame or 0)):
             count = clips.by_name[name].num_frames

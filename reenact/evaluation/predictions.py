@@ -4,7 +4,6 @@ Any method's results can be measured from such a folder, and our own are written
 clip names become underscores.
 """
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from PIL import Image
 
 from reenact.errors import UserError
 from reenact.evaluation.pairs import Pair, Video
+from reenact.evaluation.share import say
 from reenact.files import atomic_output
 from reenact.images import read_frame
 
@@ -41,7 +41,7 @@ class PredictionFolder:
             line = f"{self.root}: {len(missing)} of {len(videos)} predictions are missing: {names}"
             if not found:
                 raise UserError(f"{line}; name them <mode>/<source clip>_<frame>__<target>.mp4")
-            print(line, file=sys.stderr)
+            say(line)
         return found
 
     def frames(self, video: Video, num_target_frames: int) -> list[np.ndarray]:

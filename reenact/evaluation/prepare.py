@@ -1,12 +1,10 @@
 """The clips of an evaluation, generated where they are synthetic and missing."""
 
-import sys
-
 from reenact.data.clips import ClipSet, open_clips
 from reenact.data.folder_clips import MANIFEST
 from reenact.errors import UserError
 from reenact.evaluation.run_config import ClipsConfig
-from reenact.evaluation.share import Share, wait_until
+from reenact.evaluation.share import Share, say, wait_until
 
 
 def prepare_clips(
@@ -49,7 +47,7 @@ def _generate(config: ClipsConfig, size: int) -> None:
 
     assert config.synthetic is not None
     assert config.num_clips is not None
-    print(f"generating {config.num_clips} {config.split} clips in {config.folder}", file=sys.stderr)
+    say(f"generating {config.num_clips} {config.split} clips in {config.folder}")
     try:
         settings = SyntheticConfig(
             out=config.folder,

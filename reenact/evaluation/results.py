@@ -70,15 +70,18 @@ class ResultFiles:
         except OSError as error:
             raise UserError(f"{path}: cannot write ({error.strerror})") from None
 
-    def features(self, records: Sequence[Record]) -> np.ndarray:
-        """(N, width) float32 of the records. Raises UserError when a file is gone or cut."""
-        result = np.empty((len(records), self.width), np.float32)
+    def features(self, records: Sequence[Record], columns: slice = slice(None)) -> np.ndarray:
+        """(N, W) float32: these columns of the records. Raises UserError when a file is gone or
+        cut.
+        """
+        width = len(range(self.width)[columns])
+        result = np.empty((len(records), width), np.float32)
         for rank in sorted({record["features"][0] for record in records}):
             path = self._features_path(rank)
             chosen = [i for i, record in enumerate(records) if record["features"][0] == rank]
             try:
                 stored = np.memmap(path, "<f4", "r").reshape(-1, self.width)
-                result[chosen] = stored[[records[i]["features"][1] for i in chosen]]
+                result[chosen] = stored[[records[i]["features"][1] for i in chosen], columns]
             except (OSError, ValueError, IndexError) as error:
                 raise UserError(
                     f"{path}: does not fit its records ({error}), delete the output and run again"

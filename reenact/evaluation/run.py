@@ -22,27 +22,24 @@ from reenact.evaluation.fvd import frechet_video_distance
 from reenact.evaluation.judges import Judges, load_judges
 from reenact.evaluation.lists import pairs_csv
 from reenact.evaluation.measure import feature_columns, measure
-from reenact.evaluation.pairs import MODES, Pair, Video, list_pairs, pick_examples, videos_of
-from reenact.evaluation.predictions import PredictionFolder, picture_path, write_prediction
+from reenact.evaluation.output import OutputPictures, make_folder
+from reenact.evaluation.pairs import MODES, Pair, Video, list_pairs, videos_of
+from reenact.evaluation.predictions import PredictionFolder
 from reenact.evaluation.prepare import prepare_clips
 from reenact.evaluation.render import (
-    Batch,
     ParamsReader,
     PredictionRenderer,
     ReenactorRenderer,
     Renderer,
     load_batches,
-    panels,
 )
 from reenact.evaluation.report import Example, write_reports
 from reenact.evaluation.results import Record, ResultFiles
 from reenact.evaluation.run_config import EvalRun
 from reenact.evaluation.share import Share, wait_until
-from reenact.evaluation.sheet import read_strip, write_strip
+from reenact.evaluation.sheet import read_strip
 from reenact.evaluation.summary import COLUMNS, summarise
 from reenact.evaluation.weights import load_weights
-from reenact.files import atomic_output
-from reenact.images import frame_from_image
 
 # Part of the name of the record file: raise it when the meaning of a recorded number changes.
 RECORD_VERSION = 2
@@ -130,11 +127,11 @@ def evaluate(
     """
     share = share or Share()
     name = _fingerprint(run, clips, subject.sha256)
-    places = _Places(run.output, name, pairs, run)
+    pictures = OutputPictures(run.output, name, pairs, run)
     columns = feature_columns(run.shown_variants, judges.widths)
     width = max(column.stop for column in columns.values())
     files = ResultFiles(run.output, name, width, share.rank)
-    _measure_missing(clips, pairs, subject, judges, places, files, share)
+    _measure_missing(clips, pairs, subject, judges, pictures, files, share)
     if not share.is_first:
         return None
     keys = {pair.key for pair in pairs}
@@ -143,47 +140,19 @@ def evaluate(
     chosen = [records[pair.key] for pair in pairs]
 
     def features(part: Sequence[Record], picture: str, extractor: str) -> np.ndarray:
-        return files.features(part)[:, columns[picture, extractor]]
+        return files.features(part, columns[picture, extractor])
 
     summary = summarise(chosen, features, tuple(judges.widths))
     if judges.i3d is not None:
-        _add_fvd(summary, run, clips, pairs, judges, places, device)
+        _add_fvd(summary, run, clips, pairs, judges, pictures, device)
     summary["meta"] = _meta(run, clips, pairs, subject)
     examples = [
         Example(record=records[pair.key], frames=frames)
         for pair in pairs
-        if pair.key in places.strips and (frames := read_strip(places.strips[pair.key]))
+        if pair.key in pictures.strips and (frames := read_strip(pictures.strips[pair.key]))
     ]
     write_reports(run, summary, chosen, examples, pairs_csv(pairs))
     return summary
-
-
-class _Places:
-    """Where the pictures of a run lie."""
-
-    def __init__(self, output: Path, name: str, pairs: list[Pair], run: EvalRun) -> None:
-        strips = output / f"pictures-{name}"
-        make_folder(strips)
-        self.strips = {
-            pair.key: strips / f"{hashlib.sha256(pair.key.encode()).hexdigest()[:16]}.png"
-            for pair in pick_examples(pairs, run.num_examples)
-        }
-        self.predictions = output / f"predictions-{name}" if run.keeps_predictions else None
-
-    def lacks(self, pair: Pair) -> bool:
-        """Whether a picture of this pair is still to be written."""
-        if pair.key in self.strips and read_strip(self.strips[pair.key]) is None:
-            return True
-        return self.predictions is not None and not picture_path(self.predictions, pair).is_file()
-
-    def write(self, batch: Batch, images: dict[str, torch.Tensor]) -> None:
-        for i, pair in enumerate(batch.pairs):
-            if pair.key in self.strips:
-                write_strip(self.strips[pair.key], panels(batch, images, i))
-        if self.predictions is not None:
-            frames = frame_from_image(images["ours"])
-            for pair, frame in zip(batch.pairs, frames, strict=True):
-                write_prediction(self.predictions, pair, frame)
 
 
 def _measure_missing(
@@ -191,14 +160,14 @@ def _measure_missing(
     pairs: list[Pair],
     subject: Subject,
     judges: Judges,
-    places: _Places,
+    pictures: OutputPictures,
     files: ResultFiles,
     share: Share,
 ) -> None:
     """This process's share of the videos; pictures are on disk before their records."""
     known = files.read()
     mine = share.take(videos_of(pairs))
-    todo = [[p for p in video if p.key not in known or places.lacks(p)] for video in mine]
+    todo = [[p for p in video if p.key not in known or pictures.lacks(p)] for video in mine]
     count, left = sum(map(len, mine)), sum(map(len, todo))
     with tqdm(
         total=count, initial=count - left, unit="pair", desc="eval", disable=not share.is_first
@@ -206,7 +175,7 @@ def _measure_missing(
         for batch in load_batches(todo, clips.by_name, subject.batch_size, subject.reader):
             images = subject.renderer.render(batch)
             records, features = measure(batch, images, clips.by_name, judges)
-            places.write(batch, images)
+            pictures.write(batch, images)
             files.append(records, features)
             bar.update(len(records))
 
@@ -217,10 +186,10 @@ def _add_fvd(
     clips: ClipSet,
     pairs: list[Pair],
     judges: Judges,
-    places: _Places,
+    pictures: OutputPictures,
     device: torch.device,
 ) -> None:
-    root = run.predictions or places.predictions
+    root = run.predictions or pictures.predictions
     assert root is not None
     assert judges.i3d is not None
     folder = PredictionFolder(root, clips.size)
@@ -291,16 +260,3 @@ def _meta(run: EvalRun, clips: ClipSet, pairs: list[Pair], subject: Subject) -> 
         "backbones": run.judges.backbones,
         "columns": {c.name: {"direction": c.direction, "unit": c.unit} for c in COLUMNS},
     }
-
-
-def make_folder(folder: Path) -> None:
-    """Creates a folder and proves that it can be written to. Raises UserError."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with atomic_output(folder / ".probe") as probe:
-            probe.write_bytes(b"")
-        (folder / ".probe").unlink(missing_ok=True)
-    except OSError as error:
-        raise UserError(
-            f"{folder}: cannot write there ({error.strerror}), choose another output"
-        ) from None

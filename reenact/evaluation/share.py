@@ -4,6 +4,7 @@ Started by torchrun, or by hand on machines that share the folder, with RANK and
 """
 
 import os
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from typing import TypeVar
 from reenact.errors import UserError
 
 T = TypeVar("T")
-POLL_SECONDS = 2.0
+POLL_SECONDS = 5.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +51,12 @@ class Share:
                 f"cuda:{int(os.environ.get('LOCAL_RANK', self.rank)) % torch.cuda.device_count()}"
             )
         return name
+
+
+def say(line: str) -> None:
+    """One line on stderr, by the first process only."""
+    if Share.from_environment().is_first:
+        print(line, file=sys.stderr)
 
 
 def wait_until(condition: Callable[[], bool]) -> None:

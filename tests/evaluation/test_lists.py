@@ -95,6 +95,8 @@ def test_unknown_rows_are_left_out_and_named(clips, capsys):
     assert len(bind(rows, clips, seed=0)) == 1
     assert "1 of 2 rows are left out" in (line := capsys.readouterr().err)
     assert "id9" in line
+    with pytest.raises(UserError, match=r"35 of 35 rows are left out.*set pairs\.cross to drawn"):
+        bind(read_rows("voxceleb1"), clips, seed=0)
 
 
 def test_a_frame_beyond_the_clip_is_a_user_error(clips):

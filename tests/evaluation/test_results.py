@@ -35,6 +35,7 @@ def test_processes_write_files_of_their_own_and_read_all(tmp_path):
     assert len(records) == reader.count() == 6
     chosen = [records[key] for key in ("2b", "0a", "1b")]
     np.testing.assert_array_equal(reader.features(chosen), rows(12, 0, 11))
+    np.testing.assert_array_equal(reader.features(chosen, slice(1, 2)), rows(12, 0, 11)[:, 1:2])
     assert ResultFiles(tmp_path, "y", width=3).read() == {}
 
 
