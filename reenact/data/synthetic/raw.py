@@ -51,13 +51,14 @@ def render_clip(
 
 
 def write_raw(out: Path, layout: str, num_clips: int, num_frames: int, side: int) -> None:
-    """Write `num_clips` clips, two a person; the last quarter of the persons has test identities.
+    """Write `num_clips` clips, two a person; the last quarter of the persons (at least one of two)
+    has test identities.
 
     Videos, and pictures where the layout has them. Clip i shows the same in every layout.
     """
     renderer = Renderer()
     num_persons = -(-num_clips // CLIPS_OF_PERSON)
-    first = FIRST_TEST - num_persons + num_persons // 4
+    first = FIRST_TEST - num_persons + -(-num_persons // 4) if num_persons > 1 else FIRST_TEST - 1
     for index in range(num_clips):
         frames, plan = render_clip(renderer, index, num_frames, side)
         person, video = f"id{first + index // CLIPS_OF_PERSON}", f"video-_{index:04d}"
