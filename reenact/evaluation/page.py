@@ -41,8 +41,7 @@ border-top:1px solid var(--line)}h2 small,.facts{color:var(--dim);font-weight:40
 nav a{color:var(--accent);text-decoration:none;margin-right:1.2rem}nav{margin-top:.9rem}
 .scroll{overflow-x:auto}table.numbers{border-collapse:collapse;font-variant-numeric:tabular-nums}
 .numbers th,.numbers td{padding:.32rem .65rem;text-align:right;white-space:nowrap;
-border-bottom:1px solid var(--line)}.numbers th{white-space:normal;font-weight:600;
-font-size:.82rem;color:var(--dim);
+border-bottom:1px solid var(--line)}.numbers th{font-weight:600;font-size:.82rem;color:var(--dim);
 vertical-align:bottom}.numbers th span{display:block;font-weight:400}
 .numbers td:first-child{text-align:left}.numbers tr.ours td{background:var(--tint);font-weight:600}
 .plots{display:grid;grid-template-columns:repeat(auto-fill,minmax(340px,1fr));gap:1rem;
@@ -117,9 +116,10 @@ def _table(table: Table, ours: str) -> str:
     heads = []
     for header in table.headers:
         name, _, unit = header.partition(" (")
+        if "_correlation" in name:
+            name, unit = name.replace("_correlation", ""), "correlation"
         below = f"<span>{escape(unit.rstrip(')'))}</span>" if unit else ""
-        # Long names may break after an underscore.
-        heads.append(f"<th>{escape(name).replace('_', '_<wbr>')}{below}</th>")
+        heads.append(f"<th>{escape(name)}{below}</th>")
     rows = ""
     for row in table.rows:
         cells = "".join(f"<td>{escape(cell)}</td>" for cell in row)

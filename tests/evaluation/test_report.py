@@ -16,7 +16,7 @@ from reenact.evaluation.summary import COLUMNS, TRACES, VARIANTS, summarise
 from reenact.evaluation.tables import latex, markdown, table_csv, videos_csv
 from reenact.images import read_frame
 
-VOID = {"meta", "img", "br", "wbr"}
+VOID = {"meta", "img", "br"}
 
 
 class Checker(HTMLParser):
