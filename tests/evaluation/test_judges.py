@@ -7,7 +7,6 @@ from torch import nn
 from reenact.errors import UserError
 from reenact.evaluation.judges import JudgeConfig, load_judges, scripted_i3d, scripted_inception
 
-
 # The stand-ins are scripted as the published files were.
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
 
