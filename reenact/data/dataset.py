@@ -23,8 +23,6 @@ from reenact.data.augment import AugmentConfig
 from reenact.data.clips import Clip, open_clips
 from reenact.errors import UserError
 
-PARAM_NAMES = ("identity", "expression", "rotation", "translation", "scale", "gaze")
-
 
 @dataclass(frozen=True, kw_only=True)
 class DataConfig:

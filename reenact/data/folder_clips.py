@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -13,6 +13,7 @@ import numpy as np
 
 from reenact.data.clip import CrossRecord
 from reenact.errors import UserError
+from reenact.face.head_model import HeadModel
 from reenact.face.params import FaceParams
 
 MANIFEST = "manifest.json"
@@ -51,7 +52,9 @@ class FolderClip:
 
     @cached_property
     def landmarks(self) -> np.ndarray:
-        return self._arrays("landmarks")["landmarks"].astype(np.float32)
+        """Of the head model as it is: the file's own were computed when the clip was drawn."""
+        landmarks: np.ndarray = _head_model().landmarks(self.params).numpy()
+        return landmarks
 
     @cached_property
     def cross(self) -> list[CrossRecord]:
@@ -83,6 +86,11 @@ class FolderClip:
             raise UserError(
                 f"{path}: cannot read the face parameters ({error}), {_CURE}"
             ) from error
+
+
+@lru_cache(maxsize=1)
+def _head_model() -> HeadModel:
+    return HeadModel()
 
 
 _CURE = "delete the clip's folder and generate it again"

@@ -53,7 +53,12 @@ def prepare(run: PrepareRun, device: torch.device, share: Share, progress: bool 
         tracker = ClipTracker(run, device)
         total = sum(len(shard.clips) for shard in todo)
         with tqdm(
-            total=total, unit="clip", disable=not progress, position=share.index, desc=_label(share)
+            total=total,
+            unit="clip",
+            mininterval=1.0,
+            disable=not progress,
+            position=share.index,
+            desc=_label(share),
         ) as bar:
             for shard in todo:
                 _write_shard(run, shard, sources, tracker, done, bar)
