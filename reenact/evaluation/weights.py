@@ -20,20 +20,10 @@ def load_weights(run: EvalRun, device: str) -> tuple[Reenactor, str]:
     else:
         path = asset_path(EMBEDDED_WEIGHTS)
     # Brings the networks along, which the rest of this room works without.
-    from reenact.inference.load import load_reenactor_of
-    from reenact.inference.run_config import InferRun
+    from reenact.inference.load import make_reenactor
 
-    # Only the weights, the face stack and the reenactor of an inference run matter here.
-    chain = InferRun(
-        weights=run.weights,
-        output_size=256,
-        compose="crop",
-        paste_max_side=256,
-        motion="absolute",
-        released=run.released,
-        reenactor=run.reenactor,
-    )
-    return load_reenactor_of(chain, device), sha256_of(path)
+    reenactor = make_reenactor(run.weights, run.released, run.reenactor, device)
+    return reenactor, sha256_of(path)
 
 
 def sha256_of(path: Path) -> str:

@@ -1,36 +1,40 @@
-"""From a run's settings to a reenactor: which weights, behind which face stack."""
+"""From settings to a reenactor: which weights, behind which face stack."""
 
+from pathlib import Path
 from typing import Any
 
 from reenact.assets import EMBEDDED_WEIGHTS, asset_path
 from reenact.device import pick_device
 from reenact.face.open_stack import OpenFaceStack
+from reenact.face.released.config import ReleasedConfig
 from reenact.face.stack import FaceStack
-from reenact.inference.reenactor import Reenactor
-from reenact.inference.run_config import InferRun
+from reenact.inference.reenactor import Reenactor, ReenactorConfig
 from reenact.models.checkpoint import load_reenactor
 
 
-def load_reenactor_of(run: InferRun, device: str) -> Reenactor:
+def make_reenactor(
+    weights: Path | None, released: ReleasedConfig | None, config: ReenactorConfig, device: str
+) -> Reenactor:
     """The reenactor with its weights on `device` ("auto" or a torch device).
 
-    Raises UserError or CheckpointError.
+    Without `released` the open face stack, and the shipped weights where `weights` is None; with it
+    the authors' stack, and theirs. Raises UserError or CheckpointError.
     """
     place = pick_device(device)
     face: FaceStack[Any]
-    if run.released is None:
+    if released is None:
         face = OpenFaceStack(place)
-        weights = load_reenactor(run.weights or asset_path(EMBEDDED_WEIGHTS), place)
+        networks = load_reenactor(weights or asset_path(EMBEDDED_WEIGHTS), place)
     else:
         # Imported late: these networks need torchvision and the face-alignment package.
         from reenact.face.released.files import locate
         from reenact.face.released.stack import ReleasedFaceStack
         from reenact.models.released import load_released
 
-        files = locate(run.released.files)
-        face = ReleasedFaceStack.from_files(files, run.released, place)
-        if run.weights is None:
-            weights = load_released(files.diffusionact, files.diffae, place)
+        files = locate(released.files)
+        face = ReleasedFaceStack.from_files(files, released, place)
+        if weights is None:
+            networks = load_released(files.diffusionact, files.diffae, place)
         else:
-            weights = load_reenactor(run.weights, place)
-    return Reenactor(weights, face, run.reenactor)
+            networks = load_reenactor(weights, place)
+    return Reenactor(networks, face, config)

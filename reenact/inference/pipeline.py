@@ -16,7 +16,7 @@ from reenact.face.crop import paste_back
 from reenact.face.stack import FaceBatch, FaceStack, Frame, SourceFace, TargetMotion
 from reenact.images import image_from_frame, is_image_path, read_frame, write_frame
 from reenact.inference.compose import moved, paste_mask, resized_frames, shrink_to, side_by_side
-from reenact.inference.load import load_reenactor_of
+from reenact.inference.load import make_reenactor
 from reenact.inference.paths import check_output, make_folder
 from reenact.inference.reenactor import Reenactor, SourceState
 from reenact.inference.run_config import InferRun, Motion
@@ -59,7 +59,7 @@ def reenact_files(
     check_output(output, source, target)
     photo = read_frame(source)
     clip = open_target(target)
-    reenactor = load_reenactor_of(run, device)
+    reenactor = make_reenactor(run.weights, run.released, run.reenactor, device)
 
     face = find_source(photo, source, reenactor)
     motion = track_target(clip, target, reenactor)

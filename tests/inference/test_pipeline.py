@@ -115,7 +115,7 @@ def test_paste_back_shrinks_a_large_photo_for_a_video(run, photo, make_clip, tmp
 
 def test_relative_motion_starts_with_the_sources_own_pose(run, photo, make_clip, tmp_path):
     target, run = make_clip(num_frames=4, missing=(0,)), dataclasses.replace(run, motion="relative")
-    reenactor = load.load_reenactor_of(run, "cpu")
+    reenactor = load.make_reenactor(run.weights, None, run.reenactor, "cpu")
     source = pipeline.find_source(read_frame(photo), photo, reenactor)
     motion = pipeline.track_target(pipeline.open_target(target), target, reenactor)
     driven = pipeline.driving_params(reenactor.face, source, motion, run.motion)
@@ -240,4 +240,4 @@ def test_weights_of_another_kind_are_refused(run, tmp_path, weights_path):
     half.write_bytes(weights_path.read_bytes()[:-1000])
     for path in (text, half):
         with pytest.raises(CheckpointError, match="not a readable"):
-            load.load_reenactor_of(dataclasses.replace(run, weights=path), "cpu")
+            load.make_reenactor(path, None, run.reenactor, "cpu")
