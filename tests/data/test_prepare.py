@@ -17,8 +17,8 @@ import yaml
 from reenact.config import load_config, to_dict
 from reenact.data.augment import AugmentConfig
 from reenact.data.clips import Clip, open_clips
-from reenact.data.dataset import ClipDataset, PairConfig, draw_batch
-from reenact.data.prepare.__main__ import report
+from reenact.data.dataset import ClipDataset, PairConfig, draw_batch, sample_rng
+from reenact.data.prepare.__main__ import _share, report
 from reenact.data.prepare.layouts import SourceConfig, find_sources
 from reenact.data.prepare.masks import MaskConfig, face_points, head_outline, mesh_masks
 from reenact.data.prepare.plan import Share
@@ -31,6 +31,11 @@ from reenact.data.synthetic.raw import LAYOUTS, render_clip, write_raw, write_vi
 from reenact.data.synthetic.renderer import Renderer
 from reenact.errors import UserError
 from reenact.face.head_model import HeadModel
+from reenact.face.open_stack import OpenFaceStack
+from reenact.face.released.config import ReleasedConfig
+from reenact.face.released.files import ReleasedFiles
+from reenact.face.released.params import FlameParams
+from reenact.face.tracker import FaceTracker
 from reenact.images import write_frame
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -270,6 +275,56 @@ def test_a_parsing_network_draws_the_masks(raw, tmp_path):
     path.write_bytes(b"no network")
     with pytest.raises(UserError, match=r"parser\.pt: cannot be read as a TorchScript network"):
         ClipTracker(run, CPU)
+
+
+class FlameStack:
+    """The open stack that gives what it reads as FLAME parameters, all zero but the pose."""
+
+    def __init__(self) -> None:
+        self.open = OpenFaceStack()
+
+    def target_motion(self, frames, fps, size, watch=None):
+        motion = self.open.target_motion(frames, fps, size, watch)
+        zeros = {
+            name: torch.zeros(len(motion), width)
+            for name, width in (("shape", 100), ("expression", 50), ("cam", 3), ("gaze", 2))
+        }
+        pose = torch.arange(len(motion))[:, None].expand(-1, 6).float()
+        return replace(motion, params=FlameParams(**zeros, pose=pose))
+
+    def cut(self, frame, crop):
+        return self.open.cut(frame, crop)
+
+
+def test_the_published_stacks_parameters_are_stored_with_masks_of_the_open_tracker(
+    raw, whole, tmp_path, monkeypatch
+):
+    stacks = (FlameStack(), FaceTracker())
+    monkeypatch.setattr("reenact.data.prepare.tracking._load_stack", lambda *_: stacks)
+    released = ReleasedConfig(files=ReleasedFiles(folder=tmp_path))
+    run = replace(run_of(raw["frames_cropped"], tmp_path / "out"), size=256, released=released)
+    run_quietly(run)
+    dataset = ClipDataset(tmp_path / "out", "train")
+    assert dataset.face == "released"
+    clip = dataset.clips[0]
+    assert isinstance(clip.params, FlameParams)
+    assert clip.params.pose[:, 0].tolist() == [0, 1, 2]
+    other = by_video(whole)[clip.name.split("#")[1]]
+    assert np.abs(clip.landmarks / 4 - other.landmarks).mean() < 1.5
+    small = clip.face_mask(0).reshape(64, 4, 64, 4).mean((1, 3)) > 127
+    mask = other.face_mask(0) > 0
+    assert (small & mask).sum() / (small | mask).sum() > 0.85
+    sample = dataset.pair(sample_rng(0, 0, 0), AugmentConfig(), PairConfig(), 0)
+    assert sample["source_shape"].shape == (100,)
+    assert sample["target_pose"].shape == (6,)
+
+
+def test_torchrun_gives_the_share(monkeypatch):
+    assert _share(None) == Share()
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setenv("WORLD_SIZE", "3")
+    assert _share(None) == Share(index=1, count=3)
+    assert _share("0/2") == Share(index=0, count=2)
 
 
 def test_shares_and_shipped_config():
