@@ -122,5 +122,5 @@ class ConditionalUNet(nn.Module):
             h = run(block, self.recompute, h, time_emb, z_sem)
         # The last layer is cheap and its rounding goes straight into the image: keep it in float32.
         with torch.autocast(h.device.type, enabled=False):
-            h = self.out(h.to(self.out[2].weight.dtype)).float()
+            h = self.out(h.to(next(self.out.parameters()).dtype)).float()
         return F.pixel_shuffle(h, self.config.patch_size)

@@ -34,8 +34,9 @@ def preview_batch(session: Session) -> dict[str, Tensor]:
     run, dataset = session.run, held_out(session.run)
     pairs = session.stage.pairs
     # a picture beside the result shows its truth, so cross pairs need rendered ones
-    use_cross = pairs is not None and bool(dataset.clips_with_cross)
-    fraction = pairs.cross_fraction if pairs and use_cross else 0.0
+    fraction = pairs.cross_fraction if pairs is not None else 0.0
+    if fraction and not dataset.clips_with_cross:
+        fraction = 0.0
     return draw_batch(
         dataset,
         pairs=PairConfig(cross_fraction=fraction),
