@@ -1,4 +1,5 @@
 import math
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -7,10 +8,15 @@ import torch
 
 from diffae import DiffAE
 from reenact.config import from_dict, load_config, to_dict
+from reenact.errors import UserError
+from reenact.losses import LossNets, LossWeights
+from reenact.training.critics import Critics
 from reenact.training.ema import ema_copy, ema_decay, update_ema
 from reenact.training.log import RunLog, grid_frame
+from reenact.training.meter import Meter, means, tally
 from reenact.training.optim import OptimizerConfig, lr_at, make_optimizer
 from reenact.training.run_config import TrainRun
+from reenact.training.signals import stop_on_signal
 from reenact.training.stage_autoencoder import AutoencoderConfig, timesteps
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
@@ -28,6 +34,8 @@ def test_the_stages_have_configs():
         "embedded/autoencoder.yaml",
         "embedded/align.yaml",
         "embedded/reenact.yaml",
+        "voxceleb256/align.yaml",
+        "voxceleb256/reenact.yaml",
     }
 
 
@@ -109,3 +117,46 @@ def test_log_drops_what_an_interrupted_run_left(tmp_path):
     log.scalars(3, {"loss": 0.5})
     lines = (tmp_path / "metrics.jsonl").read_text().splitlines()
     assert lines == ['{"step": 1}', '{"step": 2}', '{"step": 3, "loss": 0.5}']
+
+
+def test_tallies_of_parts_add_up_and_leave_out_what_is_not_chosen():
+    values, chosen = torch.tensor([1.0, 2.0, float("inf"), 4.0]), torch.tensor([1, 1, 0, 1]).bool()
+    whole = tally(values, chosen)
+    assert whole.tolist() == [7, 3]
+    assert torch.equal(tally(values[:2], chosen[:2]) + tally(values[2:], chosen[2:]), whole)
+    assert means({"a": whole, "none": tally(values, ~chosen & chosen)}) == {"a": 7 / 3}
+
+
+def test_the_meter_takes_means_over_samples_and_only_counts_bad_steps():
+    meter = Meter()
+    meter.add({"loss": tally(torch.tensor([1.0, 1.0]))}, 2, is_bad=False)
+    meter.add({"loss": tally(torch.tensor([float("nan")]))}, 1, is_bad=True)
+    meter.add({"loss": tally(torch.tensor([4.0]))}, 1, is_bad=False)
+    values = meter.mean_and_reset()
+    assert values.pop("images_per_second") > 0
+    assert values == {"loss": 2, "bad_steps": pytest.approx(1 / 3)}
+    assert meter.mean_and_reset().keys() == {"images_per_second"}
+
+
+def test_a_second_signal_means_now_unless_patient():
+    with stop_on_signal(patient=True) as received:
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGTERM)
+        assert received == [signal.SIGINT, signal.SIGTERM]
+    with stop_on_signal() as received:
+        signal.raise_signal(signal.SIGTERM)
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+
+
+@pytest.mark.parametrize(
+    ("nets", "message"),
+    [
+        ({"perceptual_net": "lpips_vgg", "perceptual_weights": "none.pth"}, "lpips_vgg needs"),
+        ({"identity_net": "arcface"}, "identity_weights is not set; arcface needs"),
+    ],
+)
+def test_a_judge_without_weights_is_one_line_with_its_origin(nets, message):
+    weights = LossWeights(gaze=0, shape=0, head_pose=0)
+    with pytest.raises(UserError, match=message):
+        Critics(weights, from_dict(LossNets, nets), torch.device("cpu"))
