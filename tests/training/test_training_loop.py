@@ -143,6 +143,18 @@ def test_a_longer_run_goes_on_where_the_shorter_ended(make_run):
     assert [row["step"] for row in records(run)] == [1, 2, 3]
 
 
+def test_a_resumed_run_has_the_settings_of_its_config_and_reads_older_checkpoints(make_run):
+    run = make_run(num_steps=2)
+    train(run, CPU)
+    older = {name: value for name, value in state_of(run).items() if name != "memory"}
+    torch.save(older, run.run_dir / "checkpoint.pt")
+    optimizer = dataclasses.replace(run.optimizer, betas=(0.5, 0.9))
+    train(dataclasses.replace(run, num_steps=3, optimizer=optimizer), CPU)
+    (group,) = state_of(run)["optimizer"]["param_groups"]
+    assert group["betas"] == (0.5, 0.9)
+    assert state_of(run)["step"] == 3
+
+
 def test_clips_of_another_size_are_refused(make_run):
     run = make_run()
     wrong = dataclasses.replace(run, data=make_run(size=32).data)
