@@ -1,7 +1,7 @@
 """What a training step costs: time, memory, images a second, share of the measured peak.
 
-    python benchmarks/training.py configs/voxceleb256/align.yaml configs/voxceleb256/reenact.yaml
-    python benchmarks/training.py configs/voxceleb256/reenact.yaml --tiny      # seconds on a CPU
+    python -m benchmarks.training configs/voxceleb256/align.yaml configs/voxceleb256/reenact.yaml
+    python -m benchmarks.training configs/voxceleb256/reenact.yaml --tiny      # seconds on a CPU
 
 Needs no data and no weights: the batch is noise, and a missing `init` is replaced by random weights
 of the published architecture. The peak is the best matrix product of the same run, in the step's

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterable
 
 import torch
+from torch import Tensor
 from tqdm import tqdm
 
 from reenact.data.dataset import BatchDataset, ClipDataset
@@ -40,15 +42,7 @@ def train(run: TrainRun, device: torch.device, world: World = ALONE) -> int:
     if world.is_main:
         log = RunLog(run.run_dir, step, tensorboard=run.logging.tensorboard)
         print(describe(session, dataset, step))
-    batches = BatchDataset(
-        dataset=dataset,
-        pairs=session.stage.pairs,
-        config=run.data.augment,
-        batch_size=run.batch_size,
-        seed=run.seed,
-        num_steps=run.num_steps,
-        rows=world.rows(run.batch_size),
-    ).loader(step, run.data.num_workers, pin_memory=device.type == "cuda")
+    batches = own_batches(session, dataset, step)
     meter = Meter()
     is_saved = run.export.is_file()
     bar = tqdm(total=run.num_steps, initial=step, unit="step", disable=not world.is_main)
@@ -59,12 +53,7 @@ def train(run: TrainRun, device: torch.device, world: World = ALONE) -> int:
             step, is_saved = step + 1, False
             bar.update()
             if is_due(step, run.logging.scalars_every) or step == run.num_steps:
-                values = meter.mean_and_reset(world)
-                values["lr"] = lr_at(run.optimizer, step - 1, run.num_steps)
-                if log is not None:
-                    log.scalars(step, values)
-                speed = f"{values['images_per_second']:.1f} images/s"
-                bar.set_postfix_str(f"loss {values.get('loss', float('nan')):.4f}, {speed}")
+                bar.set_postfix_str(note(session, log, meter, step))
             if is_due(step, run.logging.validate_every):
                 validate(session, log, step)
                 meter.restart_clock()
@@ -90,6 +79,35 @@ def train(run: TrainRun, device: torch.device, world: World = ALONE) -> int:
     if world.is_main:
         print(f"{step} of {run.num_steps} steps done; weights in {run.export}")
     return step
+
+
+def own_batches(
+    session: Session, dataset: ClipDataset, start_step: int
+) -> Iterable[dict[str, Tensor]]:
+    """This process's rows of the batches from `start_step` on."""
+    run = session.run
+    batches = BatchDataset(
+        dataset=dataset,
+        pairs=session.stage.pairs,
+        config=run.data.augment,
+        batch_size=run.batch_size,
+        seed=run.seed,
+        num_steps=run.num_steps,
+        rows=session.world.rows(run.batch_size),
+    )
+    is_cuda = session.device.type == "cuda"
+    return batches.loader(start_step, run.data.num_workers, pin_memory=is_cuda)
+
+
+def note(session: Session, log: RunLog | None, meter: Meter, step: int) -> str:
+    """Log the means since the last time; returns them in short."""
+    run = session.run
+    values = meter.mean_and_reset(session.world)
+    values["lr"] = lr_at(run.optimizer, step - 1, run.num_steps)
+    if log is not None:
+        log.scalars(step, values)
+    loss = values.get("loss", float("nan"))
+    return f"loss {loss:.4f}, {values['images_per_second']:.1f} images/s"
 
 
 def resume(session: Session) -> int:

@@ -1,0 +1,204 @@
+"""How a model does on real photos and clips, where no true picture exists.
+
+    python -m tools.measure_real --photos DIR --clips DIR [--weights FILE] [--sheet sheet.png]
+
+Every photo is driven by every clip. Read off the results by the tracker: `found`, the share of
+frames with a face; the correlation of yaw and jaw opening with the target's; `csim` with the source
+(different people: about .1, other photos of the same person: .66 to .79); and `flicker`: the mean
+absolute second difference over time, in levels of 255, where the target is one frame of the clip
+repeated with slight noise.
+"""
+
+import argparse
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from reenact.assets import EMBEDDED_WEIGHTS, asset_path
+from reenact.config import load_config
+from reenact.errors import exit_code
+from reenact.evaluation.metrics import correlation
+from reenact.evaluation.reading import JAW, FaceReading
+from reenact.evaluation.tracker_reader import TrackerReader
+from reenact.face.stack import SourceFace
+from reenact.files import check_input_file
+from reenact.images import (
+    frame_from_image,
+    image_from_frame,
+    is_image_path,
+    read_frame,
+    write_frame,
+)
+from reenact.inference.load import make_reenactor
+from reenact.inference.reenactor import Reenactor
+from reenact.inference.run_config import InferRun
+from reenact.video import VideoReader
+
+CONFIG = Path("configs/embedded/infer.yaml")
+STILL_FRAMES = 10
+NOISE_LEVELS = 2.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """One photo under one clip; correlations are None where one of the series is constant."""
+
+    photo: str
+    clip: str
+    found: float
+    yaw: float | None
+    jaw: float | None
+    csim: float
+    flicker: float
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Target:
+    """A clip, read once: the faces `params` of some of its frames, what the networks see of them
+    (`crops`), what the tracker reads there, and the faces of a standing picture.
+    """
+
+    name: str
+    params: Any
+    crops: list[np.ndarray]
+    reading: FaceReading
+    still: Any
+
+
+def read_target(
+    clip: Path, reenactor: Reenactor, reader: TrackerReader, every: int
+) -> Target | None:
+    """None where the clip, or one frame of it alone, shows no face."""
+    video = VideoReader(clip)
+    motion = reenactor.face.target_motion(video, float(video.fps), reenactor.size)
+    if motion is None:
+        return None
+    kept = np.flatnonzero(motion.found)[::every]
+    chosen = set(kept.tolist())
+    frames = [(i, frame) for i, frame in enumerate(video) if i in chosen]
+    crops = [reenactor.face.cut(frame, motion.crops[i]) for i, frame in frames]
+    still = reenactor.face.target_motion(noisy(frames[0][1]), float(video.fps), reenactor.size)
+    if still is None:
+        return None
+    return Target(
+        name=clip.name,
+        params=motion.params[kept],
+        crops=crops,
+        reading=_read(reader, image_from_frame(np.stack(crops))),
+        still=still.params,
+    )
+
+
+def measure(
+    photo: Path,
+    source: SourceFace[Any],
+    target: Target,
+    reenactor: Reenactor,
+    reader: TrackerReader,
+) -> tuple[Measured, list[np.ndarray]]:
+    """The numbers, and source | target | result (each (S, S, 3)) where the target is turned most
+    away from its first frame.
+    """
+    own = image_from_frame(source.crop_frame)
+    state = reenactor.set_source(own, source.params)
+    results = reenactor.render(state, target.params).cpu()
+    ours, theirs = _read(reader, results), target.reading
+    identity = reader.read(own).identity[0]
+    both = ours.found & theirs.found
+    flicker = reenactor.render(state, target.still).diff(n=2, dim=0).abs().mean() * 127.5
+    turned = int((theirs.rotation[:, 0] - theirs.rotation[0, 0]).abs().argmax())
+    result = frame_from_image(results[turned : turned + 1])[0]
+    some = bool(ours.found.any())
+    numbers = Measured(
+        photo=photo.name,
+        clip=target.name,
+        found=float(ours.found.float().mean()),
+        yaw=correlation(ours.rotation[both, 0], theirs.rotation[both, 0]),
+        jaw=correlation(ours.expression[both, JAW], theirs.expression[both, JAW]),
+        csim=float((ours.identity @ identity)[ours.found].mean()) if some else 0.0,
+        flicker=float(flicker),
+    )
+    return numbers, [source.crop_frame, target.crops[turned], result]
+
+
+def noisy(frame: np.ndarray) -> list[np.ndarray]:
+    """One frame as a clip in which only a camera's noise moves."""
+    rng = np.random.default_rng(0)
+    noise = rng.normal(0, NOISE_LEVELS, (STILL_FRAMES, *frame.shape))
+    return list((frame + noise).round().clip(0, 255).astype(np.uint8))
+
+
+def _read(reader: TrackerReader, images: torch.Tensor) -> FaceReading:
+    reads = [reader.read(part) for part in images.split(16)]
+    values = {name: [getattr(read, name) for read in reads] for name in vars(reads[0])}
+    return FaceReading(**{name: torch.cat(parts) for name, parts in values.items()})
+
+
+def files_of(folder: Path, *, images: bool) -> Iterator[Path]:
+    for path in sorted(folder.iterdir()):
+        if path.suffix not in (".md", ".txt") and is_image_path(path) == images:
+            yield check_input_file(path)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--photos", type=Path, required=True)
+    parser.add_argument("--clips", type=Path, required=True)
+    parser.add_argument("--weights", type=Path, default=asset_path(EMBEDDED_WEIGHTS))
+    parser.add_argument("--config", type=Path, default=CONFIG)
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--every", type=int, default=3, help="take every n-th frame")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--sheet", type=Path, help="PNG with a row a pair: source, target, result")
+    parser.add_argument("--json", type=Path)
+    args = parser.parse_args()
+    run = replace(load_config(args.config, InferRun, args.set), weights=args.weights)
+    reenactor = make_reenactor(run.weights, run.released, run.reenactor, args.device)
+    reader = TrackerReader(reenactor.device)
+    targets = []
+    for clip in tqdm(list(files_of(args.clips, images=False)), unit="clip"):
+        target = read_target(clip, reenactor, reader, args.every)
+        if target is None:
+            print(f"{clip.name}: no face")
+        else:
+            targets.append(target)
+    rows: list[Measured] = []
+    strips = []
+    for photo in tqdm(list(files_of(args.photos, images=True)), unit="photo"):
+        source = reenactor.face.source_face(read_frame(photo), reenactor.size)
+        if source is None:
+            print(f"{photo.name}: no face")
+            continue
+        for target in targets:
+            numbers, strip = measure(photo, source, target, reenactor, reader)
+            rows.append(numbers)
+            strips.append(np.concatenate(strip, axis=1))
+    report(rows)
+    if args.sheet is not None:
+        write_frame(args.sheet, np.concatenate(strips))
+    if args.json is not None:
+        args.json.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")
+
+
+def report(rows: list[Measured]) -> None:
+    """A line a pair, and the means over all of them."""
+    names = ("found", "yaw", "jaw", "csim", "flicker")
+    print(f"{'':42s}" + "".join(f"{name:>9s}" for name in names))
+    for row in rows:
+        values = [getattr(row, name) for name in names]
+        texts = ["        –" if value is None else f"{value:9.3f}" for value in values]
+        print(f"{row.photo[:20]:20s}  {row.clip[:20]:20s}" + "".join(texts))
+    means = [np.mean([v for row in rows if (v := getattr(row, n)) is not None]) for n in names]
+    print(f"{'mean':42s}" + "".join(f"{mean:9.3f}" for mean in means))
+
+
+if __name__ == "__main__":
+    raise SystemExit(exit_code(main))
