@@ -1,0 +1,106 @@
+"""One table of how the choices of inference, and of training, change the result.
+
+    python -m tools.ablate [--weights NAME=FILE ...] [--set KEY=VALUE ...] [--out FILE]
+
+Runs the evaluation of configs/embedded/eval.yaml once a row: the shipped settings, other starts
+x_T, other numbers of steps, another sampler; and, with the shipped settings, each further weights
+file (a stage's export, or a run with one loss off). Finished rows are kept in `results/ablation`
+and not measured again. Writes FILE.md, a table, and FILE.json.
+"""
+
+import argparse
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from reenact.config import load_config
+from reenact.errors import UserError, exit_code
+from reenact.evaluation.run import run_evaluation
+from reenact.evaluation.run_config import EvalRun
+from reenact.files import atomic_output
+from reenact.inference.reenactor import ReenactorConfig
+
+CONFIG = Path("configs/embedded/eval.yaml")
+MODE = "cross"
+COLUMNS = (
+    ("l1", "l1↓"),
+    ("psnr", "psnr↑"),
+    ("ssim", "ssim↑"),
+    ("efflpips", "efflpips↓"),
+    ("csim", "csim↑"),
+    ("apd", "apd↓"),
+    ("gaze_error", "gaze_error↓"),
+    ("nme", "nme↓"),
+    ("found", "found↑"),
+    ("yaw_correlation", "yaw"),
+    ("jaw_correlation", "jaw"),
+    ("blink_correlation", "blink"),
+)
+
+
+def settings(base: ReenactorConfig) -> dict[str, ReenactorConfig]:
+    """The rows of the inference table."""
+    rows = {f"as shipped: {base.num_steps} steps, x_T {base.x_T}": base}
+    for start in ("mixed", "random"):
+        rows[f"x_T {start}"] = replace(base, x_T=start)  # type: ignore[arg-type]
+    for steps in (4, 8, 20, 50):
+        rows[f"{steps} steps, {steps} of inversion"] = replace(
+            base, num_steps=steps, encode_steps=steps
+        )
+    rows["DPM-Solver++(2M), 4 steps"] = replace(base, num_steps=4, sampler="dpmpp2m")
+    return rows
+
+
+def row_of(run: EvalRun, name: str, device: str) -> dict[str, Any]:
+    """The cross-reenactment numbers of one row."""
+    print(name)
+    summary = run_evaluation(run, device)
+    assert summary is not None  # only further processes of torchrun get none
+    return {"name": name, **{key: summary[MODE]["ours"].get(key) for key, _ in COLUMNS}}
+
+
+def table(rows: Sequence[dict[str, Any]]) -> str:
+    """Markdown."""
+    lines = ["| | " + " | ".join(title for _, title in COLUMNS) + " |"]
+    lines.append("|---|" + "---:|" * len(COLUMNS))
+    for row in rows:
+        values = ["–" if row[key] is None else f"{row[key]:.3f}" for key, _ in COLUMNS]
+        lines.append(f"| {row['name']} | " + " | ".join(values) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def named_file(text: str) -> tuple[str, Path]:
+    name, equals, path = text.partition("=")
+    if not equals:
+        raise UserError(f"--weights {text}: write NAME=FILE")
+    return name, Path(path)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--weights", action="append", default=[], metavar="NAME=FILE")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--out", type=Path, default=Path("docs/results/ablation"))
+    parser.add_argument("--device", default="auto")
+    args = parser.parse_args()
+    files = [named_file(text) for text in args.weights]
+    run = load_config(CONFIG, EvalRun, ["pairs.num_self=0", "num_examples=0", *args.set])
+    run = replace(run.with_output(Path("results") / "ablation"), variants=["ours"])
+    rows = [
+        row_of(replace(run, reenactor=config), name, args.device)
+        for name, config in settings(run.reenactor).items()
+    ]
+    rows += [row_of(replace(run, weights=path), name, args.device) for name, path in files]
+    text = f"# Ablation\n\nCross-reenactment of synthetic people, {run.pairs.num_cross} pairs.\n\n"
+    with atomic_output(args.out.with_suffix(".md")) as temporary:
+        temporary.write_text(text + table(rows))
+    with atomic_output(args.out.with_suffix(".json")) as temporary:
+        temporary.write_text(json.dumps(rows, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    raise SystemExit(exit_code(main))
