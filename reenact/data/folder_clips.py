@@ -48,7 +48,7 @@ class FolderClip:
 
     @cached_property
     def params(self) -> FaceParams:
-        return FaceParams.from_numpy(self._arrays(*FaceParams.__dataclass_fields__))
+        return FaceParams.from_numpy(self._arrays(*FaceParams.WIDTHS))
 
     @cached_property
     def landmarks(self) -> np.ndarray:

@@ -182,6 +182,4 @@ def _arrays(path: Path, offset: int, size: int, names: tuple[str, ...]) -> dict[
 @lru_cache(maxsize=1024)
 def _params(path: Path, offset: int, size: int, face: FaceKind) -> FaceBatch:
     kind = FaceParams if face == "open" else FlameParams
-    return kind.from_numpy(
-        _arrays.__wrapped__(path, offset, size, tuple(kind.__dataclass_fields__))
-    )
+    return kind.from_numpy(_arrays.__wrapped__(path, offset, size, tuple(kind.WIDTHS)))

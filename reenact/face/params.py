@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from reenact.face.batch import TensorBatch
 
 NUM_IDENTITY = 80
 NUM_EXPRESSION = 52
@@ -22,15 +24,6 @@ CAMERA_PLANE = -0.6
 
 FACE_CENTRE = (0.0, -0.36, 0.15)
 """Middle of the mean head's 68 landmarks; its depth stands for the face's depth."""
-
-_WIDTHS = {
-    "identity": (NUM_IDENTITY,),
-    "expression": (NUM_EXPRESSION,),
-    "rotation": (3,),
-    "translation": (2,),
-    "scale": (),
-    "gaze": (2,),
-}
 
 
 def rotation_matrix(rotation: Tensor) -> Tensor:
@@ -52,7 +45,7 @@ def rotation_matrix(rotation: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class FaceParams:
+class FaceParams(TensorBatch):
     """A batch of faces; every field is a float tensor whose first axis is the batch.
 
     identity (B, 80) shape coefficients, about N(0, 1); expression (B, 52) in [0, 1], in the
@@ -68,50 +61,19 @@ class FaceParams:
     scale: Tensor
     gaze: Tensor
 
-    def __post_init__(self) -> None:
-        for name, width in _WIDTHS.items():
-            shape = tuple(getattr(self, name).shape)
-            assert shape == (len(self), *width), f"{name}: {shape}, batch {len(self)}"
-
-    def __len__(self) -> int:
-        return int(self.identity.shape[0])
-
-    def __getitem__(self, index: int | slice | Sequence[int] | np.ndarray | Tensor) -> FaceParams:
-        """The chosen faces, always as a batch: an int gives a batch of one."""
-        if isinstance(index, int | np.integer):
-            at = int(index)
-            if not -len(self) <= at < len(self):
-                raise IndexError(f"face {at} of {len(self)}")
-            index = slice(at, at + 1 if at != -1 else None)
-        elif not isinstance(index, slice):
-            index = torch.as_tensor(index, device=self.scale.device)
-        return FaceParams(**{name: value[index] for name, value in self.tensors().items()})
-
-    def tensors(self) -> dict[str, Tensor]:
-        return {f.name: getattr(self, f.name) for f in fields(self)}
-
-    def to(self, device: torch.device | str | torch.dtype) -> FaceParams:
-        return FaceParams(**{name: value.to(device) for name, value in self.tensors().items()})
-
-    def detach(self) -> FaceParams:
-        return FaceParams(**{name: value.detach() for name, value in self.tensors().items()})
-
-    def numpy(self) -> dict[str, np.ndarray]:
-        return {name: value.detach().cpu().numpy() for name, value in self.tensors().items()}
-
-    @classmethod
-    def from_numpy(cls, arrays: Mapping[str, np.ndarray]) -> FaceParams:
-        """Inverse of `numpy`; further keys of `arrays` are ignored."""
-        return cls(**{n: torch.from_numpy(np.array(arrays[n], dtype=np.float32)) for n in _WIDTHS})
-
-    @classmethod
-    def cat(cls, parts: Sequence[FaceParams]) -> FaceParams:
-        return cls(**{n: torch.cat([getattr(p, n) for p in parts]) for n in _WIDTHS})
+    WIDTHS: ClassVar[dict[str, tuple[int, ...]]] = {
+        "identity": (NUM_IDENTITY,),
+        "expression": (NUM_EXPRESSION,),
+        "rotation": (3,),
+        "translation": (2,),
+        "scale": (),
+        "gaze": (2,),
+    }
 
     @classmethod
     def neutral(cls, num_faces: int = 1) -> FaceParams:
         """The mean head looking into the camera, 1 pixel per dm, at pixel (0, 0)."""
-        arrays = {n: torch.zeros(num_faces, *width) for n, width in _WIDTHS.items()}
+        arrays = {n: torch.zeros(num_faces, *width) for n, width in cls.WIDTHS.items()}
         return cls(**(arrays | {"scale": torch.ones(num_faces)}))
 
     def transformed(self, matrix: np.ndarray | Tensor) -> FaceParams:

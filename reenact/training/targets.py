@@ -158,11 +158,11 @@ class ReleasedDrawer:
 
 def open_params(batch: Batch, role: str) -> FaceParams:
     """The face parameters of `role` (`source` or `target`) of a batch of pairs, in crop pixels."""
-    names = FaceParams.__dataclass_fields__
+    names = FaceParams.WIDTHS
     return FaceParams(**{name: batch[f"{role}_{name}"] for name in names})
 
 
 def flame_params(batch: Batch, role: str) -> FlameParams:
     """The same of clips that the released face stack read."""
-    names = FlameParams.__dataclass_fields__
+    names = FlameParams.WIDTHS
     return FlameParams(**{name: batch[f"{role}_{name}"] for name in names})

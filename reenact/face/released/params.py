@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
+from typing import ClassVar
 
-import numpy as np
 import torch
 from torch import Tensor
 
-_WIDTHS = {"shape": 100, "expression": 50, "pose": 6, "cam": 3, "gaze": 2}
+from reenact.face.batch import TensorBatch
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class FlameParams:
+class FlameParams(TensorBatch):
     """A batch of faces; every field is a float tensor (B, width).
 
     shape (100) and expression (50): FLAME coefficients; pose (6): global and jaw rotation as axis
@@ -27,42 +26,13 @@ class FlameParams:
     cam: Tensor
     gaze: Tensor
 
-    def __post_init__(self) -> None:
-        for name, width in _WIDTHS.items():
-            got = tuple(getattr(self, name).shape)
-            assert got == (len(self), width), f"{name}: {got}, batch {len(self)}"
-
-    def __len__(self) -> int:
-        return int(self.shape.shape[0])
-
-    def __getitem__(self, index: int | slice | Sequence[int] | np.ndarray | Tensor) -> FlameParams:
-        """The chosen faces, always as a batch: an int gives a batch of one."""
-        if isinstance(index, int | np.integer):
-            at = int(index)
-            if not -len(self) <= at < len(self):
-                raise IndexError(f"face {at} of {len(self)}")
-            index = slice(at, at + 1 if at != -1 else None)
-        elif not isinstance(index, slice):
-            index = torch.as_tensor(index, device=self.shape.device)
-        return FlameParams(**{name: value[index] for name, value in self.tensors().items()})
-
-    def tensors(self) -> dict[str, Tensor]:
-        return {f.name: getattr(self, f.name) for f in fields(self)}
-
-    def to(self, device: torch.device | str | torch.dtype) -> FlameParams:
-        return FlameParams(**{name: value.to(device) for name, value in self.tensors().items()})
-
-    def numpy(self) -> dict[str, np.ndarray]:
-        return {name: value.detach().cpu().numpy() for name, value in self.tensors().items()}
-
-    @classmethod
-    def from_numpy(cls, arrays: Mapping[str, np.ndarray]) -> FlameParams:
-        """Inverse of `numpy`; further keys of `arrays` are ignored."""
-        return cls(**{n: torch.from_numpy(np.array(arrays[n], dtype=np.float32)) for n in _WIDTHS})
-
-    @classmethod
-    def cat(cls, parts: Sequence[FlameParams]) -> FlameParams:
-        return cls(**{n: torch.cat([getattr(p, n) for p in parts]) for n in _WIDTHS})
+    WIDTHS: ClassVar[dict[str, tuple[int, ...]]] = {
+        "shape": (100,),
+        "expression": (50,),
+        "pose": (6,),
+        "cam": (3,),
+        "gaze": (2,),
+    }
 
 
 def retarget(source: FlameParams, target: FlameParams) -> FlameParams:
