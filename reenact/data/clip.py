@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
 
-from reenact.face.stack import FaceBatch
+from reenact.face.batch import FaceBatch
 
 FaceKind = Literal["open", "released"]
 """Which face stack read the parameters: `FaceParams` of the open one, `FlameParams` of the

@@ -22,9 +22,9 @@ from reenact.data.clip import CrossRecord, FaceKind
 from reenact.data.manifest import ClipRow, Manifest, read_manifest
 from reenact.data.shards import member_offsets
 from reenact.errors import UserError
+from reenact.face.batch import FaceBatch
 from reenact.face.params import FaceParams
 from reenact.face.released.params import FlameParams
-from reenact.face.stack import FaceBatch
 
 MANIFEST = "manifest.parquet"
 

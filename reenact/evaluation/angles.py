@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor
 
+from reenact.face.batch import FaceBatch
 from reenact.face.params import FaceParams
 from reenact.face.released.params import FlameParams
-from reenact.face.stack import FaceBatch
 
 
 def head_angles_deg(params: FaceBatch) -> Tensor:

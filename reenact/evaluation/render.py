@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ from reenact.data.clips import Clip
 from reenact.device import autocast
 from reenact.evaluation.pairs import Pair, Video
 from reenact.evaluation.predictions import PredictionFolder
-from reenact.face.stack import FaceBatch
+from reenact.face.batch import FaceBatch
 from reenact.images import frame_from_image, image_from_frame
 from reenact.inference.reenactor import Reenactor, SourceState
 
@@ -85,8 +85,7 @@ def load_batches(
 
 def cat_faces(parts: Sequence[FaceBatch]) -> FaceBatch:
     """Batches of one face stack as one batch."""
-    kind: Any = type(parts[0])
-    return kind.cat(parts)
+    return type(parts[0]).cat(parts)
 
 
 def _reference(pair: Pair, clips: dict[str, Clip]) -> np.ndarray:

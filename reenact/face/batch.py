@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 
-class TensorBatch:
+class FaceBatch:
     """Base of frozen dataclasses whose fields are float tensors with the batch as first axis.
 
     `WIDTHS` names the fields, with the shape of one face in each.

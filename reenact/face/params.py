@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from reenact.face.batch import TensorBatch
+from reenact.face.batch import FaceBatch
 
 NUM_IDENTITY = 80
 NUM_EXPRESSION = 52
@@ -45,7 +45,7 @@ def rotation_matrix(rotation: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class FaceParams(TensorBatch):
+class FaceParams(FaceBatch):
     """A batch of faces; every field is a float tensor whose first axis is the batch.
 
     identity (B, 80) shape coefficients, about N(0, 1); expression (B, 52) in [0, 1], in the

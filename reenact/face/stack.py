@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Generic, Protocol, Self, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 import numpy as np
-import torch
 from torch import Tensor
 
+from reenact.face.batch import FaceBatch
 from reenact.face.crop import FaceCrop
 
 Frame = np.ndarray
@@ -17,20 +17,6 @@ Frame = np.ndarray
 
 Watch = Callable[[Iterable[Frame], str], Iterable[Frame]]
 """Hands frames through while somebody looks on (a progress bar); the text says what is done."""
-
-
-class FaceBatch(Protocol):
-    """A batch of faces under one head model; the first axis of every tensor is the batch."""
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, index: int | slice | Sequence[int] | np.ndarray | Tensor) -> Self: ...
-
-    def tensors(self) -> dict[str, Tensor]: ...
-
-    def to(self, device: torch.device | str | torch.dtype) -> Self: ...
-
-    def numpy(self) -> dict[str, np.ndarray]: ...
 
 
 Params = TypeVar("Params", bound=FaceBatch)

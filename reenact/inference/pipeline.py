@@ -12,8 +12,9 @@ import torch
 from tqdm import tqdm
 
 from reenact.errors import UserError
+from reenact.face.batch import FaceBatch
 from reenact.face.crop import paste_back
-from reenact.face.stack import FaceBatch, FaceStack, Frame, SourceFace, TargetMotion
+from reenact.face.stack import FaceStack, Frame, SourceFace, TargetMotion
 from reenact.images import image_from_frame, is_image_path, read_frame, write_frame
 from reenact.inference.compose import moved, paste_mask, resized_frames, shrink_to, side_by_side
 from reenact.inference.load import make_reenactor

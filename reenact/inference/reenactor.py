@@ -9,8 +9,9 @@ from torch import Tensor
 from diffae.schedule import respaced_timesteps
 from reenact.device import Precision, autocast, compute_dtype
 from reenact.errors import UserError
+from reenact.face.batch import FaceBatch
 from reenact.face.params import FaceParams
-from reenact.face.stack import FaceBatch, FaceStack
+from reenact.face.stack import FaceStack
 from reenact.models.checkpoint import ReenactorWeights
 from reenact.models.reenactment_encoder import motion_vector
 

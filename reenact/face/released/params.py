@@ -8,11 +8,11 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from reenact.face.batch import TensorBatch
+from reenact.face.batch import FaceBatch
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class FlameParams(TensorBatch):
+class FlameParams(FaceBatch):
     """A batch of faces; every field is a float tensor (B, width).
 
     shape (100) and expression (50): FLAME coefficients; pose (6): global and jaw rotation as axis

@@ -81,7 +81,7 @@ class ReleasedFaceStack:
         found, landmarks, _ = self._find([photo])
         if not found[0]:
             return None
-        crop = self._own_crop(landmarks[0], photo)
+        crop = self._own_crop(landmarks[0], photo.shape[:2])
         crop_frame = self.cut(photo, crop)
         params = self.read_aligned(crop_frame[None], crop.points_from_frame(landmarks))
         return SourceFace(photo=photo, crop=crop, crop_frame=crop_frame, params=params.to("cpu"))
@@ -201,12 +201,11 @@ class ReleasedFaceStack:
         # The landmark net counts from the centre of the first pixel, everything here from its edge.
         return found, (points + 0.5) * ratio, previous
 
-    def _own_crop(self, landmarks: np.ndarray, frame: Frame) -> FaceCrop:
-        """The published alignment of one picture; landmarks (68, 2) in frame pixels."""
-        height, width = frame.shape[:2]
-        to_picture = np.diag(
-            [SIZE / width, SIZE / height, 1.0] if self.config.compat else [1.0] * 3
-        )
+    def _own_crop(self, landmarks: np.ndarray, shape: tuple[int, int]) -> FaceCrop:
+        """The published alignment of one picture; landmarks (68, 2) in pixels of a frame of
+        `shape` = height, width.
+        """
+        to_picture = _squeeze(shape) if self.config.compat else np.eye(3)
         points = landmarks * to_picture.diagonal()[:2] - 0.5
         crop = alignment.crop_from_quad(
             alignment.quad_from_landmarks(points.astype(np.float32)), SIZE
@@ -219,8 +218,7 @@ class ReleasedFaceStack:
         if not self.config.compat:
             smoothing = self.config.steadying
             return crops_for_video(landmarks, found, SIZE, fps, smoothing=smoothing)
-        blank = np.empty((shape[0], shape[1], 0))
-        own = {int(i): self._own_crop(landmarks[i], blank) for i in np.flatnonzero(found)}
+        own = {int(i): self._own_crop(landmarks[i], shape) for i in np.flatnonzero(found)}
         return [own[int(i)] for i in hold_last(found)]
 
     def _picture(self, frame: Frame, crop: FaceCrop) -> tuple[Frame, np.ndarray]:
@@ -228,7 +226,7 @@ class ReleasedFaceStack:
         height, width = frame.shape[:2]
         if self.config.compat:
             squeezed = alignment.requantised(_resized(frame, (SIZE, SIZE)))
-            return squeezed, np.diag([SIZE / width, SIZE / height, 1.0])
+            return squeezed, _squeeze((height, width))
         # The alignment itself reads single pixels, so that a large face would alias.
         factor = min(1.0, 1.5 * crop.zoom)
         small = (max(1, round(width * factor)), max(1, round(height * factor)))
@@ -250,6 +248,12 @@ def steadied(params: FlameParams, sigma: float) -> FlameParams:
         cam=torch.cat([zoom, shift], 1),
         gaze=calmed(params.gaze, sigma, jitter.gaze),
     )
+
+
+def _squeeze(shape: tuple[int, int]) -> np.ndarray:
+    """(3, 3) from a frame of `shape` = height, width to the published square of SIZE pixels."""
+    height, width = shape
+    return np.diag([SIZE / width, SIZE / height, 1.0])
 
 
 def _check_size(size: int) -> None:
