@@ -7,7 +7,7 @@ from diffae.autoencoder import DiffAE
 from diffae.checkpoint import load_checkpoint, save_checkpoint
 from diffae.config import DiffAEConfig
 from diffae.errors import CheckpointError
-from diffae.sampler import ddim, ddim_encode, dpmpp_2m
+from diffae.sampler import ddim, ddim_encode, ddim_trailing, dpmpp_2m
 from diffae.schedule import Schedule
 from diffae.semantic_encoder import SemanticEncoder
 from diffae.unet import ConditionalUNet
@@ -21,6 +21,7 @@ __all__ = [
     "SemanticEncoder",
     "ddim",
     "ddim_encode",
+    "ddim_trailing",
     "dpmpp_2m",
     "load_checkpoint",
     "save_checkpoint",

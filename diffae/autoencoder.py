@@ -5,13 +5,13 @@ from typing import Literal
 from torch import Tensor, nn
 
 from diffae.config import DiffAEConfig
-from diffae.sampler import Denoise, OnStep, ddim, ddim_encode, dpmpp_2m
+from diffae.sampler import Denoise, OnStep, ddim, ddim_encode, ddim_trailing, dpmpp_2m
 from diffae.schedule import Schedule
 from diffae.semantic_encoder import SemanticEncoder
 from diffae.unet import ConditionalUNet
 
-SamplerName = Literal["ddim", "dpmpp2m"]
-SAMPLERS = {"ddim": ddim, "dpmpp2m": dpmpp_2m}
+SamplerName = Literal["ddim", "ddim_trailing", "dpmpp2m"]
+SAMPLERS = {"ddim": ddim, "ddim_trailing": ddim_trailing, "dpmpp2m": dpmpp_2m}
 
 
 class DiffAE(nn.Module):

@@ -71,6 +71,38 @@ def ddim(
         ValueError: `num_steps` is not reachable.
     """
     timesteps = schedule.timesteps(num_steps)
+    return _ddim_over(timesteps, denoise, x_T, schedule, grad_steps, recompute, on_step)
+
+
+def ddim_trailing(
+    denoise: Denoise,
+    x_T: Tensor,
+    schedule: Schedule,
+    num_steps: int,
+    *,
+    grad_steps: int | None = None,
+    recompute: bool = False,
+    on_step: OnStep | None = None,
+) -> Tensor:
+    """DDIM over timesteps that end, not begin, a stride (Lin et al. 2024, Sec. 3.3): T - 1 is the
+    first one visited, and no call is spent at t = 0, where the picture hardly changes any more.
+    Worth it for few steps. Arguments as in `ddim`, but any number of steps.
+    """
+    timesteps = schedule.trailing_timesteps(num_steps)
+    return _ddim_over(timesteps, denoise, x_T, schedule, grad_steps, recompute, on_step)
+
+
+def _ddim_over(
+    timesteps: tuple[int, ...],
+    denoise: Denoise,
+    x_T: Tensor,
+    schedule: Schedule,
+    grad_steps: int | None,
+    recompute: bool,
+    on_step: OnStep | None,
+) -> Tensor:
+    """DDIM steps down these ascending timesteps, the last one to abar = 1."""
+    num_steps = len(timesteps)
     abar_next = [1.0, *_abar_of(schedule, timesteps)]
     x = x_T
     for step, index in enumerate(reversed(range(num_steps))):

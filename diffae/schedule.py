@@ -59,6 +59,20 @@ class Schedule:
         """The ascending timesteps of a sampler with `num_steps` steps; see `respaced_timesteps`."""
         return respaced_timesteps(num_steps, self.num_timesteps)
 
+    def trailing_timesteps(self, num_steps: int) -> tuple[int, ...]:
+        """`num_steps` ascending timesteps, evenly spaced, the last one T - 1 (Lin et al. 2024,
+        Table 2, "trailing").
+
+        Raises:
+            ValueError: not between 1 and T.
+        """
+        if not 1 <= num_steps <= self.num_timesteps:
+            raise ValueError(
+                f"num_steps must be between 1 and {self.num_timesteps}, got {num_steps}"
+            )
+        total = self.num_timesteps
+        return tuple(round(total * (i + 1) / num_steps) - 1 for i in range(num_steps))
+
     def log_snr_timesteps(self, num_steps: int) -> tuple[int, ...]:
         """`num_steps` ascending timesteps, 0 to T - 1, evenly spaced in log-SNR as far as whole
         numbers allow.

@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from reenact.face.head_region import soft_ellipse
 from reenact.face.points import eye_mouth_openings
 
 # corners of the 478-point mesh, image-left first
@@ -23,8 +24,9 @@ OUTER_EYE_CORNERS = (33, 263)
 @dataclass(frozen=True, kw_only=True)
 class LossWeights:
     """Factors of the paper's losses. It publishes none; pixel, perceptual, identity, shape and gaze
-    are HyperReenact's, the rest ours. A loss of weight 0 is not computed. What is minimised is the
-    mean over the batch of each sample's weighted sum; a sample without a reference has fewer terms.
+    are HyperReenact's, the rest ours; `features` (eyes and mouth) is a loss of ours. A loss of
+    weight 0 is not computed. What is minimised is the mean over the batch of each sample's weighted
+    sum; a sample without a reference has fewer terms.
     """
 
     pixel: float = 10.0
@@ -35,6 +37,7 @@ class LossWeights:
     gaze: float = 2.0
     shape: float = 0.5
     head_pose: float = 1.0
+    features: float = 0.0
 
     def active(self) -> dict[str, float]:
         """The weights that are not 0, by loss name."""
@@ -64,10 +67,27 @@ def pixel(prediction: Tensor, reference: Tensor) -> Tensor:
 
 def background(prediction: Tensor, reference: Tensor, face_mask: Tensor) -> Tensor:
     """L_bg: L1 where `face_mask` (B, 1, S, S) in [0, 1] is 0: hair, clothes and what is behind."""
-    outside = 1 - face_mask
-    error = ((prediction - reference).abs() * outside).flatten(1).sum(dim=1)
-    num_values = prediction.shape[1] * outside.flatten(1).sum(dim=1)
+    return masked_pixel(prediction, reference, 1 - face_mask)
+
+
+def masked_pixel(prediction: Tensor, reference: Tensor, mask: Tensor) -> Tensor:
+    """L1 where `mask` (B, 1, S, S) in [0, 1] is 1; 0 where the mask is empty."""
+    error = ((prediction - reference).abs() * mask).flatten(1).sum(dim=1)
+    num_values = prediction.shape[1] * mask.flatten(1).sum(dim=1)
     return error / num_values.clamp(min=1)
+
+
+def feature_mask(landmarks: Tensor, size: int) -> Tensor:
+    """Soft discs over both eyes and the mouth (B, 1, size, size), by landmarks (B, 68, 2) in
+    pixels: a fifth of the picture or less, but where people look.
+    """
+    mask = landmarks.new_zeros(len(landmarks), 1, size, size)
+    for first, last in ((36, 42), (42, 48), (48, 60)):
+        part = landmarks[:, first:last]
+        centre = part.mean(dim=1)
+        radius = 1.2 * (part - centre[:, None]).norm(dim=2).amax(dim=1)
+        mask = torch.maximum(mask, soft_ellipse(centre, radius, radius, 0 * radius, size))
+    return mask
 
 
 def identity(prediction_embedding: Tensor, source_embedding: Tensor) -> Tensor:

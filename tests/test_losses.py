@@ -1,9 +1,12 @@
+import dataclasses
 import math
 
 import pytest
 import torch
 
 from reenact import losses
+from reenact.face.head_model import HeadModel
+from reenact.face.params import FaceParams
 from reenact.losses import LossWeights
 
 
@@ -23,6 +26,24 @@ def test_background_ignores_the_face_and_averages_over_the_rest():
     prediction[..., 4:] = 0.3
     assert losses.background(prediction, reference, mask).item() == pytest.approx(0.3)
     assert losses.background(prediction, reference, torch.ones(1, 1, 8, 8)).item() == 0
+
+
+def test_features_are_the_eyes_and_the_mouth():
+    landmarks = HeadModel().landmarks(
+        dataclasses.replace(
+            FaceParams.neutral(),
+            translation=torch.tensor([[32.0, 32.0]]),
+            scale=torch.tensor([24.0]),
+        )
+    )
+    mask = losses.feature_mask(landmarks, 64)
+    assert mask.shape == (1, 1, 64, 64)
+    values = [mask[0, 0, int(y), int(x)].item() for x, y in landmarks[0]]
+    assert all(value > 0.9 for value in values[36:60])
+    assert values[0] == values[8] == values[16] == 0  # ears and chin
+    assert mask.mean() < 0.2
+    prediction = torch.zeros(1, 3, 64, 64)
+    assert losses.masked_pixel(prediction, prediction + 0.3, mask).item() == pytest.approx(0.3)
 
 
 def test_identity_is_one_minus_cosine():

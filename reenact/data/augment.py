@@ -16,14 +16,19 @@ class AugmentConfig:
 
     flip mirrors left and right with probability 0.5 and is allowed in stage `autoencoder` only
     (face parameters know left and right). `colour` is the largest relative change of a channel's
-    gain, `brightness` the largest shift in units of the [-1, 1] range. The three degradations each
-    apply with probability `degrade`.
+    gain, `saturation` that of the distance to grey, `contrast` that of the distance to mid-grey,
+    `brightness` the largest shift in units of the [-1, 1] range. The three degradations each apply
+    with probability `degrade`. `misfit` is how wrong the face parameters of a pair are, in units of
+    a tracker's typical errors (see `misread`).
     """
 
     flip: bool = False
     colour: float = 0.0
+    saturation: float = 0.0
+    contrast: float = 0.0
     brightness: float = 0.0
     degrade: float = 0.0
+    misfit: float = 0.0
     blur_sigma: float = 1.0
     noise_std: float = 0.05
     jpeg_quality: tuple[int, int] = (30, 90)
@@ -35,6 +40,8 @@ class Augmentation:
 
     flip: bool
     gain: np.ndarray
+    saturation: float
+    contrast: float
     shift: float
     blur_sigma: float
     noise_std: float
@@ -44,12 +51,14 @@ class Augmentation:
 
 def draw(config: AugmentConfig, rng: np.random.Generator) -> Augmentation:
     """Draw one augmentation; consumes the same random numbers whatever is switched on."""
-    u = rng.random(12)
+    u = rng.random(14)
     low, high = config.jpeg_quality
     jpeg = u[9] < config.degrade
     return Augmentation(
         flip=bool(config.flip and u[0] < 0.5),
         gain=(1 + config.colour * (2 * u[1:4] - 1)).astype(np.float32),
+        saturation=float(1 + config.saturation * (2 * u[12] - 1)),
+        contrast=float(1 + config.contrast * (2 * u[13] - 1)),
         shift=float(config.brightness * (2 * u[4] - 1)),
         blur_sigma=float(config.blur_sigma * u[6]) if u[5] < config.degrade else 0.0,
         noise_std=float(config.noise_std * u[8]) if u[7] < config.degrade else 0.0,
@@ -62,7 +71,10 @@ def apply(augmentation: Augmentation, frame: np.ndarray) -> np.ndarray:
     """Augment one uint8 frame (H, W, 3); returns a float32 image (3, H, W) in [-1, 1]."""
     image = frame.astype(np.float32) / 127.5 - 1
     # gain acts on intensity (black stays black), the shift on everything
-    image = (image + 1) * augmentation.gain - 1 + augmentation.shift
+    image = (image + 1) * augmentation.gain - 1
+    grey = image.mean(2, keepdims=True)
+    image = grey + augmentation.saturation * (image - grey)
+    image = augmentation.contrast * image + augmentation.shift
     if augmentation.blur_sigma > 0.1:
         image = gaussian_filter(image, (augmentation.blur_sigma, augmentation.blur_sigma, 0))
     if augmentation.noise_std > 0:

@@ -21,6 +21,7 @@ from torch.utils.data import DataLoader, Dataset
 from reenact.data import augment
 from reenact.data.augment import AugmentConfig
 from reenact.data.clips import Clip, open_clips
+from reenact.data.misfit import misread
 from reenact.errors import UserError
 
 
@@ -117,9 +118,16 @@ class ClipDataset:
             "is_cross": np.array(is_cross),
         }
         ends = {"source": (clip, source), "target": (chosen.target_clip, chosen.target_frame)}
-        for role, (of_clip, frame) in ends.items():
-            for name, values in of_clip.params[frame].numpy().items():
-                sample[f"{role}_{name}"] = values[0]
+        faces = [
+            {name: values[0] for name, values in of_clip.params[frame].numpy().items()}
+            for of_clip, frame in ends.values()
+        ]
+        if config.misfit:
+            faces = misread(faces, self.size, config.misfit, rng)
+        for (role, (of_clip, frame)), face in zip(ends.items(), faces, strict=True):
+            sample |= {
+                f"{role}_{name}": np.asarray(value, np.float32) for name, value in face.items()
+            }
             if self.face == "released":  # whose head model does not tell them in crop pixels
                 sample[f"{role}_landmarks"] = of_clip.landmarks[frame]
         return sample

@@ -112,15 +112,9 @@ class StateCache:
         if new:
             index = [first[key] for key in new]
             state = self.reenactor.set_source(batch.source[index], batch.source_params[index])
-            kept |= {key: _state_rows(state, [i]) for i, key in enumerate(new)}
+            kept |= {key: state[[i]] for i, key in enumerate(new)}
         self.states = kept
-        ordered = [kept[key] for key in keys]
-        return SourceState(
-            params=cat_faces([state.params for state in ordered]),
-            image=torch.cat([state.image for state in ordered]),
-            z_source=torch.cat([state.z_source for state in ordered]),
-            x_T=torch.cat([state.x_T for state in ordered]),
-        )
+        return SourceState.cat([kept[key] for key in keys])
 
 
 class ReenactorRenderer:
@@ -190,12 +184,3 @@ def panels(batch: Batch, images: dict[str, Tensor], i: int) -> dict[str, np.ndar
     if batch.pairs[i].has_truth:
         shown["reference"] = batch.reference
     return {name: frame_from_image(tensor[i : i + 1])[0] for name, tensor in shown.items()}
-
-
-def _state_rows(state: SourceState, rows: list[int]) -> SourceState:
-    return SourceState(
-        params=state.params[rows],
-        image=state.image[rows],
-        z_source=state.z_source[rows],
-        x_T=state.x_T[rows],
-    )

@@ -15,6 +15,7 @@ from reenact.face.head_model import HeadModel
 from reenact.face.head_region import head_region
 from reenact.face.identity import IdentityNet
 from reenact.face.landmark_map import landmark_map
+from reenact.face.motion_field import MotionField, motion_field
 from reenact.face.params import FaceParams, retarget, retarget_relative
 from reenact.face.points import five_points_from_points478
 from reenact.face.stack import Frame, SourceFace, TargetMotion, Watch, chunks, hold_last
@@ -158,6 +159,13 @@ class OpenFaceStack:
         """(B, 3, size, size) in [-1, 1] on the stack's device; `params` in pixels of that map."""
         params = params.to(self.device)
         return landmark_map(self.head_model.landmarks(params), self.head_model.pupils(params), size)
+
+    def motion_field(
+        self, source: FaceParams, target: FaceParams, size: int, resolution: int
+    ) -> MotionField:
+        zoom = np.diag([resolution / size, resolution / size, 1.0])
+        start, end = (params.to(self.device).transformed(zoom) for params in (source, target))
+        return motion_field(self.head_model, start, end, resolution)
 
     def identity(self, images: Tensor, five_points: Tensor | None = None) -> Tensor:
         """Who it is: (B, 128) of unit length from images (B, 3, H, W); zeros where no face is."""

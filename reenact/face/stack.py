@@ -11,6 +11,7 @@ from torch import Tensor
 
 from reenact.face.batch import FaceBatch
 from reenact.face.crop import FaceCrop
+from reenact.face.motion_field import MotionField
 
 Frame = np.ndarray
 """(H, W, 3) uint8 RGB."""
@@ -96,6 +97,14 @@ class FaceStack(Protocol[Params]):
 
     def head_region(self, params: Params, size: int) -> Tensor:
         """Where head and hair are, with room to turn: (B, 1, size, size) in [0, 1]."""
+        ...
+
+    def motion_field(
+        self, source: Params, target: Params, size: int, resolution: int
+    ) -> MotionField:
+        """From the faces `target` (B, the source person) back to `source` (B, or one for all), both
+        in the terms of crops of side `size`; the field is of side `resolution`.
+        """
         ...
 
 

@@ -65,7 +65,7 @@ def reenact_files(
     face = find_source(photo, source, reenactor)
     motion = track_target(clip, target, reenactor)
     rendering = time.perf_counter()
-    state = reenactor.set_source(image_from_frame(face.crop_frame), face.params)
+    state = encode_source(reenactor, face, run.output_size)
     driven = driving_params(reenactor.face, face, motion, run.motion)
     images = render(reenactor, state, driven)
     frames = compose(images, driven, face, motion, clip, reenactor.face, run, grid)
@@ -115,6 +115,15 @@ def track_target(
         what = "the picture" if still else f"any of the {clip.num_frames} frames"
         raise UserError(f"{path}: no face found in {what}, take a target that shows one clearly")
     return motion
+
+
+def encode_source(reenactor: Reenactor, face: SourceFace[Any], size: int) -> SourceState:
+    """The source's codes; where its detail is carried, that of `size` pixels."""
+    sharp = None
+    if reenactor.config.carry_detail:
+        size = max(size, reenactor.size)
+        sharp = image_from_frame(reenactor.face.cut(face.photo, face.crop.resized(size)))
+    return reenactor.set_source(image_from_frame(face.crop_frame), face.params, sharp=sharp)
 
 
 def driving_params(

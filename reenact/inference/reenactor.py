@@ -1,19 +1,27 @@
 """The reenactor: source crop and target parameters in, reenacted crops out."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
+from diffae.autoencoder import SamplerName
 from diffae.schedule import respaced_timesteps
 from reenact.device import Precision, autocast, compute_dtype
 from reenact.errors import UserError
 from reenact.face.batch import FaceBatch
+from reenact.face.motion_field import MotionField, warp
 from reenact.face.params import FaceParams
 from reenact.face.stack import FaceStack
+from reenact.inference.carried import blend_noise, enlarged, lost_detail, moved_detail
 from reenact.models.checkpoint import ReenactorWeights
 from reenact.models.reenactment_encoder import motion_vector
+
+Start = Literal["source", "mixed", "random", "moved"]
+FIELD_SIZE = 256
+"""Motion fields are drawn with at most this side; for larger pictures they are enlarged."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,14 +30,19 @@ class ReenactorConfig:
 
     x_T: the terminal image that rendering starts from: "source" = the source's inversion,
         "random" = seeded noise, "mixed" = seeded noise inside the source's head region, the
-        inversion elsewhere.
+        inversion elsewhere, "moved" = the inversion, under the wanted code, of
+        the source picture moved with the head model, seeded noise where the source hides what the
+        result shows (ours).
+    carry_detail: adds to each picture what the autoencoder loses of the source, moved likewise
+        (ours).
     precision: "auto" takes bfloat16 where the device computes it natively, else float32.
     """
 
     num_steps: int = 20
     encode_steps: int = 50
-    x_T: Literal["source", "mixed", "random"] = "source"
-    sampler: Literal["ddim", "dpmpp2m"] = "ddim"
+    x_T: Start = "source"
+    carry_detail: bool = False
+    sampler: SamplerName = "ddim"
     precision: Precision = "auto"
     batch_size: int = 8
     seed: int = 0
@@ -44,37 +57,53 @@ class ReenactorConfig:
             except ValueError as error:
                 raise UserError(str(error).replace("num_steps", name, 1)) from error
 
+    @property
+    def needs_motion_field(self) -> bool:
+        return self.x_T == "moved" or self.carry_detail
+
 
 @dataclass(frozen=True, kw_only=True)
 class SourceState:
     """What is computed once per source.
 
     params: B faces in the terms of the crop. image, x_T: (B, 3, S, S). z_source: (B, z_channels).
+    detail: (B, 3, D, D), what the autoencoder loses of the source, if it is carried.
     """
 
     params: Any
     image: Tensor
     z_source: Tensor
     x_T: Tensor
+    detail: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.image)
 
-    def matching(self, rows: slice, count: int) -> "SourceState":
-        """The state for `count` targets: one source serves all, several sources go row by row."""
-        if len(self) == 1:
-            return SourceState(
-                params=self.params,
-                image=self.image.expand(count, -1, -1, -1),
-                z_source=self.z_source.expand(count, -1),
-                x_T=self.x_T.expand(count, -1, -1, -1),
-            )
+    def __getitem__(self, rows: slice | list[int]) -> "SourceState":
+        detail = None if self.detail is None else self.detail[rows]
         return SourceState(
             params=self.params[rows],
             image=self.image[rows],
             z_source=self.z_source[rows],
             x_T=self.x_T[rows],
+            detail=detail,
         )
+
+    @classmethod
+    def cat(cls, states: Sequence["SourceState"]) -> "SourceState":
+        """The sources of several states (at least one) as one."""
+        details = [state.detail for state in states if state.detail is not None]
+        return cls(
+            params=type(states[0].params).cat([state.params for state in states]),
+            image=torch.cat([state.image for state in states]),
+            z_source=torch.cat([state.z_source for state in states]),
+            x_T=torch.cat([state.x_T for state in states]),
+            detail=torch.cat(details) if details else None,
+        )
+
+    def matching(self, rows: slice) -> "SourceState":
+        """The state for these targets: one source serves all, several sources go row by row."""
+        return self if len(self) == 1 else self[rows]
 
 
 class Reenactor:
@@ -101,32 +130,40 @@ class Reenactor:
 
     @torch.no_grad()
     def set_source(
-        self, image: Tensor, params: FaceBatch, mask: Tensor | None = None
+        self,
+        image: Tensor,
+        params: FaceBatch,
+        mask: Tensor | None = None,
+        sharp: Tensor | None = None,
     ) -> SourceState:
         """Encodes a source crop.
 
         image: (B, 3, S, S) in [-1, 1]; params: B faces in the terms of the crop; mask: (B, 1, S, S)
-        in [0, 1], where x_T "mixed" takes fresh noise (default: the head region of `params`).
+        in [0, 1], where x_T "mixed" takes fresh noise (default: the head region of `params`);
+        sharp: (B, 3, D, D), the same crop with more pixels: carried detail then has, and gives the
+        results, that size (default: `image`).
         """
         params = params.to(self.device)
         image = image.to(self.device).contiguous(memory_format=torch.channels_last)
         z_source = self._edit(image, params, params)
-        with autocast(self.dtype, self.device):
-            if self.config.x_T == "random":
-                x_T = self._noise().expand_as(image)
-            else:
-                # The inversion runs under the pretrained U-Net; only rendering uses the tuned one.
-                x_T = self.diffae.encode_stochastic(
-                    image, z_source, num_steps=self.config.encode_steps
-                ).float()
-        if self.config.x_T == "mixed":
+        config = self.config
+        needs_inversion = config.x_T != "random" or config.carry_detail
+        x_T = self._invert(image, z_source) if needs_inversion else self._noise().expand_as(image)
+        detail = None
+        if config.carry_detail:
+            sharp = image if sharp is None else sharp.to(self.device)
+            detail = lost_detail(sharp, self._decode(x_T, z_source))
+        if config.x_T == "random":
+            x_T = self._noise().expand_as(image)
+        if config.x_T == "mixed":
             if mask is None:
                 mask = self.face.head_region(params, self.size)
             x_T = blend_noise(x_T, self._noise(), mask.to(self.device))
-        return SourceState(params=params, image=image, z_source=z_source, x_T=x_T)
+        return SourceState(params=params, image=image, z_source=z_source, x_T=x_T, detail=detail)
 
     def render(self, state: SourceState, target: FaceBatch) -> Tensor:
-        """Images (B, 3, S, S) in [-1, 1]: the source with the motion of `target` (B faces).
+        """Images (B, 3, S, S) in [-1, 1], of the detail's size where it is carried: the source with
+        the motion of `target` (B faces).
 
         `state` holds one source for all targets, or one for each. The identity of `target` is
         ignored: the source's own is drawn.
@@ -136,23 +173,49 @@ class Reenactor:
         batch = self.config.batch_size
         rows = [slice(i, min(i + batch, len(target))) for i in range(0, len(target), batch)]
         # Joined outside of inference mode, so that the result is an ordinary tensor.
-        return torch.cat(
-            [self._render_batch(state.matching(r, r.stop - r.start), target[r]) for r in rows]
-        )
+        return torch.cat([self._render_batch(state.matching(r), target[r]) for r in rows])
 
     @torch.inference_mode()
     def _render_batch(self, state: SourceState, target: FaceBatch) -> Tensor:
         driven = self.face.retarget(state.params, target.to(self.device))
-        z_r = self._edit(state.image, state.params, driven)
+        image = state.image.expand(len(driven), -1, -1, -1)
+        z_r = self._edit(image, state.params, driven)
+        x_T = state.x_T.expand_as(image)
+        field = self._motion_field(state, driven)
+        if self.config.x_T == "moved":
+            assert field is not None
+            own = field.resized(self.size)
+            x_T = blend_noise(self._invert(warp(image, own), z_r), self._noise(), 1 - own.seen)
+        images = self._decode(x_T, z_r)
+        if state.detail is not None:
+            assert field is not None
+            side = state.detail.shape[-1]
+            images = enlarged(images, side) + moved_detail(state.detail, field.resized(side))
+        return images.clamp(-1, 1)
+
+    def _motion_field(self, state: SourceState, driven: FaceBatch) -> MotionField | None:
+        if not self.config.needs_motion_field:
+            return None
+        size = self.size if state.detail is None else state.detail.shape[-1]
+        resolution = min(size, max(self.size, FIELD_SIZE))
+        return self.face.motion_field(state.params, driven, self.size, resolution)
+
+    def _invert(self, image: Tensor, z_sem: Tensor) -> Tensor:
+        """x_T under the pretrained U-Net; only rendering uses the tuned one."""
+        with autocast(self.dtype, self.device):
+            steps = self.config.encode_steps
+            return self.diffae.encode_stochastic(image, z_sem, num_steps=steps).float()
+
+    def _decode(self, x_T: Tensor, z_sem: Tensor) -> Tensor:
         with autocast(self.dtype, self.device):
             images = self.diffae.decode(
-                state.x_T,
-                z_r,
+                x_T,
+                z_sem,
                 num_steps=self.config.num_steps,
                 sampler=self.config.sampler,
                 unet=self.unet,
             )
-        return images.float().clamp(-1, 1)
+        return images.float()
 
     def _edit(self, image: Tensor, source: FaceBatch, driven: FaceBatch) -> Tensor:
         """E_r in float32 (B, z_channels): the published one runs outside of autocast, too."""
@@ -167,8 +230,3 @@ class Reenactor:
     def _noise(self) -> Tensor:
         generator = torch.Generator().manual_seed(self.config.seed)
         return torch.randn(1, 3, self.size, self.size, generator=generator).to(self.device)
-
-
-def blend_noise(x_T: Tensor, noise: Tensor, mask: Tensor) -> Tensor:
-    """Variance-preserving mix: `noise` where mask is 1, `x_T` unchanged where mask is 0."""
-    return (1 - mask).sqrt() * x_T + mask.sqrt() * noise

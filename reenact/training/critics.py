@@ -74,6 +74,9 @@ class Critics(nn.Module):
             values["pixel"] = losses.pixel(prediction, reference)
         if "perceptual" in self.names:
             values["perceptual"] = self.perceptual.distance(prediction, reference)
+        if "features" in self.names:
+            mask = losses.feature_mask(draw.target_landmarks(batch), prediction.shape[-1])
+            values["features"] = losses.masked_pixel(prediction, reference, mask)
         if "style" in self.names:
             values["style"] = self.perceptual.gram_distance(prediction, reference)
         judged = {name: Judged(value, has_reference) for name, value in values.items()}

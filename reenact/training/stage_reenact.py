@@ -11,9 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from diffae import ConditionalUNet, load_checkpoint
+from diffae.autoencoder import SamplerName
 from reenact.data.dataset import PairConfig
 from reenact.errors import UserError
-from reenact.inference.reenactor import blend_noise
+from reenact.face.motion_field import warp
+from reenact.inference.carried import blend_noise
+from reenact.inference.reenactor import Start
 from reenact.losses import LossNets, LossWeights
 from reenact.models.checkpoint import is_reenactor, load_reenactor, save_reenactor
 from reenact.models.reenactment_encoder import ReenactmentEncoder
@@ -35,7 +38,7 @@ class ReenactConfig:
         more time. `one_step` predicts x_0 once from the reference noised to a random timestep
         between `one_step_t`, with the start x_T as its noise.
     x_T: the start; the source's inverted one (`encode_steps` DDIM steps), that with fresh noise in
-        the face, or pure noise.
+        the face, pure noise, or the moved picture's (see ReenactorConfig).
     tune_unet: trains a copy of the U-Net as the renderer; the inversion keeps the frozen one.
     cross_fraction: share of cross pairs, from step `cross_start` on. With `cross_reference` their
         rendered truth takes part in all losses; without it, as for real videos, only identity,
@@ -45,10 +48,11 @@ class ReenactConfig:
 
     render: Literal["sampler", "one_step"] = "one_step"
     render_steps: int = 5
+    sampler: SamplerName = "ddim"
     grad_steps: int = 2
     recompute: bool = False
     one_step_t: tuple[int, int] = (400, 999)
-    x_T: Literal["source", "mixed", "random"] = "mixed"
+    x_T: Start = "mixed"
     encode_steps: int = 10
     tune_unet: bool = False
     cross_fraction: float = 0.5
@@ -114,36 +118,46 @@ class ReenactStage:
             raise UserError(f"{path}: has a tuned U-Net, so reenact.tune_unet must be true")
         return encoder, unet
 
+    @torch.no_grad()
     def start(
-        self, encoder: ReenactmentEncoder, batch: dict[str, Tensor], mode: str, num_steps: int
+        self,
+        mode: Start,
+        encoder: ReenactmentEncoder,
+        batch: dict[str, Tensor],
+        z_r: Tensor,
+        num_steps: int,
     ) -> Tensor:
-        """x_T of a batch by `mode`, without gradients. `batch["eps"]` is the fresh noise."""
-        noise = batch["eps"]
+        """x_T of a batch by `mode`, see ReenactorConfig. `batch["eps"]` is the fresh noise."""
+        noise, source = batch["eps"], batch["source"]
         if mode == "random":
             return noise
-        with torch.no_grad():
-            source = batch["source"]
-            still = self.draw.motion(batch, still=True)
-            z_source = encoder(source, self.draw.source(batch), still)
-            x_T = self.diffae.encode_stochastic(source, z_source, num_steps=num_steps)
-        if mode == "source":
-            return x_T
-        return blend_noise(x_T, noise, self.draw.head_region(batch))
+        if mode == "moved":
+            field = self.draw.motion_field(batch)
+            x_T = self.diffae.encode_stochastic(warp(source, field), z_r, num_steps=num_steps)
+            return blend_noise(x_T, noise, 1 - field.seen)
+        z_source = encoder(source, self.draw.source(batch), self.draw.motion(batch, still=True))
+        x_T = self.diffae.encode_stochastic(source, z_source, num_steps=num_steps)
+        return blend_noise(x_T, noise, self.draw.head_region(batch)) if mode == "mixed" else x_T
+
+    def decode(self, renderer: Renderer, x_T: Tensor, z_sem: Tensor, num_steps: int) -> Tensor:
+        config = self.config
+        return self.diffae.decode(
+            x_T,
+            z_sem,
+            num_steps,
+            config.sampler,
+            unet=renderer.unet,
+            grad_steps=config.grad_steps or None,
+            recompute=config.recompute,
+        )
 
     def render(self, renderer: Renderer, batch: dict[str, Tensor]) -> Tensor:
         """The reenacted pictures (B, 3, S, S) of a training batch, with gradients."""
         config = self.config
-        x_T = self.start(renderer.encoder, batch, config.x_T, config.encode_steps)
         z_r = renderer.encoder(batch["source"], self.draw.target(batch), self.draw.motion(batch))
+        x_T = self.start(config.x_T, renderer.encoder, batch, z_r, config.encode_steps)
         if config.render == "sampler":
-            return self.diffae.decode(
-                x_T,
-                z_r,
-                num_steps=config.render_steps,
-                unet=renderer.unet,
-                grad_steps=config.grad_steps or None,
-                recompute=config.recompute,
-            )
+            return self.decode(renderer, x_T, z_r, config.render_steps)
         low, high = config.one_step_t
         t = (low + batch["u"] * (high + 1 - low)).long().clamp(max=high)
         # a cross pair without a reference may not see it here either
@@ -178,26 +192,24 @@ class ReenactStage:
     def preview(
         self, model: nn.Module, batch: dict[str, Tensor]
     ) -> tuple[dict[str, float], list[Tensor]]:
-        """Columns: source, landmark map, target, then the reenactment from the source's x_T, from
-        that with the face re-noised, and from noise. The scalars are the L1 of each to the target.
+        """Columns: source, landmark map, target, the reenactment as trained (`result`), then from
+        the source's x_T, from that with the face re-noised, and from noise. The scalars are the L1
+        of each to the target.
         """
-        renderer = cast(Renderer, model)
+        renderer, config, logging = cast(Renderer, model), self.config, self.logging
         target, drawing = batch["reference"], self.draw.target(batch)
         z_r = renderer.encoder(batch["source"], drawing, self.draw.motion(batch))
-        modes = ("source", "mixed", "random")
+        modes: tuple[Start, ...] = (config.x_T, "source", "mixed", "random")
         starts = [
-            self.start(renderer.encoder, batch, mode, self.logging.encode_steps) for mode in modes
+            self.start(mode, renderer.encoder, batch, z_r, logging.encode_steps) for mode in modes
         ]
-        decoded = self.diffae.decode(
-            torch.cat(starts),
-            z_r.repeat(len(modes), 1),
-            num_steps=self.logging.num_steps,
-            unet=renderer.unet,
+        decoded = self.decode(
+            renderer, torch.cat(starts), z_r.repeat(len(modes), 1), logging.num_steps
         )
         columns = list(decoded.float().chunk(len(modes)))
         mask = batch["reference_mask"]
         scalars = {"l1_copy_source": float((batch["source"] - target).abs().mean())}
-        for mode, prediction in zip(modes, columns, strict=True):
+        for mode, prediction in zip(("result", *modes[1:]), columns, strict=True):
             error = (prediction - target).abs()
             scalars[f"l1_{mode}"] = float(error.mean())
             scalars[f"face_l1_{mode}"] = float((error * mask).sum() / (3 * mask.sum()).clamp(min=1))

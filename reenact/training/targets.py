@@ -13,6 +13,7 @@ from reenact.errors import UserError
 from reenact.face.head_model import HeadModel
 from reenact.face.head_region import head_region
 from reenact.face.landmark_map import landmark_map
+from reenact.face.motion_field import MotionField, motion_field
 from reenact.face.params import FaceParams, retarget
 from reenact.face.released.config import ReleasedConfig
 from reenact.face.released.params import FlameParams
@@ -44,6 +45,10 @@ class Drawer(Protocol):
 
     def head_region(self, batch: Batch) -> Tensor:
         """Where the source's head and hair are: (B, 1, S, S) in [0, 1]."""
+        ...
+
+    def motion_field(self, batch: Batch) -> MotionField:
+        """From the picture to be rendered back to the source, of side S; see `motion_field`."""
         ...
 
     def source_landmarks(self, batch: Batch) -> Tensor:
@@ -91,6 +96,11 @@ class OpenDrawer:
 
     def head_region(self, batch: Batch) -> Tensor:
         return head_region(open_params(batch, "source"), self.image_size)
+
+    def motion_field(self, batch: Batch) -> MotionField:
+        source, driven = open_params(batch, "source"), self.driven(batch)
+        with torch.autocast(driven.scale.device.type, enabled=False):
+            return motion_field(self.head_model, source, driven, self.image_size)
 
     def source_landmarks(self, batch: Batch) -> Tensor:
         return self.landmarks(open_params(batch, "source"))
@@ -144,6 +154,14 @@ class ReleasedDrawer:
     def head_region(self, batch: Batch) -> Tensor:
         params = flame_params(batch, "source")
         return self.face.head_region(params, self.image_size).to(self.device)
+
+    def motion_field(self, batch: Batch) -> MotionField:
+        return self.face.motion_field(
+            flame_params(batch, "source"),
+            flame_params(batch, "target"),
+            self.image_size,
+            self.image_size,
+        )
 
     def source_landmarks(self, batch: Batch) -> Tensor:
         return batch["source_landmarks"]

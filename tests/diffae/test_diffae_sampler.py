@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.testing import assert_close
 
-from diffae import Schedule, ddim, ddim_encode, dpmpp_2m
+from diffae import Schedule, ddim, ddim_encode, ddim_trailing, dpmpp_2m
 from diffae.sampler import Denoise
 
 SCHEDULE = Schedule()
@@ -46,21 +46,38 @@ def relative_error(sampler, x: Tensor, num_steps: int) -> float:
     return abs(gain(sampler(gaussian_denoiser, x, SCHEDULE, num_steps), x) / exact - 1)
 
 
-@pytest.mark.parametrize("num_steps", [2, 10, 50])
-def test_ddim_is_the_product_of_its_steps(x: Tensor, num_steps: int):
-    abar = [1.0] + [float(SCHEDULE.alphas_cumprod[t]) for t in SCHEDULE.timesteps(num_steps)]
+@pytest.mark.parametrize(
+    ("sampler", "spacing", "num_steps"),
+    [
+        *[(ddim, SCHEDULE.timesteps, n) for n in (2, 10, 50)],
+        *[(ddim_trailing, SCHEDULE.trailing_timesteps, n) for n in (1, 2, 7, 50)],
+    ],
+)
+def test_ddim_is_the_product_of_its_steps(x: Tensor, sampler, spacing, num_steps: int):
+    abar = [1.0] + [float(SCHEDULE.alphas_cumprod[t]) for t in spacing(num_steps)]
     # Unlike the sampler, with roots in float64: they differ by 1e-5 in sqrt(1 - 0.9999).
     expected = 1.0
     for now, after in zip(reversed(abar[1:]), reversed(abar[:-1]), strict=True):
         signal = math.sqrt(after * now) * STD**2
         expected *= (signal + math.sqrt((1 - after) * (1 - now))) / spread(now) ** 2
-    result = ddim(gaussian_denoiser, x, SCHEDULE, num_steps)
+    result = sampler(gaussian_denoiser, x, SCHEDULE, num_steps)
     assert gain(result, x) == pytest.approx(expected, rel=1e-4)
+
+
+def test_trailing_ddim_over_all_timesteps_is_ddim(x: Tensor):
+    both = [s(gaussian_denoiser, x, SCHEDULE, 1000) for s in (ddim_trailing, ddim)]
+    assert torch.equal(*both)
 
 
 @pytest.mark.parametrize(
     ("sampler", "num_steps", "tolerance"),
-    [(ddim, 1000, 1e-2), (dpmpp_2m, 20, 2e-2), (dpmpp_2m, 100, 1e-3), (dpmpp_2m, 500, 3e-4)],
+    [
+        (ddim, 1000, 1e-2),
+        (ddim_trailing, 1000, 1e-2),
+        (dpmpp_2m, 20, 2e-2),
+        (dpmpp_2m, 100, 1e-3),
+        (dpmpp_2m, 500, 3e-4),
+    ],
 )
 def test_decoding_converges_to_the_ode(sampler, x: Tensor, num_steps: int, tolerance: float):
     assert relative_error(sampler, x, num_steps) < tolerance
@@ -117,7 +134,7 @@ def curved(gain_parameter: Tensor) -> Denoise:
     return denoise
 
 
-@pytest.mark.parametrize("sampler", [ddim, ddim_encode, dpmpp_2m])
+@pytest.mark.parametrize("sampler", [ddim, ddim_trailing, ddim_encode, dpmpp_2m])
 class TestGradients:
     def gradient(self, sampler, x: Tensor, **options: object) -> tuple[Tensor, Tensor]:
         parameter = torch.tensor(0.7, dtype=torch.float64, requires_grad=True)

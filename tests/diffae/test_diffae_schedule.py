@@ -55,6 +55,17 @@ def test_impossible_numbers_of_steps_name_the_nearest(num_steps: int):
     assert min(ALLOWED, key=lambda n: abs(n - num_steps)) in nearest
 
 
+@pytest.mark.parametrize(
+    ("num_steps", "expected"),
+    [(1, (999,)), (2, (499, 999)), (3, (332, 666, 999)), (4, (249, 499, 749, 999))],
+)
+def test_trailing_timesteps(num_steps: int, expected: tuple[int, ...]):
+    assert Schedule().trailing_timesteps(num_steps) == expected
+    assert Schedule().trailing_timesteps(1000) == tuple(range(1000))
+    with pytest.raises(ValueError, match="between 1 and 1000"):
+        Schedule().trailing_timesteps(0)
+
+
 @pytest.mark.parametrize("num_steps", [2, 7, 20, 60, 500, 999, 1000])
 def test_log_snr_timesteps(num_steps: int):
     schedule = Schedule()

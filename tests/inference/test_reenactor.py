@@ -6,8 +6,8 @@ import torch
 from reenact.errors import UserError
 from reenact.face.head_region import head_region
 from reenact.face.params import FaceParams, retarget
-from reenact.inference import Reenactor, ReenactorConfig
-from reenact.inference.reenactor import blend_noise
+from reenact.inference import Reenactor, ReenactorConfig, SourceState
+from reenact.inference.carried import blend_noise
 
 FAST = ReenactorConfig(num_steps=2, encode_steps=4, precision="fp32", batch_size=3)
 
@@ -104,6 +104,48 @@ def test_blending_keeps_the_variance():
     a, b = torch.randn(2, 1, 3, 200, 200)
     mixed = blend_noise(a, b, torch.full((1, 1, 200, 200), 0.3))
     assert mixed.var().item() == pytest.approx(1, abs=0.03)
+
+
+MOVED = dataclasses.replace(FAST, x_T="moved", carry_detail=True)
+
+
+def test_carried_detail_gives_the_source_itself_for_its_own_motion(weights, fake_face, source):
+    """Whatever the networks draw: what they lose of the source is added again."""
+    reenactor = Reenactor(weights, fake_face, MOVED)
+    again = reenactor.render(reenactor.set_source(source, faces(1)), faces(1))
+    torch.testing.assert_close(again, source, atol=2e-3, rtol=0)
+
+
+def test_carried_detail_of_a_sharper_source_gives_sharper_results(weights, fake_face, source):
+    reenactor = Reenactor(weights, fake_face, MOVED)
+    sharp = torch.rand(1, 3, 80, 80) * 2 - 1
+    state = reenactor.set_source(source, faces(1), sharp=sharp)
+    # random networks amplify the rounding of an unmoved grid
+    torch.testing.assert_close(reenactor.render(state, faces(1)), sharp, atol=2e-2, rtol=0)
+    assert reenactor.render(state, faces(3)).shape == (3, 3, 80, 80)
+
+
+def test_moved_starts_depend_neither_on_the_batch_nor_on_the_company(weights, fake_face):
+    images = torch.rand(3, 3, 32, 32) * 2 - 1
+    results = []
+    for batch_size in (1, 3):
+        config = dataclasses.replace(MOVED, batch_size=batch_size)
+        reenactor = Reenactor(weights, fake_face, config)
+        state = reenactor.set_source(images, faces(3))
+        results.append(reenactor.render(state, faces(5)[1:4]))
+        alone = reenactor.render(state[[1]], faces(5)[2])
+        torch.testing.assert_close(alone, results[-1][1:2], atol=5e-4, rtol=0)
+    torch.testing.assert_close(*results, atol=5e-4, rtol=0)
+    assert SourceState.cat([state[[0]], state[1:]]).detail.equal(state.detail)
+
+
+def test_without_motion_a_moved_start_is_the_sources(weights, fake_face, source):
+    results = []
+    for x_T in ("moved", "source"):
+        config = dataclasses.replace(MOVED, carry_detail=False, x_T=x_T)
+        reenactor = Reenactor(weights, fake_face, config)
+        results.append(reenactor.render(reenactor.set_source(source, faces(1)), faces(1)))
+    torch.testing.assert_close(*results, atol=2e-3, rtol=0)
 
 
 def test_head_region_is_centred_on_the_head_and_rolls_with_it():

@@ -23,6 +23,7 @@ ALL_LOSSES = {
     "gaze",
     "shape",
     "head_pose",
+    "features",
 }
 
 
@@ -116,7 +117,7 @@ def test_the_drawing_shows_the_sources_identity(make_run):
 
 @pytest.mark.parametrize("render", ["one_step", "sampler"])
 @pytest.mark.parametrize("tune_unet", [False, True])
-@pytest.mark.parametrize("x_T", ["source", "mixed", "random"])
+@pytest.mark.parametrize("x_T", ["source", "mixed", "random", "moved"])
 def test_reenact_trains_what_it_should_and_nothing_else(make_run, render, tune_unet, x_T):
     run = with_reenact(
         make_run("reenact"), render=render, render_steps=2, tune_unet=tune_unet, x_T=x_T
@@ -171,7 +172,7 @@ def test_a_loss_of_weight_zero_is_absent_and_loads_no_network(make_run, name):
     critics = Critics(weights, LossNets(), CPU)
     nets = {"perceptual", "identity", "tracker"} & {n for n, _ in critics.named_children()}
     wanted = {"style": "perceptual", "gaze": "tracker", "shape": "tracker", "head_pose": "tracker"}
-    assert nets == {wanted.get(name, name)} - {"pixel", "background"}
+    assert nets == {wanted.get(name, name)} - {"pixel", "background", "features"}
     run = make_run("reenact", size=32)
     stage = ReenactStage(run, CPU)
     batch = batch_of(run, cross_fraction=0.0, batch_size=1)
@@ -185,7 +186,7 @@ def test_a_loss_of_weight_zero_is_absent_and_loads_no_network(make_run, name):
 def test_every_loss_vanishes_for_the_reference_itself(make_run):
     run = make_run("reenact", size=32)
     stage = ReenactStage(run, CPU)
-    critics = Critics(LossWeights(), LossNets(), CPU)
+    critics = Critics(LossWeights(features=1.0), LossNets(), CPU)
     batch = batch_of(run, cross_fraction=0.0, batch_size=1)
     # the source is its own target here
     for name in [n for n in batch if n.startswith("target_")]:

@@ -14,8 +14,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from reenact.errors import UserError
 from reenact.face.crop import FaceCrop, crops_for_video
 from reenact.face.head_region import soft_ellipse
+from reenact.face.motion_field import MotionField
 from reenact.face.released import alignment, emoca_crop, gaze_crop, stickman
 from reenact.face.released.config import ReleasedConfig
 from reenact.face.released.emoca import Emoca, load_emoca
@@ -178,6 +180,14 @@ class ReleasedFaceStack:
         centre = size * torch.tensor([HEAD_CENTRE]).expand(len(params), 2)
         width, height = (size * radius * ones for radius in HEAD_RADII)
         return soft_ellipse(centre, width, height, 0 * ones, size)
+
+    def motion_field(
+        self, source: FlameParams, target: FlameParams, size: int, resolution: int
+    ) -> MotionField:
+        raise UserError(
+            "x_T moved and carry_detail follow the open head model's surface, which the released "
+            "face stack does not have: set x_T to source and carry_detail to false"
+        )
 
     def _find(
         self, frames: list[Frame], previous: Tensor | None = None

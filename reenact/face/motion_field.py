@@ -1,0 +1,143 @@
+"""Where each pixel of a reenacted picture was in the source, by the motion of the head model."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from reenact.face.head_model import HeadModel
+from reenact.face.params import FaceParams
+from reenact.face.surface import FAR, draw_surface, mirrored, surface_points
+
+HIDDEN_BELOW = 0.12
+"""dm: what lies deeper than this below the surface that the source shows there is hidden."""
+SMOOTHING_ROUNDS = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class MotionField:
+    """From the pixels of a picture to be made back to the source picture, both (S, S).
+
+    grid: (B, S, S, 2) the source pixel x, y of each pixel (centres at 0.5). For a part of the head
+        that the source hides it is that of its mirror image on the other half of the head.
+    seen: (B, 1, S, S), 0 where the source hides both.
+    """
+
+    grid: Tensor
+    seen: Tensor
+
+    def resized(self, size: int) -> MotionField:
+        """The field between pictures of side `size`."""
+        old = self.grid.shape[1]
+        if size == old:
+            return self
+
+        def resize(x: Tensor) -> Tensor:
+            return F.interpolate(x, (size, size), mode="bilinear", antialias=size < old)
+
+        offset = self.grid.permute(0, 3, 1, 2) - pixel_centres(old, self.grid.device)
+        grid = pixel_centres(size, self.grid.device) + resize(offset) * (size / old)
+        return MotionField(
+            grid=grid.permute(0, 2, 3, 1),
+            seen=resize(self.seen).clamp(0, 1),
+        )
+
+
+@torch.no_grad()
+def motion_field(
+    model: HeadModel, source: FaceParams, target: FaceParams, size: int
+) -> MotionField:
+    """The field from the faces of a source picture (B, or 1 for all) and of the picture to be made
+    (B): the source person, see `retarget`. Both in pixels of pictures of side `size`.
+
+    On the head model's surface (neck, shoulders, eyeballs and teeth included) it is exact: the same
+    point of the surface in both pictures. Around it the motion fades out smoothly towards the left,
+    right and upper border.
+    """
+    start = surface_points(model, source).cpu().numpy()
+    end = surface_points(model, target).cpu().numpy()
+    opposite = mirrored(start)
+
+    def one(i: int) -> np.ndarray:
+        k = i if len(start) > 1 else 0
+        drawn, depth = draw_surface(end[i], np.concatenate([start[k], opposite[k]], 1), size)
+        return _looked_up(drawn, depth < FAR, source_depth[k])
+
+    with ThreadPoolExecutor() as pool:
+        source_depth = list(pool.map(lambda p: draw_surface(p, p[:, :0], size)[1], start))
+        planes = np.stack(list(pool.map(one, range(len(end)))))
+    drawn = torch.from_numpy(planes).to(target.scale.device)
+    place, head, own_seen, seen = drawn.split([2, 1, 1, 1], dim=1)
+    here = pixel_centres(size, drawn.device)
+    # hidden parts say nothing about what is beside the head: their motion is not continued there
+    shown = head * own_seen
+    around = _continued((place - here) * shown, shown)
+    grid = here + torch.where(head > 0, place - here, around)
+    return MotionField(grid=grid.permute(0, 2, 3, 1), seen=seen)
+
+
+def warp(image: Tensor, field: MotionField) -> Tensor:
+    """`image` (B, C, S, S), or (1, C, S, S) for all, moved: (B, C, S, S). Bilinear; beyond the
+    border its mirror image. A field without motion returns the image itself, up to rounding.
+    """
+    grid = field.grid * (2 / image.shape[-1]) - 1
+    image = image.expand(len(grid), -1, -1, -1)
+    return F.grid_sample(image, grid, padding_mode="reflection", align_corners=False)
+
+
+def pixel_centres(size: int, device: torch.device) -> Tensor:
+    """x, y of the pixels of a picture: (1, 2, size, size)."""
+    ticks = torch.arange(size, device=device) + 0.5
+    y, x = torch.meshgrid(ticks, ticks, indexing="ij")
+    return torch.stack([x, y])[None]
+
+
+def _looked_up(drawn: np.ndarray, on_head: np.ndarray, source_depth: np.ndarray) -> np.ndarray:
+    """Planes (5, S, S) float32: source x and y, whether there is a head, whether the source shows
+    that point, and whether it shows it or its mirror image.
+    """
+    own, opposite = drawn[..., :3], drawn[..., 3:]
+    own_seen = _is_seen(own, source_depth) | ~on_head
+    other_seen = _is_seen(opposite, source_depth)
+    place = np.where((~own_seen & other_seen)[..., None], opposite, own)[..., :2]
+    planes = [place[..., 0], place[..., 1], on_head, own_seen, own_seen | other_seen]
+    return np.stack(planes).astype(np.float32)
+
+
+def _is_seen(point: np.ndarray, source_depth: np.ndarray) -> np.ndarray:
+    """Whether the source shows the surface at x, y, depth (S, S, 3), by its depth map (S, S).
+    Beyond the border of the picture nothing hides anything.
+    """
+    size = len(source_depth)
+    column, row = (np.floor(point[..., k]).astype(int) for k in (0, 1))
+    is_inside = (column >= 0) & (column < size) & (row >= 0) & (row < size)
+    nearest = source_depth[row.clip(0, size - 1), column.clip(0, size - 1)]
+    return ~is_inside | (point[..., 2] <= nearest + HIDDEN_BELOW)
+
+
+def _continued(offset: Tensor, head: Tensor) -> Tensor:
+    """`offset` (B, 2, S, S), known where `head` (B, 1, S, S) is 1, continued to everywhere."""
+    known = head.clone()
+    known[..., 0, :] = known[..., :, 0] = known[..., :, -1] = 1  # still at these borders
+    return torch.where(known > 0, offset, _filled(offset, known))
+
+
+def _filled(value: Tensor, known: Tensor) -> Tensor:
+    """Fill where `known` is 0 from ever coarser averages of the rest, smoothing what was filled."""
+    is_known = known > 0
+    if value.shape[-1] <= 2:
+        mean = (value * known).sum((2, 3), True) / known.sum((2, 3), True).clamp(min=1)
+        return torch.where(is_known, value, mean)
+    share = F.avg_pool2d(known, 2)
+    mean = F.avg_pool2d(value * known, 2) / share.clamp(min=0.2)
+    coarse = _filled(mean, (share > 0).to(known))
+    filled = F.interpolate(coarse, value.shape[-2:], mode="bilinear")
+    for _ in range(SMOOTHING_ROUNDS):
+        filled = torch.where(is_known, value, filled)
+        filled = F.avg_pool2d(F.pad(filled, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
+    return torch.where(is_known, value, filled)

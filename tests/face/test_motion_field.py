@@ -1,0 +1,164 @@
+"""The head's surface and its motion against geometry and against rendered pictures."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from reenact.data.synthetic.clips import SyntheticConfig, plan_clip
+from reenact.data.synthetic.generate import make_stage
+from reenact.data.synthetic.renderer import Renderer
+from reenact.face.expressions import EXPRESSION_NAMES
+from reenact.face.head_model import HeadModel
+from reenact.face.motion_field import motion_field, pixel_centres, warp
+from reenact.face.params import FaceParams
+from reenact.face.surface import FAR, draw_surface, mirrored, surface_points, surface_triangles
+
+SIZE = 64
+
+
+@pytest.fixture(scope="module")
+def head() -> HeadModel:
+    return HeadModel()
+
+
+def face(**changes: object) -> FaceParams:
+    """A neutral head in the middle of the picture."""
+    values = {"translation": [SIZE / 2, SIZE / 2], "scale": 0.35 * SIZE} | changes
+    given = {name: torch.tensor([value], dtype=torch.float32) for name, value in values.items()}
+    return dataclasses.replace(FaceParams.neutral(), **given)
+
+
+def test_the_nearest_part_of_the_surface_is_drawn(head):
+    points = surface_points(head, face())[0].numpy()
+    drawn, depth = draw_surface(points, points, SIZE)
+    on_head = depth < FAR
+    centres = pixel_centres(SIZE, torch.device("cpu"))[0].permute(1, 2, 0).numpy()
+    # a picture of the surface's own coordinates says where each pixel is
+    np.testing.assert_allclose(drawn[..., :2][on_head], centres[on_head], atol=1e-3)
+    np.testing.assert_allclose(drawn[..., 2][on_head], depth[on_head], atol=1e-5)
+    row, column = (int(v) for v in head.landmarks(face())[0, 30, [1, 0]])
+    nose = float(head.landmarks_3d(face())[0, 30, 2])
+    assert depth[row, column] == pytest.approx(-nose, abs=0.1)
+    assert not on_head[0].any()
+    assert on_head[-1].any(), "shoulders reach the lower border"
+
+
+def test_the_pupils_are_drawn_on_the_eyeballs(head):
+    looking = face(gaze=[0.3, -0.1])
+    points = surface_points(head, looking)
+    num_ball = (points.shape[1] - len(head.mean)) // 2
+    poles = points[:, len(head.mean) :: num_ball, :2]  # the first point of each ball is its pole
+    torch.testing.assert_close(poles, head.pupils(looking), atol=1e-3, rtol=0)
+
+
+def test_the_other_half_of_the_head_is_its_mirror_image(head):
+    points = surface_points(head, FaceParams.neutral()).numpy()
+    flipped = mirrored(points) * [-1, 1, 1]
+    distance = np.linalg.norm(flipped - points, axis=-1)
+    assert np.median(distance) < 1e-3
+    assert distance.max() < 0.1
+    assert surface_triangles().max() == points.shape[1] - 1
+
+
+def test_no_motion_is_the_identity(head):
+    still = face(rotation=[0.2, 0.1, 0.05])
+    field = motion_field(head, still, still, SIZE)
+    centres = pixel_centres(SIZE, torch.device("cpu")).permute(0, 2, 3, 1)
+    torch.testing.assert_close(field.grid, centres, atol=1e-3, rtol=0)
+    assert bool((field.seen == 1).all())
+    picture = torch.rand(1, 3, SIZE, SIZE)
+    torch.testing.assert_close(warp(picture, field), picture, atol=1e-3, rtol=0)
+
+
+def test_landmarks_go_where_the_head_model_puts_them(head):
+    g = torch.Generator().manual_seed(0)
+    source = face(rotation=[0.1, 0.0, 0.0], identity=torch.randn(80, generator=g).tolist())
+    target = dataclasses.replace(
+        source,
+        rotation=torch.tensor([[-0.15, 0.1, 0.1]]),
+        translation=torch.tensor([[35.0, 30.0]]),
+        expression=torch.rand(1, 52, generator=g) * 0.3,
+    )
+    field = motion_field(head, source, target, SIZE)
+    wanted, here = head.landmarks(source)[0], head.landmarks(target)[0]
+    inner = [*range(17, 31), *range(36, 48)]  # brows, nose, eyes: visible in both
+    for k in inner:
+        x, y = (int(v) for v in here[k])
+        near = field.grid[0, y - 1 : y + 2, x - 1 : x + 2].reshape(-1, 2)
+        assert (near - wanted[k]).norm(dim=1).min() < 1.5
+
+
+def test_far_from_the_head_nothing_moves(head):
+    shifted = face(translation=[SIZE / 2 + 6, SIZE / 2])
+    field = motion_field(head, face(), shifted, SIZE)
+    offset = field.grid - pixel_centres(SIZE, torch.device("cpu")).permute(0, 2, 3, 1)
+    assert offset[0, 0].abs().max() == 0
+    assert offset[0, :, 0].abs().max() == 0
+    centre = SIZE // 2
+    torch.testing.assert_close(
+        offset[0, centre, centre], torch.tensor([-6.0, 0.0]), atol=1e-3, rtol=0
+    )
+    steps = offset[0, :, 1:, 0] - offset[0, :, :-1, 0]
+    assert steps.abs().max() < 3, "the motion fades out instead of tearing"
+
+
+def test_an_opened_mouth_was_not_seen(head):
+    opened = [float(name == "jawOpen") for name in EXPRESSION_NAMES]
+    field = motion_field(head, face(), face(expression=opened), SIZE)
+    inside = head.landmarks(face(expression=opened))[0, 60:68].mean(0)
+    x, y = (int(v) for v in inside)
+    assert field.seen[0, 0, y, x] == 0
+    assert field.seen.mean() > 0.97
+
+
+def test_a_hidden_cheek_is_taken_from_the_other_one(head):
+    turned, frontal = face(rotation=[0.9, 0.0, 0.0]), face()
+    field = motion_field(head, turned, frontal, SIZE)
+    # nose to the picture's right: the right cheek of the picture is hidden, the left one is seen
+    cheek = head.landmarks(frontal)[0, [3, 13]]
+    left, right = (
+        field.grid[0, int(y), int(x)] for x, y in cheek + torch.tensor([[2, 0], [-2, 0]])
+    )
+    assert (left - right).norm() < 4
+    assert field.seen.mean() > 0.97
+
+
+def test_batches_and_sizes_agree(head):
+    source = face()
+    targets = FaceParams.cat([face(rotation=[0.2 * k, 0.0, 0.0]) for k in range(3)])
+    together = motion_field(head, source, targets, SIZE)
+    for k in range(3):
+        alone = motion_field(head, source, targets[k], SIZE)
+        torch.testing.assert_close(together.grid[k : k + 1], alone.grid)
+    double = np.diag([2.0, 2.0, 1.0])
+    fine = motion_field(head, source.transformed(double), targets.transformed(double), 2 * SIZE)
+    error = (fine.resized(SIZE).grid - together.grid).abs()
+    assert error.median() < 0.02
+    assert error.mean() < 0.3
+    assert bool(((fine.resized(3 * SIZE).seen >= 0) & (fine.resized(3 * SIZE).seen <= 1)).all())
+
+
+def test_a_moved_picture_is_nearer_to_the_rendered_truth(tmp_path, head):
+    """Two frames of a rendered clip, turned within the visible side of the head."""
+    config = SyntheticConfig(out=tmp_path, clips=1, frames=8, size=SIZE, seed=3)
+    renderer = Renderer()
+    plan = plan_clip(config, 0, renderer.asset)
+    stage = make_stage(config, plan, 0, renderer.asset)
+    frames = []
+    for k in (0, 7):
+        frame, _ = renderer.render(
+            stage.person,
+            plan.params[k],
+            stage.light,
+            stage.background,
+            plan.crop_from_frame[k],
+            SIZE,
+        )
+        frames.append(torch.from_numpy(frame).permute(2, 0, 1)[None].float() / 255)
+    source, truth = frames
+    field = motion_field(head, plan.params[0], plan.params[7], SIZE)
+    copied = (source - truth).abs().mean()
+    moved = (warp(source, field) - truth).abs().mean()
+    assert moved < 0.4 * copied
