@@ -42,9 +42,12 @@ COLUMNS = (
 
 def settings(base: ReenactorConfig) -> dict[str, ReenactorConfig]:
     """The rows of the inference table."""
-    rows = {f"as shipped: {base.num_steps} steps, x_T {base.x_T}": base}
-    for start in ("mixed", "random"):
-        rows[f"x_T {start}"] = replace(base, x_T=start)  # type: ignore[arg-type]
+    rows = {f"as shipped: {base.num_steps} steps, x_T {base.x_T}, {base.sampler}": base}
+    for start in ("source", "mixed", "random", "moved"):
+        if start != base.x_T:
+            rows[f"x_T {start}"] = replace(base, x_T=start)  # type: ignore[arg-type]
+    carried = "without" if base.carry_detail else "with"
+    rows[f"{carried} carried detail"] = replace(base, carry_detail=not base.carry_detail)
     for steps in (4, 8, 20, 50):
         rows[f"{steps} steps, {steps} of inversion"] = replace(
             base, num_steps=steps, encode_steps=steps

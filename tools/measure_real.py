@@ -2,11 +2,11 @@
 
     python -m tools.measure_real --photos DIR --clips DIR [--weights FILE] [--sheet sheet.png]
 
-Every photo is driven by every clip. Read off the results by the tracker: `found`, the share of
-frames with a face; the correlation of yaw and jaw opening with the target's; `csim` with the source
-(different people: about .1, other photos of the same person: .66 to .79); and `flicker`: the mean
-absolute second difference over time, in levels of 255, where the target is one frame of the clip
-repeated with slight noise.
+Every photo is driven by every clip, at the config's `output_size`. Read off the results by the
+tracker: `found`, the share of frames with a face; the correlation of yaw and jaw opening with the
+target's; `csim` with the source (different people: about .1, other photos of the same person: .66
+to .79); and `flicker`: the mean absolute second difference over time, in levels of 255, where the
+target is one frame of the clip repeated with slight noise.
 """
 
 import argparse
@@ -29,13 +29,14 @@ from reenact.evaluation.tracker_reader import TrackerReader
 from reenact.face.stack import SourceFace
 from reenact.files import check_input_file
 from reenact.images import (
-    frame_from_image,
     image_from_frame,
     is_image_path,
     read_frame,
     write_frame,
 )
+from reenact.inference.compose import resized_frames
 from reenact.inference.load import make_reenactor
+from reenact.inference.pipeline import encode_source
 from reenact.inference.reenactor import Reenactor
 from reenact.inference.run_config import InferRun
 from reenact.video import VideoReader
@@ -72,7 +73,7 @@ class Target:
 
 
 def read_target(
-    clip: Path, reenactor: Reenactor, reader: TrackerReader, every: int
+    clip: Path, reenactor: Reenactor, reader: TrackerReader, size: int, every: int
 ) -> Target | None:
     """None where the clip, or one frame of it alone, shows no face."""
     video = VideoReader(clip)
@@ -82,7 +83,7 @@ def read_target(
     kept = np.flatnonzero(motion.found)[::every]
     chosen = set(kept.tolist())
     frames = [(i, frame) for i, frame in enumerate(video) if i in chosen]
-    crops = [reenactor.face.cut(frame, motion.crops[i]) for i, frame in frames]
+    crops = [reenactor.face.cut(frame, motion.crops[i].resized(size)) for i, frame in frames]
     still = reenactor.face.target_motion(noisy(frames[0][1]), float(video.fps), reenactor.size)
     if still is None:
         return None
@@ -101,19 +102,19 @@ def measure(
     target: Target,
     reenactor: Reenactor,
     reader: TrackerReader,
+    size: int,
 ) -> tuple[Measured, list[np.ndarray]]:
-    """The numbers, and source | target | result (each (S, S, 3)) where the target is turned most
-    away from its first frame.
+    """The numbers, and source | target | result (each (size, size, 3)) where the target is turned
+    most away from its first frame.
     """
-    own = image_from_frame(source.crop_frame)
-    state = reenactor.set_source(own, source.params)
-    results = reenactor.render(state, target.params).cpu()
-    ours, theirs = _read(reader, results), target.reading
-    identity = reader.read(own).identity[0]
+    own = reenactor.face.cut(source.photo, source.crop.resized(size))
+    state = encode_source(reenactor, source, size)
+    results = resized_frames(reenactor.render(state, target.params).cpu(), size)
+    ours, theirs = _read(reader, image_from_frame(results)), target.reading
+    identity = reader.read(image_from_frame(own)).identity[0]
     both = ours.found & theirs.found
     flicker = reenactor.render(state, target.still).diff(n=2, dim=0).abs().mean() * 127.5
     turned = int((theirs.rotation[:, 0] - theirs.rotation[0, 0]).abs().argmax())
-    result = frame_from_image(results[turned : turned + 1])[0]
     some = bool(ours.found.any())
     numbers = Measured(
         photo=photo.name,
@@ -124,7 +125,7 @@ def measure(
         csim=float((ours.identity @ identity)[ours.found].mean()) if some else 0.0,
         flicker=float(flicker),
     )
-    return numbers, [source.crop_frame, target.crops[turned], result]
+    return numbers, [own, target.crops[turned], results[turned]]
 
 
 def noisy(frame: np.ndarray) -> list[np.ndarray]:
@@ -165,7 +166,7 @@ def main() -> None:
     reader = TrackerReader(reenactor.device)
     targets = []
     for clip in tqdm(list(files_of(args.clips, images=False)), unit="clip"):
-        target = read_target(clip, reenactor, reader, args.every)
+        target = read_target(clip, reenactor, reader, run.output_size, args.every)
         if target is None:
             print(f"{clip.name}: no face")
         else:
@@ -178,7 +179,7 @@ def main() -> None:
             print(f"{photo.name}: no face")
             continue
         for target in targets:
-            numbers, strip = measure(photo, source, target, reenactor, reader)
+            numbers, strip = measure(photo, source, target, reenactor, reader, run.output_size)
             rows.append(numbers)
             strips.append(np.concatenate(strip, axis=1))
     report(rows)

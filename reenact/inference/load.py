@@ -5,6 +5,7 @@ from typing import Any
 
 from reenact.assets import EMBEDDED_WEIGHTS, asset_path
 from reenact.device import pick_device
+from reenact.errors import UserError
 from reenact.face.open_stack import OpenFaceStack
 from reenact.face.released.config import ReleasedConfig
 from reenact.face.stack import FaceStack
@@ -26,6 +27,11 @@ def make_reenactor(
         face = OpenFaceStack(place)
         networks = load_reenactor(weights or asset_path(EMBEDDED_WEIGHTS), place)
     else:
+        if config.needs_motion_field:
+            raise UserError(
+                "reenactor: x_T moved and carry_detail follow the open head model's surface; with "
+                "`released` set x_T to source and carry_detail to false"
+            )
         # Imported late: these networks need torchvision and the face-alignment package.
         from reenact.face.released.files import locate
         from reenact.face.released.stack import ReleasedFaceStack

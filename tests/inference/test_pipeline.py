@@ -241,3 +241,11 @@ def test_weights_of_another_kind_are_refused(run, tmp_path, weights_path):
     for path in (text, half):
         with pytest.raises(CheckpointError, match="not a readable"):
             load.make_reenactor(path, None, run.reenactor, "cpu")
+
+
+@pytest.mark.parametrize("change", [{"x_T": "moved"}, {"carry_detail": True}])
+def test_the_head_models_motion_needs_the_open_stack(run, change):
+    released = load_config(ROOT / "configs" / "released.yaml", InferRun).released
+    config = dataclasses.replace(run.reenactor, **change)
+    with pytest.raises(UserError, match="set x_T to source and carry_detail to false"):
+        load.make_reenactor(None, released, config, "cpu")

@@ -184,10 +184,7 @@ class ReleasedFaceStack:
     def motion_field(
         self, source: FlameParams, target: FlameParams, size: int, resolution: int
     ) -> MotionField:
-        raise UserError(
-            "x_T moved and carry_detail follow the open head model's surface, which the released "
-            "face stack does not have: set x_T to source and carry_detail to false"
-        )
+        raise UserError("x_T moved needs the open face stack's surface: set reenact.x_T to source")
 
     def _find(
         self, frames: list[Frame], previous: Tensor | None = None
