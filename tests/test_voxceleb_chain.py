@@ -49,7 +49,7 @@ def test_from_raw_videos_to_the_table(tmp_path):
     prepare = {
         "source.root": raw,
         "out": data,
-        "size": 64,
+        "size": 128,
         "clip.stride": 1,
         "clip.min_side": 0,
         "store.clips_per_shard": 2,

@@ -8,15 +8,26 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import torch.nn.functional as F
+from scipy.ndimage import maximum_filter
 from torch import Tensor
 
 from reenact.face.head_model import HeadModel
 from reenact.face.params import FaceParams
-from reenact.face.surface import FAR, draw_surface, mirrored, surface_points
+from reenact.face.surface import (
+    BALLS,
+    FAR,
+    draw_surface,
+    mirrored,
+    surface_parts,
+    surface_points,
+)
 
 HIDDEN_BELOW = 0.12
 """dm: what lies deeper than this below the surface that the source shows there is hidden."""
+NUM_PARTS = BALLS + 1
 SMOOTHING_ROUNDS = 4
+STEADY, TORN = 0.6, 1.2
+"""Change of the motion from a pixel to the next, in pixels: none of the detail is lost, all."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +41,22 @@ class MotionField:
 
     grid: Tensor
     seen: Tensor
+
+    def steadiness(self) -> Tensor:
+        """(B, 1, S, S): 1 where neighbours move alike, 0 where the field tears: at an outline with
+        something else behind it, and where a part seen at a grazing angle is stretched.
+        """
+        grid = self.grid.permute(0, 3, 1, 2)
+        across = (grid.diff(dim=3) - grid.new_tensor([1.0, 0.0])[:, None, None]).norm(
+            dim=1, keepdim=True
+        )
+        down = (grid.diff(dim=2) - grid.new_tensor([0.0, 1.0])[:, None, None]).norm(
+            dim=1, keepdim=True
+        )
+        stretch = F.pad(across, (1, 0, 0, 0)).maximum(F.pad(across, (0, 1, 0, 0)))
+        stretch = stretch.maximum(F.pad(down, (0, 0, 1, 0))).maximum(F.pad(down, (0, 0, 0, 1)))
+        steady = ((TORN - stretch) / (TORN - STEADY)).clamp(0, 1)
+        return F.avg_pool2d(F.pad(steady, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
 
     def resized(self, size: int) -> MotionField:
         """The field between pictures of side `size`."""
@@ -65,18 +92,19 @@ def motion_field(
 
     def one(i: int) -> np.ndarray:
         k = i if len(start) > 1 else 0
-        drawn, depth = draw_surface(end[i], np.concatenate([start[k], opposite[k]], 1), size)
-        return _looked_up(drawn, depth < FAR, source_depth[k])
+        places = np.concatenate([start[k], opposite[k], surface_parts()[:, None]], 1)
+        drawn, depth = draw_surface(end[i], places, size)
+        return _looked_up(drawn, depth < FAR, shown[k])
 
     with ThreadPoolExecutor() as pool:
-        source_depth = list(pool.map(lambda p: draw_surface(p, p[:, :0], size)[1], start))
+        shown = list(pool.map(lambda points: _shown(points, size), start))
         planes = np.stack(list(pool.map(one, range(len(end)))))
     drawn = torch.from_numpy(planes).to(target.scale.device)
     place, head, own_seen, seen = drawn.split([2, 1, 1, 1], dim=1)
     here = pixel_centres(size, drawn.device)
     # hidden parts say nothing about what is beside the head: their motion is not continued there
-    shown = head * own_seen
-    around = _continued((place - here) * shown, shown)
+    anchor = head * own_seen
+    around = _continued((place - here) * anchor, anchor)
     grid = here + torch.where(head > 0, place - here, around)
     return MotionField(grid=grid.permute(0, 2, 3, 1), seen=seen)
 
@@ -97,32 +125,43 @@ def pixel_centres(size: int, device: torch.device) -> Tensor:
     return torch.stack([x, y])[None]
 
 
-def _looked_up(drawn: np.ndarray, on_head: np.ndarray, source_depth: np.ndarray) -> np.ndarray:
+def _shown(points: np.ndarray, size: int) -> np.ndarray:
+    """What a picture shows of a surface: its depth, and for each part whether it is seen in or next
+    to each pixel (1 + NUM_PARTS, size, size).
+    """
+    part, depth = draw_surface(points, surface_parts()[:, None], size)
+    is_part = (part[..., 0].round() == np.arange(NUM_PARTS)[:, None, None]) & (depth < FAR)
+    return np.concatenate([depth[None], maximum_filter(is_part, (1, 3, 3))])
+
+
+def _looked_up(drawn: np.ndarray, on_head: np.ndarray, shown: np.ndarray) -> np.ndarray:
     """Planes (5, S, S) float32: source x and y, whether there is a head, whether the source shows
     that point, and whether it shows it or its mirror image.
     """
-    own, opposite = drawn[..., :3], drawn[..., 3:]
-    own_seen = _is_seen(own, source_depth) | ~on_head
-    other_seen = _is_seen(opposite, source_depth)
+    own, opposite, part = drawn[..., :3], drawn[..., 3:6], drawn[..., 6].round().astype(int)
+    own_seen = _is_seen(own, part, shown) | ~on_head
+    other_seen = _is_seen(opposite, part, shown)
     place = np.where((~own_seen & other_seen)[..., None], opposite, own)[..., :2]
     planes = [place[..., 0], place[..., 1], on_head, own_seen, own_seen | other_seen]
     return np.stack(planes).astype(np.float32)
 
 
-def _is_seen(point: np.ndarray, source_depth: np.ndarray) -> np.ndarray:
-    """Whether the source shows the surface at x, y, depth (S, S, 3), by its depth map (S, S).
-    Beyond the border of the picture nothing hides anything.
+def _is_seen(point: np.ndarray, part: np.ndarray, shown: np.ndarray) -> np.ndarray:
+    """Whether the source shows the surface at x, y, depth (S, S, 3) of this part (S, S): nothing
+    lies clearly above it, no lid above an eyeball and no lip above teeth. Beyond the border of the
+    picture nothing hides anything.
     """
-    size = len(source_depth)
+    size = shown.shape[-1]
     column, row = (np.floor(point[..., k]).astype(int) for k in (0, 1))
     is_inside = (column >= 0) & (column < size) & (row >= 0) & (row < size)
-    nearest = source_depth[row.clip(0, size - 1), column.clip(0, size - 1)]
-    return ~is_inside | (point[..., 2] <= nearest + HIDDEN_BELOW)
+    row, column = row.clip(0, size - 1), column.clip(0, size - 1)
+    is_near = point[..., 2] <= shown[0, row, column] + HIDDEN_BELOW
+    return ~is_inside | (is_near & (shown[1 + part, row, column] > 0))
 
 
-def _continued(offset: Tensor, head: Tensor) -> Tensor:
-    """`offset` (B, 2, S, S), known where `head` (B, 1, S, S) is 1, continued to everywhere."""
-    known = head.clone()
+def _continued(offset: Tensor, known: Tensor) -> Tensor:
+    """`offset` (B, 2, S, S), where `known` (B, 1, S, S) is 1, continued to everywhere."""
+    known = known.clone()
     known[..., 0, :] = known[..., :, 0] = known[..., :, -1] = 1  # still at these borders
     return torch.where(known > 0, offset, _filled(offset, known))
 

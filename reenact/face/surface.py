@@ -15,8 +15,12 @@ from reenact.face.head_model import HeadModel, project
 from reenact.face.params import NECK_PIVOT, FaceParams, rotation_matrix
 
 BALL_RINGS, BALL_SEGMENTS = 8, 16
-LASHES = 4
-"""Material of `head_model.npz`: strips thinner than a pixel."""
+STILL_EYES, LASHES = 1, 4
+"""Materials of `head_model.npz` that are left out: eyeballs that do not turn, and strips thinner
+than a pixel.
+"""
+BALLS = 5
+"""The part number of our own eyeballs; other parts have their material's."""
 FAR = 1e9
 
 
@@ -38,11 +42,22 @@ def _eyeball() -> tuple[Tensor, np.ndarray]:
 def surface_triangles() -> np.ndarray:
     """Corners (T, 3) int32 of the triangles of `surface_points`, anticlockwise from outside."""
     with np.load(asset_path("head_model.npz")) as archive:
-        head = archive["tri"][archive["tm"] != LASHES]
+        head = archive["tri"][~np.isin(archive["tm"], (STILL_EYES, LASHES))]
         num_vertices = len(archive["mean"])
     points, ball = _eyeball()
     eyes = [ball + num_vertices, ball + num_vertices + len(points)]
     return np.ascontiguousarray(np.concatenate([head, *eyes]), dtype=np.int32)
+
+
+@functools.cache
+def surface_parts() -> np.ndarray:
+    """Which part each vertex of `surface_points` belongs to (V,) float32: skin, teeth, tongue or
+    eyeballs. No triangle joins two.
+    """
+    with np.load(asset_path("head_model.npz")) as archive:
+        parts = np.zeros(len(archive["mean"]), np.float32)
+        parts[archive["tri"].reshape(-1)] = archive["tm"].repeat(3)
+    return np.concatenate([parts, np.full(2 * len(_eyeball()[0]), BALLS, np.float32)])
 
 
 @functools.cache

@@ -1,6 +1,6 @@
 """The reenactor: source crop and target parameters in, reenacted crops out."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from diffae.autoencoder import SamplerName
-from diffae.schedule import respaced_timesteps
+from diffae.schedule import Schedule, respaced_timesteps
 from reenact.device import Precision, autocast, compute_dtype
 from reenact.errors import UserError
 from reenact.face.batch import FaceBatch
@@ -20,6 +20,11 @@ from reenact.models.checkpoint import ReenactorWeights
 from reenact.models.reenactment_encoder import motion_vector
 
 Start = Literal["source", "mixed", "random", "moved"]
+TIMESTEPS: dict[SamplerName, Callable[[int], tuple[int, ...]]] = {
+    "ddim": respaced_timesteps,
+    "ddim_trailing": Schedule().trailing_timesteps,
+    "dpmpp2m": Schedule().log_snr_timesteps,
+}
 FIELD_SIZE = 256
 """Motion fields are drawn with at most this side; for larger pictures they are enlarged."""
 
@@ -30,9 +35,8 @@ class ReenactorConfig:
 
     x_T: the terminal image that rendering starts from: "source" = the source's inversion,
         "random" = seeded noise, "mixed" = seeded noise inside the source's head region, the
-        inversion elsewhere, "moved" = the inversion, under the wanted code, of
-        the source picture moved with the head model, seeded noise where the source hides what the
-        result shows (ours).
+        inversion elsewhere, "moved" = the inversion, under the wanted code, of the source picture
+        moved with the head model, seeded noise where the source hides what the result shows (ours).
     carry_detail: adds to each picture what the autoencoder loses of the source, moved likewise
         (ours).
     precision: "auto" takes bfloat16 where the device computes it natively, else float32.
@@ -51,9 +55,10 @@ class ReenactorConfig:
         for name in ("num_steps", "encode_steps", "batch_size"):
             if getattr(self, name) < 1:
                 raise UserError(f"{name}: must be at least 1, got {getattr(self, name)}")
-        for name in ("num_steps", "encode_steps"):
+        checks = {"encode_steps": respaced_timesteps, "num_steps": TIMESTEPS[self.sampler]}
+        for name, timesteps in checks.items():
             try:
-                respaced_timesteps(getattr(self, name))
+                timesteps(getattr(self, name))
             except ValueError as error:
                 raise UserError(str(error).replace("num_steps", name, 1)) from error
 

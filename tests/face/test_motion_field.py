@@ -113,6 +113,29 @@ def test_an_opened_mouth_was_not_seen(head):
     assert field.seen.mean() > 0.97
 
 
+def test_a_turned_eye_moves_its_iris_only(head):
+    large = np.diag([4.0, 4.0, 1.0])
+    ahead, aside = (face(gaze=[yaw, 0.0]).transformed(large) for yaw in (0.0, 0.35))
+    field = motion_field(head, ahead, aside, 4 * SIZE)
+    for now, before in zip(head.pupils(aside)[0], head.pupils(ahead)[0], strict=True):
+        x, y = (int(v) for v in now)
+        assert (now - before).norm() > 4
+        assert (field.grid[0, y, x] - before).norm() < 1.5
+    x, y = (int(v) for v in head.landmarks(ahead)[0, 30])
+    torch.testing.assert_close(
+        field.grid[0, y, x], torch.tensor([x + 0.5, y + 0.5]), atol=1e-3, rtol=0
+    )
+
+
+def test_closed_lids_hide_the_eyes(head):
+    closed = [0.9 * float(name.startswith("eyeBlink")) for name in EXPRESSION_NAMES]
+    field = motion_field(head, face(expression=closed), face(), SIZE)
+    for pupil in head.pupils(face())[0]:
+        x, y = (int(v) for v in pupil)
+        assert field.seen[0, 0, y, x] == 0
+    assert field.seen.mean() > 0.98
+
+
 def test_a_hidden_cheek_is_taken_from_the_other_one(head):
     turned, frontal = face(rotation=[0.9, 0.0, 0.0]), face()
     field = motion_field(head, turned, frontal, SIZE)

@@ -243,6 +243,18 @@ def test_weights_of_another_kind_are_refused(run, tmp_path, weights_path):
             load.make_reenactor(path, None, run.reenactor, "cpu")
 
 
+def test_a_photo_driven_by_itself_comes_back_sharp(run, photo, fake_face, tmp_path):
+    """Carried detail has the pixels of the result, more than the model's 32."""
+    config = dataclasses.replace(run.reenactor, x_T="moved", carry_detail=True)
+    run = dataclasses.replace(run, reenactor=config, motion="relative", output_size=96)
+    reenact_files(photo, photo, tmp_path / "result.png", run, device="cpu")
+    face = fake_face.source_face(read_frame(photo), 32)
+    wanted = fake_face.cut(face.photo, face.crop.resized(96)).astype(int)
+    difference = np.abs(read_frame(tmp_path / "result.png") - wanted)
+    assert difference.max() <= 4
+    assert np.abs(wanted - wanted.mean((0, 1))).mean() > 10, "the photo shows something"
+
+
 @pytest.mark.parametrize("change", [{"x_T": "moved"}, {"carry_detail": True}])
 def test_the_head_models_motion_needs_the_open_stack(run, change):
     released = load_config(ROOT / "configs" / "released.yaml", InferRun).released
