@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from reenact.data.synthetic.raster import PLAIN, rasterize
 from reenact.data.synthetic.scene import spherical_harmonics
+from reenact.face.raster import PLAIN, rasterize
 
 NUM_DIRECTIONS = 220
 MAP_SIZE = 256

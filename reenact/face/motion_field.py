@@ -15,7 +15,6 @@ from reenact.face.head_model import HeadModel
 from reenact.face.params import FaceParams
 from reenact.face.surface import (
     BALLS,
-    FAR,
     draw_surface,
     mirrored,
     surface_parts,
@@ -93,8 +92,7 @@ def motion_field(
     def one(i: int) -> np.ndarray:
         k = i if len(start) > 1 else 0
         places = np.concatenate([start[k], opposite[k], surface_parts()[:, None]], 1)
-        drawn, depth = draw_surface(end[i], places, size)
-        return _looked_up(drawn, depth < FAR, shown[k])
+        return _looked_up(*draw_surface(end[i], places, size), shown[k])
 
     with ThreadPoolExecutor() as pool:
         shown = list(pool.map(lambda points: _shown(points, size), start))
@@ -129,8 +127,10 @@ def _shown(points: np.ndarray, size: int) -> np.ndarray:
     """What a picture shows of a surface: its depth, and for each part whether it is seen in or next
     to each pixel (1 + NUM_PARTS, size, size).
     """
-    part, depth = draw_surface(points, surface_parts()[:, None], size)
-    is_part = (part[..., 0].round() == np.arange(NUM_PARTS)[:, None, None]) & (depth < FAR)
+    values = np.stack([points[:, 2], surface_parts()], 1)
+    drawn, is_drawn = draw_surface(points, values, size)
+    depth = np.where(is_drawn, drawn[..., 0], np.inf)
+    is_part = (drawn[..., 1].round() == np.arange(NUM_PARTS)[:, None, None]) & is_drawn
     return np.concatenate([depth[None], maximum_filter(is_part, (1, 3, 3))])
 
 

@@ -9,9 +9,9 @@ import pytest
 from reenact.data.synthetic import generate as generate_module
 from reenact.data.synthetic.clips import SyntheticConfig, cross_targets, plan_clip
 from reenact.data.synthetic.generate import generate, make_stage, write_clip
-from reenact.data.synthetic.raster import PLAIN, rasterize
 from reenact.data.synthetic.renderer import Renderer
 from reenact.face.params import FaceParams, retarget
+from reenact.face.raster import PLAIN, rasterize
 
 SIZE = 32
 

@@ -13,7 +13,7 @@ from reenact.face.expressions import EXPRESSION_NAMES
 from reenact.face.head_model import HeadModel
 from reenact.face.motion_field import motion_field, pixel_centres, warp
 from reenact.face.params import FaceParams
-from reenact.face.surface import FAR, draw_surface, mirrored, surface_points, surface_triangles
+from reenact.face.surface import draw_surface, mirrored, surface_points, surface_triangles
 
 SIZE = 64
 
@@ -32,15 +32,13 @@ def face(**changes: object) -> FaceParams:
 
 def test_the_nearest_part_of_the_surface_is_drawn(head):
     points = surface_points(head, face())[0].numpy()
-    drawn, depth = draw_surface(points, points, SIZE)
-    on_head = depth < FAR
+    drawn, on_head = draw_surface(points, points, SIZE)
     centres = pixel_centres(SIZE, torch.device("cpu"))[0].permute(1, 2, 0).numpy()
     # a picture of the surface's own coordinates says where each pixel is
     np.testing.assert_allclose(drawn[..., :2][on_head], centres[on_head], atol=1e-3)
-    np.testing.assert_allclose(drawn[..., 2][on_head], depth[on_head], atol=1e-5)
     row, column = (int(v) for v in head.landmarks(face())[0, 30, [1, 0]])
     nose = float(head.landmarks_3d(face())[0, 30, 2])
-    assert depth[row, column] == pytest.approx(-nose, abs=0.1)
+    assert drawn[row, column, 2] == pytest.approx(-nose, abs=0.1)
     assert not on_head[0].any()
     assert on_head[-1].any(), "shoulders reach the lower border"
 

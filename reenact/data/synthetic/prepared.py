@@ -10,8 +10,8 @@ from reenact.data.synthetic.hair import HAIRLINE_ANGLES
 from reenact.data.synthetic.head_asset import SCALP_AXES, SCALP_CENTRE, HeadAsset
 from reenact.data.synthetic.imaging import halve, smoothstep
 from reenact.data.synthetic.person import Person
-from reenact.data.synthetic.raster import EYE, HAIR, AlphaMaps
 from reenact.data.synthetic.shade import Look
+from reenact.face.raster import EYE, HAIR, AlphaMaps
 
 SPHERE_RINGS, SPHERE_SEGMENTS = 14, 24
 CLOTH_THICKNESS = 0.035
@@ -35,19 +35,6 @@ class Prepared:
     hair_attributes: np.ndarray
     alpha: AlphaMaps
     look: Look
-
-
-def unit_sphere() -> tuple[np.ndarray, np.ndarray]:
-    """Unit sphere with its pole on +Z: points and triangles."""
-    polar = np.linspace(0, np.pi, SPHERE_RINGS + 1)[:, None]
-    around = np.linspace(0, 2 * np.pi, SPHERE_SEGMENTS + 1)[None]
-    x, y = np.sin(polar) * np.cos(around), np.sin(polar) * np.sin(around)
-    points = np.stack([x, y, np.broadcast_to(np.cos(polar), x.shape)], -1).reshape(-1, 3)
-    row = SPHERE_SEGMENTS + 1
-    corner = (np.arange(SPHERE_RINGS)[:, None] * row + np.arange(SPHERE_SEGMENTS)).reshape(-1)
-    first = np.stack([corner, corner + row, corner + 1], 1)
-    second = np.stack([corner + row, corner + row + 1, corner + 1], 1)
-    return points.astype(np.float32), np.stack([first, second], 1).reshape(-1, 3)
 
 
 def prepare(asset: HeadAsset, person: Person, level: int, sphere_triangles: np.ndarray) -> Prepared:

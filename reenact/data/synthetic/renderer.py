@@ -17,8 +17,12 @@ from reenact.data.synthetic.geometry import (
 )
 from reenact.data.synthetic.head_asset import TEXTURE_SIZE, HeadAsset, load_head_asset
 from reenact.data.synthetic.person import Person
-from reenact.data.synthetic.prepared import Prepared, prepare, unit_sphere
-from reenact.data.synthetic.raster import rasterize
+from reenact.data.synthetic.prepared import (
+    SPHERE_RINGS,
+    SPHERE_SEGMENTS,
+    Prepared,
+    prepare,
+)
 from reenact.data.synthetic.scene import Background, Light, spherical_harmonics
 from reenact.data.synthetic.shade import (
     NUM_ATTRIBUTES,
@@ -29,6 +33,8 @@ from reenact.data.synthetic.shade import (
     vertex_normals,
 )
 from reenact.face.params import FaceParams
+from reenact.face.raster import rasterize
+from reenact.face.surface import unit_sphere
 
 NEAR_PLANE, DEPTH_RANGE = 4.0, 20.0
 
@@ -46,7 +52,7 @@ class Renderer:
 
     def __init__(self, asset: HeadAsset | None = None) -> None:
         self.asset = load_head_asset() if asset is None else asset
-        self._sphere_points, self._sphere_triangles = unit_sphere()
+        self._sphere_points, self._sphere_triangles = unit_sphere(SPHERE_RINGS, SPHERE_SEGMENTS)
         self._expression = self.asset.expression_basis.reshape(len(self.asset.expression_names), -1)
         count = len(self.asset.mean)
         self._attributes = np.zeros((count, NUM_ATTRIBUTES), np.float32)
