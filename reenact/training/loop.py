@@ -160,6 +160,11 @@ def check_data(stage: Stage, dataset: ClipDataset, run: TrainRun) -> None:
         raise UserError(
             f"{run.data.root}: the faces were read by the {dataset.face} stack, {cure} `released`"
         )
+    if dataset.face == "released" and run.data.augment.misfit:
+        raise UserError(
+            f"{run.data.root}: data.augment.misfit must be 0, it knows the open face stack's "
+            "parameters only"
+        )
     if stage.pairs is not None and run.data.augment.flip:
         raise UserError(
             f"stage {run.stage}: data.augment.flip must be false, "

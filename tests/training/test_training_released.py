@@ -132,3 +132,13 @@ def test_clips_and_face_stack_must_go_together(make_run, clips):
     lacking = dataclasses.replace(released(run, clips), released=None)
     with pytest.raises(UserError, match="read by the released stack, add a section `released`"):
         train(lacking, CPU)
+
+
+def test_what_only_the_open_stack_can_do_is_refused(make_run, clips):
+    run = released(make_run("align"), clips)
+    augment = dataclasses.replace(run.data.augment, misfit=0.5)
+    run = dataclasses.replace(run, data=dataclasses.replace(run.data, augment=augment))
+    with pytest.raises(UserError, match="misfit must be 0"):
+        train(run, CPU)
+    with pytest.raises(UserError, match="set reenact.x_T to source"):
+        ReleasedFaceStack.motion_field(None, None, None, 16, 16)
