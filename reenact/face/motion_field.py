@@ -25,8 +25,10 @@ HIDDEN_BELOW = 0.12
 """dm: what lies deeper than this below the surface that the source shows there is hidden."""
 NUM_PARTS = BALLS + 1
 SMOOTHING_ROUNDS = 4
-STEADY, TORN = 0.6, 1.2
-"""Change of the motion from a pixel to the next, in pixels: none of the detail is lost, all."""
+STILL = 0.02
+"""Beside the head's visible surface hair moves, a wall does not, and the field cannot tell them:
+what moves there by this share of the picture's side is 60 % sure, by three times as much hardly.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,26 +38,13 @@ class MotionField:
     grid: (B, S, S, 2) the source pixel x, y of each pixel (centres at 0.5). For a part of the head
         that the source hides it is that of its mirror image on the other half of the head.
     seen: (B, 1, S, S), 0 where the source hides both.
+    sure: (B, 1, S, S), how sure it is that this pixel of the source is the one shown: 1 on what it
+        shows of the head, and wherever nothing moves.
     """
 
     grid: Tensor
     seen: Tensor
-
-    def steadiness(self) -> Tensor:
-        """(B, 1, S, S): 1 where neighbours move alike, 0 where the field tears: at an outline with
-        something else behind it, and where a part seen at a grazing angle is stretched.
-        """
-        grid = self.grid.permute(0, 3, 1, 2)
-        across = (grid.diff(dim=3) - grid.new_tensor([1.0, 0.0])[:, None, None]).norm(
-            dim=1, keepdim=True
-        )
-        down = (grid.diff(dim=2) - grid.new_tensor([0.0, 1.0])[:, None, None]).norm(
-            dim=1, keepdim=True
-        )
-        stretch = F.pad(across, (1, 0, 0, 0)).maximum(F.pad(across, (0, 1, 0, 0)))
-        stretch = stretch.maximum(F.pad(down, (0, 0, 1, 0))).maximum(F.pad(down, (0, 0, 0, 1)))
-        steady = ((TORN - stretch) / (TORN - STEADY)).clamp(0, 1)
-        return F.avg_pool2d(F.pad(steady, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
+    sure: Tensor
 
     def resized(self, size: int) -> MotionField:
         """The field between pictures of side `size`."""
@@ -71,6 +60,7 @@ class MotionField:
         return MotionField(
             grid=grid.permute(0, 2, 3, 1),
             seen=resize(self.seen).clamp(0, 1),
+            sure=resize(self.sure).clamp(0, 1),
         )
 
 
@@ -103,8 +93,14 @@ def motion_field(
     # hidden parts say nothing about what is beside the head: their motion is not continued there
     anchor = head * own_seen
     around = _continued((place - here) * anchor, anchor)
-    grid = here + torch.where(head > 0, place - here, around)
-    return MotionField(grid=grid.permute(0, 2, 3, 1), seen=seen)
+    offset = torch.where(head > 0, place - here, around)
+    distance = offset.norm(dim=1, keepdim=True) / (STILL * size)
+    sure = torch.maximum(anchor, torch.exp(-distance.square() / 2)) * seen
+    return MotionField(
+        grid=(here + offset).permute(0, 2, 3, 1),
+        seen=seen,
+        sure=F.avg_pool2d(F.pad(sure, (1, 1, 1, 1), mode="replicate"), 3, stride=1),
+    )
 
 
 def warp(image: Tensor, field: MotionField) -> Tensor:

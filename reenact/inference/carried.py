@@ -19,10 +19,10 @@ def lost_detail(source: Tensor, autoencoded: Tensor) -> Tensor:
 
 
 def moved_detail(detail: Tensor, field: MotionField) -> Tensor:
-    """The source's lost detail (B, 3, D, D) where a result shows it, 0 where the source does not
-    show what the result needs; the field is of side D.
+    """The source's lost detail (B, 3, D, D) as far as it is sure where a result shows it; the field
+    is of side D.
     """
-    return warp(detail, field) * field.seen
+    return warp(detail, field) * field.sure
 
 
 def enlarged(images: Tensor, size: int) -> Tensor:

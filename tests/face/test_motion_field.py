@@ -66,6 +66,7 @@ def test_no_motion_is_the_identity(head):
     centres = pixel_centres(SIZE, torch.device("cpu")).permute(0, 2, 3, 1)
     torch.testing.assert_close(field.grid, centres, atol=1e-3, rtol=0)
     assert bool((field.seen == 1).all())
+    assert field.sure.min() > 0.999
     picture = torch.rand(1, 3, SIZE, SIZE)
     torch.testing.assert_close(warp(picture, field), picture, atol=1e-3, rtol=0)
 
@@ -100,6 +101,10 @@ def test_far_from_the_head_nothing_moves(head):
     )
     steps = offset[0, :, 1:, 0] - offset[0, :, :-1, 0]
     assert steps.abs().max() < 3, "the motion fades out instead of tearing"
+    assert field.sure[0, 0, centre, centre] == 1
+    assert field.sure[0, 0, 0, 0] == 1
+    x, y = (int(v) for v in head.landmarks(shifted)[0, 16] + torch.tensor([3.0, 0.0]))
+    assert field.sure[0, 0, y, x] < 0.5, "beside the head it may be hair or a wall"
 
 
 def test_an_opened_mouth_was_not_seen(head):

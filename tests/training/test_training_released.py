@@ -140,5 +140,5 @@ def test_what_only_the_open_stack_can_do_is_refused(make_run, clips):
     run = dataclasses.replace(run, data=dataclasses.replace(run.data, augment=augment))
     with pytest.raises(UserError, match="misfit must be 0"):
         train(run, CPU)
-    with pytest.raises(UserError, match="set reenact.x_T to source"):
+    with pytest.raises(UserError, match=r"set reenact\.x_T to source"):
         ReleasedFaceStack.motion_field(None, None, None, 16, 16)
