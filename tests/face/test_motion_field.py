@@ -101,10 +101,10 @@ def test_far_from_the_head_nothing_moves(head):
     )
     steps = offset[0, :, 1:, 0] - offset[0, :, :-1, 0]
     assert steps.abs().max() < 3, "the motion fades out instead of tearing"
-    assert field.sure[0, 0, centre, centre] == 1
-    assert field.sure[0, 0, 0, 0] == 1
-    x, y = (int(v) for v in head.landmarks(shifted)[0, 16] + torch.tensor([3.0, 0.0]))
-    assert field.sure[0, 0, y, x] < 0.5, "beside the head it may be hair or a wall"
+    assert field.sure[0, 0, centre, centre] > 0.999
+    assert field.sure[0, 0, 0, 0] > 0.999
+    x, y = (int(v) for v in head.landmarks(shifted)[0, 0])
+    assert field.sure[0, 0, y, :x].min() < 0.1, "beside the head it may be hair or a wall"
 
 
 def test_an_opened_mouth_was_not_seen(head):
