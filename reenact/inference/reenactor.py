@@ -151,16 +151,13 @@ class Reenactor:
         params = params.to(self.device)
         image = image.to(self.device).contiguous(memory_format=torch.channels_last)
         z_source = self._edit(image, params, params)
-        config = self.config
-        needs_inversion = config.x_T != "random" or config.carry_detail
-        x_T = self._invert(image, z_source) if needs_inversion else self._noise().expand_as(image)
-        detail = None
-        if config.carry_detail:
+        x_T, detail = self._invert(image, z_source), None
+        if self.config.carry_detail:
             sharp = image if sharp is None else sharp.to(self.device)
             detail = lost_detail(sharp, self._decode(x_T, z_source))
-        if config.x_T == "random":
+        if self.config.x_T == "random":
             x_T = self._noise().expand_as(image)
-        if config.x_T == "mixed":
+        elif self.config.x_T == "mixed":
             if mask is None:
                 mask = self.face.head_region(params, self.size)
             x_T = blend_noise(x_T, self._noise(), mask.to(self.device))
