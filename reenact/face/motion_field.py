@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import torch.nn.functional as F
-from scipy.ndimage import maximum_filter
+from scipy.ndimage import maximum_filter, minimum_filter
 from torch import Tensor
 
 from reenact.face.head_model import HeadModel
@@ -25,9 +25,13 @@ HIDDEN_BELOW = 0.12
 """dm: what lies deeper than this below the surface that the source shows there is hidden."""
 NUM_PARTS = BALLS + 1
 SMOOTHING_ROUNDS = 4
-STILL = 0.02
+STILL = 0.01
 """Beside the head's visible surface hair moves, a wall does not, and the field cannot tell them:
 what moves there by this share of the picture's side is 60 % sure, by three times as much hardly.
+"""
+OUTLINE = 0.025
+"""So near to the head's outline in the source, in shares of its side, a pixel's detail is that of
+the outline, not of the surface that turns away there.
 """
 
 
@@ -39,7 +43,7 @@ class MotionField:
         that the source hides it is that of its mirror image on the other half of the head.
     seen: (B, 1, S, S), 0 where the source hides both.
     sure: (B, 1, S, S), how sure it is that this pixel of the source is the one shown: 1 on what it
-        shows of the head, and wherever nothing moves.
+        shows of the head, up to the outline, and wherever nothing moves.
     """
 
     grid: Tensor
@@ -88,14 +92,14 @@ def motion_field(
         shown = list(pool.map(lambda points: _shown(points, size), start))
         planes = np.stack(list(pool.map(one, range(len(end)))))
     drawn = torch.from_numpy(planes).to(target.scale.device)
-    place, head, own_seen, seen = drawn.split([2, 1, 1, 1], dim=1)
+    place, head, own_seen, seen, inner = drawn.split([2, 1, 1, 1, 1], dim=1)
     here = pixel_centres(size, drawn.device)
     # hidden parts say nothing about what is beside the head: their motion is not continued there
     anchor = head * own_seen
     around = _continued((place - here) * anchor, anchor)
     offset = torch.where(head > 0, place - here, around)
     distance = offset.norm(dim=1, keepdim=True) / (STILL * size)
-    sure = torch.maximum(anchor, torch.exp(-distance.square() / 2)) * seen
+    sure = torch.maximum(anchor * inner, torch.exp(-distance.square() / 2)) * seen
     return MotionField(
         grid=(here + offset).permute(0, 2, 3, 1),
         seen=seen,
@@ -120,25 +124,28 @@ def pixel_centres(size: int, device: torch.device) -> Tensor:
 
 
 def _shown(points: np.ndarray, size: int) -> np.ndarray:
-    """What a picture shows of a surface: its depth, and for each part whether it is seen in or next
-    to each pixel (1 + NUM_PARTS, size, size).
+    """What a picture shows of a surface: its depth, whether a pixel is well inside the outline, and
+    for each part whether it is seen in or next to the pixel (2 + NUM_PARTS, size, size).
     """
     values = np.stack([points[:, 2], surface_parts()], 1)
     drawn, is_drawn = draw_surface(points, values, size)
     depth = np.where(is_drawn, drawn[..., 0], np.inf)
     is_part = (drawn[..., 1].round() == np.arange(NUM_PARTS)[:, None, None]) & is_drawn
-    return np.concatenate([depth[None], maximum_filter(is_part, (1, 3, 3))])
+    is_inner = minimum_filter(is_drawn, 2 * round(OUTLINE * size) + 1, mode="nearest")
+    return np.concatenate([depth[None], is_inner[None], maximum_filter(is_part, (1, 3, 3))])
 
 
 def _looked_up(drawn: np.ndarray, on_head: np.ndarray, shown: np.ndarray) -> np.ndarray:
-    """Planes (5, S, S) float32: source x and y, whether there is a head, whether the source shows
-    that point, and whether it shows it or its mirror image.
+    """Planes (6, S, S) float32: source x and y, whether there is a head, whether the source shows
+    that point, whether it shows it or its mirror image, and whether well inside the outline.
     """
     own, opposite, part = drawn[..., :3], drawn[..., 3:6], drawn[..., 6].round().astype(int)
     own_seen = _is_seen(own, part, shown) | ~on_head
     other_seen = _is_seen(opposite, part, shown)
     place = np.where((~own_seen & other_seen)[..., None], opposite, own)[..., :2]
-    planes = [place[..., 0], place[..., 1], on_head, own_seen, own_seen | other_seen]
+    row, column, _ = _pixel_of(own, shown.shape[-1])
+    inner = shown[1, row, column]
+    planes = [place[..., 0], place[..., 1], on_head, own_seen, own_seen | other_seen, inner]
     return np.stack(planes).astype(np.float32)
 
 
@@ -147,12 +154,16 @@ def _is_seen(point: np.ndarray, part: np.ndarray, shown: np.ndarray) -> np.ndarr
     lies clearly above it, no lid above an eyeball and no lip above teeth. Beyond the border of the
     picture nothing hides anything.
     """
-    size = shown.shape[-1]
+    row, column, is_inside = _pixel_of(point, shown.shape[-1])
+    is_near = point[..., 2] <= shown[0, row, column] + HIDDEN_BELOW
+    return ~is_inside | (is_near & (shown[2 + part, row, column] > 0))
+
+
+def _pixel_of(point: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Row and column of the pixel nearest to x, y, and whether these lie inside the picture."""
     column, row = (np.floor(point[..., k]).astype(int) for k in (0, 1))
     is_inside = (column >= 0) & (column < size) & (row >= 0) & (row < size)
-    row, column = row.clip(0, size - 1), column.clip(0, size - 1)
-    is_near = point[..., 2] <= shown[0, row, column] + HIDDEN_BELOW
-    return ~is_inside | (is_near & (shown[1 + part, row, column] > 0))
+    return row.clip(0, size - 1), column.clip(0, size - 1), is_inside
 
 
 def _continued(offset: Tensor, known: Tensor) -> Tensor:
