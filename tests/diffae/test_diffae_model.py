@@ -151,7 +151,7 @@ def test_decode_uses_the_given_unet(make_small, images: Tensor, z_sem: Tensor):
 
 
 def test_unknown_sampler_is_refused(make_small, images: Tensor, z_sem: Tensor):
-    with pytest.raises(ValueError, match="ddim, dpmpp2m"):
+    with pytest.raises(ValueError, match="ddim, ddim_trailing, dpmpp2m"):
         make_small().decode(images, z_sem, 4, "euler")
 
 

@@ -77,7 +77,7 @@ def test_a_finished_run_only_says_so(make_run, capsys):
 
 def test_one_frame_is_learnt(make_run, tmp_path):
     run = make_run(
-        num_steps=60,
+        num_steps=120,
         batch_size=8,
         data={"root": str(make_run().data.root), "split": "val"},
         model={**vars_of(make_run().model), "dropout": 0.0},
