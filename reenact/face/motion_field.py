@@ -29,6 +29,8 @@ STILL = 0.01
 """Beside the head's visible surface hair moves, a wall does not, and the field cannot tell them:
 what moves there by this share of the picture's side is 60 % sure, by three times as much hardly.
 """
+HAIR = 0.12
+"""Hair reaches this far beyond the head model, in shares of the picture's side."""
 OUTLINE = 0.025
 """So near to the head's outline in the source, in shares of its side, a pixel's detail is that of
 the outline, not of the surface that turns away there.
@@ -98,8 +100,7 @@ def motion_field(
     anchor = head * own_seen
     around = _continued((place - here) * anchor, anchor)
     offset = torch.where(head > 0, place - here, around)
-    distance = offset.norm(dim=1, keepdim=True) / (STILL * size)
-    sure = torch.maximum(anchor * inner, torch.exp(-distance.square() / 2)) * seen
+    sure = torch.maximum(anchor * inner, _stillness(offset)) * _sharpness(here + offset) * seen
     return MotionField(
         grid=(here + offset).permute(0, 2, 3, 1),
         seen=seen,
@@ -164,6 +165,28 @@ def _pixel_of(point: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray, np.
     column, row = (np.floor(point[..., k]).astype(int) for k in (0, 1))
     is_inside = (column >= 0) & (column < size) & (row >= 0) & (row < size)
     return row.clip(0, size - 1), column.clip(0, size - 1), is_inside
+
+
+def _stillness(offset: Tensor) -> Tensor:
+    """1 where nothing moves within reach of hair, 0 where something does (B, 1, S, S)."""
+    size = offset.shape[-1]
+    reach = round(HAIR * size)
+    farthest = offset.norm(dim=1, keepdim=True)
+    for kernel in ((2 * reach + 1, 1), (1, 2 * reach + 1)):
+        padding = (kernel[0] // 2, kernel[1] // 2)
+        farthest = F.max_pool2d(farthest, kernel, stride=1, padding=padding)
+    return torch.exp(-(farthest / (STILL * size)).square() / 2)
+
+
+def _sharpness(grid: Tensor) -> Tensor:
+    """0 where the source (grid (B, 2, S, S)) is enlarged fourfold or more, as a lid that closes,
+    1 up to twofold.
+    """
+    padded = F.pad(grid, (1, 1, 1, 1), mode="replicate")
+    across = (padded[:, :, 1:-1, 2:] - padded[:, :, 1:-1, :-2]).norm(dim=1, keepdim=True)
+    down = (padded[:, :, 2:, 1:-1] - padded[:, :, :-2, 1:-1]).norm(dim=1, keepdim=True)
+    # at the border one neighbour is the pixel itself: half the distance counts as whole
+    return (2 * torch.minimum(across, down) - 1).clamp(0, 1)
 
 
 def _continued(offset: Tensor, known: Tensor) -> Tensor:

@@ -39,6 +39,7 @@ class ReenactorConfig:
         moved with the head model, seeded noise where the source hides what the result shows (ours).
     carry_detail: adds to each picture what the autoencoder loses of the source, moved likewise
         (ours).
+    temperature: strength of the seeded noise; below 1 what has to be invented comes out smoother.
     precision: "auto" takes bfloat16 where the device computes it natively, else float32.
     """
 
@@ -46,6 +47,7 @@ class ReenactorConfig:
     encode_steps: int = 50
     x_T: Start = "source"
     carry_detail: bool = False
+    temperature: float = 1.0
     sampler: SamplerName = "ddim"
     precision: Precision = "auto"
     batch_size: int = 8
@@ -55,6 +57,8 @@ class ReenactorConfig:
         for name in ("num_steps", "encode_steps", "batch_size"):
             if getattr(self, name) < 1:
                 raise UserError(f"{name}: must be at least 1, got {getattr(self, name)}")
+        if not 0 <= self.temperature <= 1:
+            raise UserError(f"temperature: must be 0 to 1, got {self.temperature}")
         checks = {"encode_steps": respaced_timesteps, "num_steps": TIMESTEPS[self.sampler]}
         for name, timesteps in checks.items():
             try:
@@ -231,4 +235,5 @@ class Reenactor:
 
     def _noise(self) -> Tensor:
         generator = torch.Generator().manual_seed(self.config.seed)
-        return torch.randn(1, 3, self.size, self.size, generator=generator).to(self.device)
+        noise = torch.randn(1, 3, self.size, self.size, generator=generator)
+        return self.config.temperature * noise.to(self.device)

@@ -90,8 +90,8 @@ def test_landmarks_go_where_the_head_model_puts_them(head):
 
 
 def test_far_from_the_head_nothing_moves(head):
-    shifted = face(translation=[SIZE / 2 + 6, SIZE / 2])
-    field = motion_field(head, face(), shifted, SIZE)
+    small, shifted = (face(translation=[x, SIZE / 2], scale=0.15 * SIZE) for x in (32, 38))
+    field = motion_field(head, small, shifted, SIZE)
     offset = field.grid - pixel_centres(SIZE, torch.device("cpu")).permute(0, 2, 3, 1)
     assert offset[0, 0].abs().max() == 0
     assert offset[0, :, 0].abs().max() == 0
@@ -101,7 +101,7 @@ def test_far_from_the_head_nothing_moves(head):
     )
     steps = offset[0, :, 1:, 0] - offset[0, :, :-1, 0]
     assert steps.abs().max() < 3, "the motion fades out instead of tearing"
-    assert field.sure[0, 0, centre, centre] > 0.999
+    assert field.sure[0, 0, centre, centre + 6] > 0.999
     assert field.sure[0, 0, 0, 0] > 0.999
     x, y = (int(v) for v in head.landmarks(shifted)[0, 0])
     assert field.sure[0, 0, y, :x].min() < 0.1, "beside the head it may be hair or a wall"
@@ -128,6 +128,17 @@ def test_a_turned_eye_moves_its_iris_only(head):
     torch.testing.assert_close(
         field.grid[0, y, x], torch.tensor([x + 0.5, y + 0.5]), atol=1e-3, rtol=0
     )
+
+
+def test_a_closing_lid_has_no_detail(head):
+    """It stretches a strip of the open eye's lid over the eye."""
+    closed = [0.9 * float(name.startswith("eyeBlink")) for name in EXPRESSION_NAMES]
+    field = motion_field(head, face(), face(expression=closed), SIZE)
+    for pupil in head.pupils(face())[0]:
+        x, y = (int(v) for v in pupil)
+        assert field.sure[0, 0, y, x] < 0.5
+    x, y = (int(v) for v in head.landmarks(face())[0, 30])
+    assert field.sure[0, 0, y, x] > 0.999
 
 
 def test_closed_lids_hide_the_eyes(head):

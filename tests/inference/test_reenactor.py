@@ -98,6 +98,11 @@ def test_the_seed_decides_the_noise(weights, fake_face, source):
 
     assert torch.equal(noise(1), noise(1))
     assert not torch.equal(noise(1), noise(2))
+    cool = dataclasses.replace(FAST, x_T="random", seed=1, temperature=0.25)
+    quiet = Reenactor(weights, fake_face, cool).set_source(source, faces(1)).x_T
+    assert torch.equal(quiet, 0.25 * noise(1))
+    with pytest.raises(UserError, match="temperature: must be 0 to 1, got 2"):
+        ReenactorConfig(temperature=2.0)
 
 
 def test_blending_keeps_the_variance():
