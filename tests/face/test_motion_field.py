@@ -102,7 +102,7 @@ def test_far_from_the_head_nothing_moves(head):
     steps = offset[0, :, 1:, 0] - offset[0, :, :-1, 0]
     assert steps.abs().max() < 3, "the motion fades out instead of tearing"
     assert field.sure[0, 0, centre, centre + 6] > 0.8
-    assert field.sure[0, 0, 0, 0] > 0.999
+    assert field.sure[0, 0, 0, 0] > 0.8
     x, y = (int(v) for v in head.landmarks(shifted)[0, 0])
     assert field.sure[0, 0, y, :x].min() < 0.1, "beside the head it may be hair or a wall"
 
