@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-# Standard deviations, drawn anew for every picture: radians (yaw, pitch, roll), shares of the crop's
-# side and of the scale. The angles are about what docs/log.md measured for the open tracker, halved
-# for pitch; the rest are estimates.
+# Standard deviations, drawn anew for every picture: radians (yaw, pitch, roll), shares of the
+# crop's side and of the scale. The angles are half of the mean errors that docs/log.md measured for
+# the open tracker; the rest are estimates.
 ROTATION = (0.01, 0.025, 0.005)
 PLACE = 0.004
 SCALE = 0.005
