@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +11,10 @@ from datetime import timedelta
 
 import torch
 import torch.distributed as dist
+
+# Its functions have the default group of the moment of import as default argument.
+# DistributedDataParallel imports it late, after which that group would never be freed.
+import torch.distributed.nn.functional
 from torch import Tensor
 
 from reenact.device import pick_device
@@ -82,6 +87,9 @@ def joined(device_name: str) -> Iterator[tuple[World, torch.device]]:
     try:
         yield World(rank=dist.get_rank(), size=size), device
     finally:
+        # What still holds the group would keep its threads alive into the interpreter's end, where
+        # one that releases a tensor aborts the process. DistributedDataParallel is in cycles.
+        gc.collect()
         dist.destroy_process_group()
 
 
