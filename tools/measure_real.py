@@ -24,8 +24,9 @@ from reenact.assets import EMBEDDED_WEIGHTS, asset_path
 from reenact.config import load_config
 from reenact.errors import exit_code
 from reenact.evaluation.metrics import correlation
-from reenact.evaluation.reading import JAW, FaceReading
+from reenact.evaluation.reading import FaceReading
 from reenact.evaluation.tracker_reader import TrackerReader
+from reenact.face.expressions import JAW
 from reenact.face.stack import SourceFace
 from reenact.files import check_input_file
 from reenact.images import (

@@ -7,10 +7,7 @@ import torch
 from torch import Tensor
 
 from reenact.evaluation import metrics
-from reenact.face.expressions import EXPRESSION_NAMES
-
-JAW = EXPRESSION_NAMES.index("jawOpen")
-BLINKS = [EXPRESSION_NAMES.index("eyeBlinkLeft"), EXPRESSION_NAMES.index("eyeBlinkRight")]
+from reenact.face.expressions import BLINKS, JAW
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -54,3 +54,6 @@ EXPRESSION_NAMES: tuple[str, ...] = (
     "noseSneerRight",
     "tongueOut",
 )
+
+JAW = EXPRESSION_NAMES.index("jawOpen")
+BLINKS = [EXPRESSION_NAMES.index(f"eyeBlink{side}") for side in ("Left", "Right")]

@@ -44,6 +44,7 @@ class ReenactConfig:
         rendered truth takes part in all losses; without it, as for real videos, only identity,
         background (against the source), shape, gaze and head pose (against the retargeted
         parameters) apply to them.
+    closed_lids: share of the pairs that look for closed lids, see PairConfig.
     """
 
     render: Literal["sampler", "one_step"] = "one_step"
@@ -58,6 +59,7 @@ class ReenactConfig:
     cross_fraction: float = 0.5
     cross_start: int = 0
     cross_reference: bool = True
+    closed_lids: float = 0.0
     weights: LossWeights = field(default_factory=LossWeights)
     nets: LossNets = field(default_factory=LossNets)
 
@@ -92,6 +94,7 @@ class ReenactStage:
             cross_fraction=run.reenact.cross_fraction,
             cross_start=run.reenact.cross_start,
             cross_frames=run.reenact.cross_reference,
+            closed_lids=run.reenact.closed_lids,
         )
         encoder, unet = self._load(run.init)
         self.diffae.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
