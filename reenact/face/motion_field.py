@@ -15,15 +15,20 @@ from reenact.face.head_model import HeadModel
 from reenact.face.params import FaceParams
 from reenact.face.surface import (
     BALLS,
+    INSIDE,
+    NUM_PARTS,
+    TEETH,
+    TONGUE,
     draw_surface,
     mirrored,
-    surface_parts,
     surface_points,
+    usual_colours,
 )
 
 HIDDEN_BELOW = 0.12
 """dm: what lies deeper than this below the surface that the source shows there is hidden."""
-NUM_PARTS = BALLS + 1
+FILLED = (TEETH, TONGUE, BALLS, INSIDE)
+"""Parts that look alike in all people, so that they can be drawn where the source hides them."""
 SMOOTHING_ROUNDS = 4
 STILL = 0.01
 """Beside the head's visible surface hair moves, a wall does not, and the field cannot tell them:
@@ -46,11 +51,19 @@ class MotionField:
     seen: (B, 1, S, S), 0 where the source hides both.
     sure: (B, 1, S, S), how sure it is that this pixel of the source is the one shown: 1 on what it
         shows of the head, up to the outline, and wherever nothing moves.
+    fill: (B, 4, S, S), usual colours in [-1, 1] of teeth, tongue, the mouth's inside and eyeballs
+        where the source hides them, times how much of the pixel these cover, and this share.
     """
 
     grid: Tensor
     seen: Tensor
     sure: Tensor
+    fill: Tensor
+
+    @property
+    def unknown(self) -> Tensor:
+        """(B, 1, S, S), 1 where neither the source shows anything nor `fill`."""
+        return (1 - self.seen - self.fill[:, 3:]).clamp(0, 1)
 
     def resized(self, size: int) -> MotionField:
         """The field between pictures of side `size`."""
@@ -67,6 +80,7 @@ class MotionField:
             grid=grid.permute(0, 2, 3, 1),
             seen=resize(self.seen).clamp(0, 1),
             sure=resize(self.sure).clamp(0, 1),
+            fill=resize(self.fill),
         )
 
 
@@ -87,14 +101,14 @@ def motion_field(
 
     def one(i: int) -> np.ndarray:
         k = i if len(start) > 1 else 0
-        places = np.concatenate([start[k], opposite[k], surface_parts()[:, None]], 1)
+        places = np.concatenate([start[k], opposite[k], usual_colours()], 1)
         return _looked_up(*draw_surface(end[i], places, size), shown[k])
 
     with ThreadPoolExecutor() as pool:
         shown = list(pool.map(lambda points: _shown(points, size), start))
         planes = np.stack(list(pool.map(one, range(len(end)))))
     drawn = torch.from_numpy(planes).to(target.scale.device)
-    place, head, own_seen, seen, inner = drawn.split([2, 1, 1, 1, 1], dim=1)
+    place, head, own_seen, seen, inner, fill = drawn.split([2, 1, 1, 1, 1, 4], dim=1)
     here = pixel_centres(size, drawn.device)
     # hidden parts say nothing about what is beside the head: their motion is not continued there
     anchor = head * own_seen
@@ -105,7 +119,13 @@ def motion_field(
         grid=(here + offset).permute(0, 2, 3, 1),
         seen=seen,
         sure=F.avg_pool2d(F.pad(sure, (1, 1, 1, 1), mode="replicate"), 3, stride=1),
+        fill=fill,
     )
+
+
+def draft(image: Tensor, field: MotionField) -> Tensor:
+    """`image` moved, see `warp`, with the usual teeth and eyes where it hides them."""
+    return warp(image, field) * (1 - field.fill[:, 3:]) + field.fill[:, :3]
 
 
 def warp(image: Tensor, field: MotionField) -> Tensor:
@@ -128,26 +148,32 @@ def _shown(points: np.ndarray, size: int) -> np.ndarray:
     """What a picture shows of a surface: its depth, whether a pixel is well inside the outline, and
     for each part whether it is seen in or next to the pixel (2 + NUM_PARTS, size, size).
     """
-    values = np.stack([points[:, 2], surface_parts()], 1)
-    drawn, is_drawn = draw_surface(points, values, size)
+    drawn, part = draw_surface(points, points[:, 2:], size)
+    is_drawn = part >= 0
     depth = np.where(is_drawn, drawn[..., 0], np.inf)
-    is_part = (drawn[..., 1].round() == np.arange(NUM_PARTS)[:, None, None]) & is_drawn
+    is_part = part == np.arange(NUM_PARTS)[:, None, None]
     is_inner = minimum_filter(is_drawn, 2 * round(OUTLINE * size) + 1, mode="nearest")
     return np.concatenate([depth[None], is_inner[None], maximum_filter(is_part, (1, 3, 3))])
 
 
-def _looked_up(drawn: np.ndarray, on_head: np.ndarray, shown: np.ndarray) -> np.ndarray:
-    """Planes (6, S, S) float32: source x and y, whether there is a head, whether the source shows
-    that point, whether it shows it or its mirror image, and whether well inside the outline.
+def _looked_up(drawn: np.ndarray, part: np.ndarray, shown: np.ndarray) -> np.ndarray:
+    """Planes (10, S, S) float32: source x and y, whether there is a head, whether the source shows
+    that point, whether it shows it or its mirror image, whether well inside the outline, and `fill`
+    of `MotionField`.
     """
-    own, opposite, part = drawn[..., :3], drawn[..., 3:6], drawn[..., 6].round().astype(int)
+    own, opposite, colour = drawn[..., :3], drawn[..., 3:6], drawn[..., 6:]
+    on_head = part >= 0
     own_seen = _is_seen(own, part, shown) | ~on_head
     other_seen = _is_seen(opposite, part, shown)
     place = np.where((~own_seen & other_seen)[..., None], opposite, own)[..., :2]
     row, column, _ = _pixel_of(own, shown.shape[-1])
     inner = shown[1, row, column]
-    planes = [place[..., 0], place[..., 1], on_head, own_seen, own_seen | other_seen, inner]
-    return np.stack(planes).astype(np.float32)
+    seen = own_seen | other_seen
+    filled = ~seen & np.isin(part, FILLED)
+    planes = [place[..., 0], place[..., 1], on_head, own_seen, seen, inner]
+    return np.stack([*planes, *(colour * filled[..., None]).transpose(2, 0, 1), filled]).astype(
+        np.float32
+    )
 
 
 def _is_seen(point: np.ndarray, part: np.ndarray, shown: np.ndarray) -> np.ndarray:

@@ -12,15 +12,28 @@ from torch import Tensor
 from reenact.assets import asset_path
 from reenact.face.head_model import HeadModel, project
 from reenact.face.params import NECK_PIVOT, FaceParams, rotation_matrix
-from reenact.face.raster import SKIN, rasterize
+from reenact.face.raster import EYE, LASH, SKIN, TEETH, TONGUE, rasterize
 
 BALL_RINGS, BALL_SEGMENTS = 8, 16
-STILL_EYES, LASHES = 1, 4
-"""Materials of `head_model.npz` that are left out: eyeballs that do not turn, and strips thinner
-than a pixel.
+LEFT_OUT = (EYE, LASH)
+"""The head model's own eyeballs, which do not turn, and lashes, strips thinner than a pixel."""
+BALLS, INSIDE = 5, 6
+"""Parts of ours: eyeballs that turn, and the skin inside the mouth. Other parts have their
+material's number.
 """
-BALLS = 5
-"""The part number of our own eyeballs; other parts have their material's."""
+NUM_PARTS = 7
+INSIDE_MASK = 3
+"""The column of `masks` in `head_model.npz` that is 255 inside the mouth."""
+FRONT_TEETH_COLOUR, BACK_TEETH_COLOUR = np.array([155, 137, 128]), np.array([83, 67, 61])
+TONGUE_COLOUR, INSIDE_COLOUR = (95, 53, 50), (45, 28, 25)
+PUPIL_COLOUR, IRIS_COLOUR, SCLERA_COLOUR = (20, 18, 17), (80, 56, 42), (165, 154, 150)
+"""The means of 900 rendered pictures, in levels of 255."""
+FRONT_TO_BACK = (0.055, 0.26)
+"""dm from the middle: up to where teeth are as the front ones, from where as those in the back."""
+PUPIL_ANGLE, IRIS_ANGLE = 0.2, 0.5
+"""Radians from the middle of the pupil."""
+UPPER_TEETH_SHIFT = (0.0, -0.05, 0.045)
+"""The base mesh hides the upper teeth behind the lip; people show them when they speak (dm)."""
 
 
 def unit_sphere(rings: int, segments: int) -> tuple[np.ndarray, np.ndarray]:
@@ -45,7 +58,7 @@ def _eyeball() -> tuple[np.ndarray, np.ndarray]:
 def surface_triangles() -> np.ndarray:
     """Corners (T, 3) int32 of the triangles of `surface_points`, anticlockwise from outside."""
     with np.load(asset_path("head_model.npz")) as archive:
-        head = archive["tri"][~np.isin(archive["tm"], (STILL_EYES, LASHES))]
+        head = archive["tri"][~np.isin(archive["tm"], LEFT_OUT)]
         num_vertices = len(archive["mean"])
     points, ball = _eyeball()
     eyes = [ball + num_vertices, ball + num_vertices + len(points)]
@@ -54,13 +67,41 @@ def surface_triangles() -> np.ndarray:
 
 @functools.cache
 def surface_parts() -> np.ndarray:
-    """Which part each vertex of `surface_points` belongs to (V,) float32: skin, teeth, tongue or
-    eyeballs. No triangle joins two.
+    """Which part each of `surface_triangles` belongs to (T,) int."""
+    with np.load(asset_path("head_model.npz")) as archive:
+        material = archive["tm"].astype(int)
+        inside = archive["masks"][archive["tri"], INSIDE_MASK].mean(1) > 204
+    parts = np.where((material == SKIN) & inside, INSIDE, material)
+    parts = parts[~np.isin(material, LEFT_OUT)]
+    return np.concatenate([parts, np.full(2 * len(_eyeball()[1]), BALLS)])
+
+
+@functools.cache
+def usual_colours() -> np.ndarray:
+    """What teeth, tongue, the inside of the mouth and eyeballs usually look like: (V, 3) in
+    [-1, 1] for the vertices of `surface_points`; those of skin mean nothing.
     """
     with np.load(asset_path("head_model.npz")) as archive:
-        parts = np.zeros(len(archive["mean"]), np.float32)
-        parts[archive["tri"].reshape(-1)] = archive["tm"].repeat(3)
-    return np.concatenate([parts, np.full(2 * len(_eyeball()[0]), BALLS, np.float32)])
+        triangles, material, mean = archive["tri"], archive["tm"], archive["mean"]
+    head = np.full((len(mean), 3), INSIDE_COLOUR, np.float32)
+    head[triangles[material == TONGUE]] = TONGUE_COLOUR
+    teeth = np.unique(triangles[material == TEETH])
+    back = np.interp(np.abs(mean[teeth, :1]), FRONT_TO_BACK, (0, 1))
+    head[teeth] = (1 - back) * FRONT_TEETH_COLOUR + back * BACK_TEETH_COLOUR
+    angle = np.arccos(_eyeball()[0][:, 2:].clip(-1, 1))
+    ball = np.where(angle < IRIS_ANGLE, IRIS_COLOUR, SCLERA_COLOUR)
+    ball = np.where(angle < PUPIL_ANGLE, PUPIL_COLOUR, ball)
+    return np.concatenate([head, ball, ball]).astype(np.float32) / 127.5 - 1
+
+
+@functools.cache
+def upper_teeth() -> np.ndarray:
+    """The head model's vertices of the teeth that stay when the jaw opens."""
+    with np.load(asset_path("head_model.npz")) as archive:
+        teeth = np.unique(archive["tri"][archive["tm"] == TEETH])
+        k = list(archive["names"]).index("jawOpen")
+        jaw = archive["E"][k, teeth].astype(np.float32) / 127 * archive["Es"][k]
+    return teeth[np.abs(jaw).sum(1) < 0.1]
 
 
 @functools.cache
@@ -89,7 +130,9 @@ def surface_points(model: HeadModel, params: FaceParams) -> Tensor:
     gaze = torch.cat([params.gaze, torch.zeros_like(params.gaze[:, :1])], -1)
     ball = torch.from_numpy(_eyeball()[0]).to(head) @ (head @ rotation_matrix(gaze)).mT
     eyes = centre[:, :, None] + radius[..., None, None] * ball[:, None]
-    points = torch.cat([model.vertices(params), eyes.flatten(1, 2)], 1)
+    shaped = model.vertices(params)
+    shaped[:, upper_teeth()] += (head @ head.new_tensor(UPPER_TEETH_SHIFT))[:, None]
+    points = torch.cat([shaped, eyes.flatten(1, 2)], 1)
     return torch.cat([project(points, params.translation, params.scale), -points[..., 2:]], -1)
 
 
@@ -104,14 +147,15 @@ def draw_surface(
         size: side of the picture.
 
     Returns:
-        The values of each pixel's centre (size, size, K), 0 where no surface is, and whether one
-        is there (size, size).
+        The values of each pixel's centre (size, size, K), 0 where no surface is, and the part that
+        it shows (size, size) int, -1 where none.
     """
     triangles = surface_triangles()
     single_sided = np.full(len(triangles), SKIN)
     index, weights = rasterize(points[:, :2], points[:, 2], triangles, single_sided, size, size)
     is_drawn = index >= 0
+    part = np.where(is_drawn, surface_parts()[index], -1)
     corners, weights = triangles[index[is_drawn]], weights[is_drawn]
     drawn = np.zeros((size, size, values.shape[1]), np.float32)
     drawn[is_drawn] = sum(weights[:, k, None] * values[corners[:, k]] for k in range(3))
-    return drawn, is_drawn
+    return drawn, part

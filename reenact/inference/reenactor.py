@@ -12,7 +12,7 @@ from diffae.schedule import Schedule, respaced_timesteps
 from reenact.device import Precision, autocast, compute_dtype
 from reenact.errors import UserError
 from reenact.face.batch import FaceBatch
-from reenact.face.motion_field import MotionField, warp
+from reenact.face.motion_field import MotionField, draft
 from reenact.face.params import FaceParams
 from reenact.face.stack import FaceStack
 from reenact.inference.carried import blend_noise, enlarged, lost_detail, moved_detail
@@ -191,7 +191,7 @@ class Reenactor:
         if self.config.x_T == "moved":
             assert field is not None
             own = field.resized(self.size)
-            x_T = blend_noise(self._invert(warp(image, own), z_r), self._noise(), 1 - own.seen)
+            x_T = blend_noise(self._invert(draft(image, own), z_r), self._noise(), own.unknown)
         images = self._decode(x_T, z_r)
         if state.detail is not None:
             assert field is not None

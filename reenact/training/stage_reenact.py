@@ -14,7 +14,7 @@ from diffae import ConditionalUNet, load_checkpoint
 from diffae.autoencoder import SamplerName
 from reenact.data.dataset import PairConfig
 from reenact.errors import UserError
-from reenact.face.motion_field import warp
+from reenact.face.motion_field import draft
 from reenact.inference.carried import blend_noise
 from reenact.inference.reenactor import Start
 from reenact.losses import LossNets, LossWeights
@@ -136,8 +136,8 @@ class ReenactStage:
             return noise
         if mode == "moved":
             field = self.draw.motion_field(batch)
-            x_T = self.diffae.encode_stochastic(warp(source, field), z_r, num_steps=num_steps)
-            return blend_noise(x_T, noise, 1 - field.seen)
+            x_T = self.diffae.encode_stochastic(draft(source, field), z_r, num_steps=num_steps)
+            return blend_noise(x_T, noise, field.unknown)
         z_source = encoder(source, self.draw.source(batch), self.draw.motion(batch, still=True))
         x_T = self.diffae.encode_stochastic(source, z_source, num_steps=num_steps)
         return blend_noise(x_T, noise, self.draw.head_region(batch)) if mode == "mixed" else x_T

@@ -11,7 +11,7 @@ from reenact.data.synthetic.generate import make_stage
 from reenact.data.synthetic.renderer import Renderer
 from reenact.face.expressions import EXPRESSION_NAMES
 from reenact.face.head_model import HeadModel
-from reenact.face.motion_field import motion_field, pixel_centres, warp
+from reenact.face.motion_field import draft, motion_field, pixel_centres, warp
 from reenact.face.params import FaceParams
 from reenact.face.surface import draw_surface, mirrored, surface_points, surface_triangles
 
@@ -32,7 +32,8 @@ def face(**changes: object) -> FaceParams:
 
 def test_the_nearest_part_of_the_surface_is_drawn(head):
     points = surface_points(head, face())[0].numpy()
-    drawn, on_head = draw_surface(points, points, SIZE)
+    drawn, part = draw_surface(points, points, SIZE)
+    on_head = part >= 0
     centres = pixel_centres(SIZE, torch.device("cpu"))[0].permute(1, 2, 0).numpy()
     # a picture of the surface's own coordinates says where each pixel is
     np.testing.assert_allclose(drawn[..., :2][on_head], centres[on_head], atol=1e-3)
@@ -67,6 +68,7 @@ def test_no_motion_is_the_identity(head):
     torch.testing.assert_close(field.grid, centres, atol=1e-3, rtol=0)
     assert bool((field.seen == 1).all())
     assert field.sure.min() > 0.999
+    assert field.fill.abs().max() == 0
     picture = torch.rand(1, 3, SIZE, SIZE)
     torch.testing.assert_close(warp(picture, field), picture, atol=1e-3, rtol=0)
 
@@ -113,6 +115,8 @@ def test_an_opened_mouth_was_not_seen(head):
     inside = head.landmarks(face(expression=opened))[0, 60:68].mean(0)
     x, y = (int(v) for v in inside)
     assert field.seen[0, 0, y, x] == 0
+    assert field.fill[0, 3, y, x] == 1
+    assert field.unknown[0, 0, y, x] == 0
     assert field.seen.mean() > 0.97
 
 
@@ -147,6 +151,9 @@ def test_closed_lids_hide_the_eyes(head):
     for pupil in head.pupils(face())[0]:
         x, y = (int(v) for v in pupil)
         assert field.seen[0, 0, y, x] == 0
+        assert field.fill[0, :3, y, x].max() < -0.3, "a dark pupil"
+    eyes = field.fill[0, :3, field.fill[0, 3] == 1]
+    assert eyes.max() > 0.1, "in the white of the eye"
     assert field.seen.mean() > 0.98
 
 
@@ -177,25 +184,47 @@ def test_batches_and_sizes_agree(head):
     assert bool(((fine.resized(3 * SIZE).seen >= 0) & (fine.resized(3 * SIZE).seen <= 1)).all())
 
 
-def test_a_moved_picture_is_nearer_to_the_rendered_truth(tmp_path, head):
-    """Two frames of a rendered clip, turned within the visible side of the head."""
+@pytest.fixture
+def rendered(tmp_path):
+    """Renders faces of one synthetic person: (parameters of 8 frames, draw)."""
     config = SyntheticConfig(out=tmp_path, clips=1, frames=8, size=SIZE, seed=3)
     renderer = Renderer()
     plan = plan_clip(config, 0, renderer.asset)
     stage = make_stage(config, plan, 0, renderer.asset)
-    frames = []
-    for k in (0, 7):
-        frame, _ = renderer.render(
-            stage.person,
-            plan.params[k],
-            stage.light,
-            stage.background,
-            plan.crop_from_frame[k],
-            SIZE,
-        )
-        frames.append(torch.from_numpy(frame).permute(2, 0, 1)[None].float() / 255)
-    source, truth = frames
-    field = motion_field(head, plan.params[0], plan.params[7], SIZE)
+
+    def draw(params: FaceParams, k: int) -> torch.Tensor:
+        scene = (stage.light, stage.background, plan.crop_from_frame[k], SIZE)
+        frame, _ = renderer.render(stage.person, params, *scene)
+        return torch.from_numpy(frame).permute(2, 0, 1)[None].float() / 127.5 - 1
+
+    return plan.params, draw
+
+
+def test_a_moved_picture_is_nearer_to_the_rendered_truth(rendered, head):
+    """Two frames of a rendered clip, turned within the visible side of the head."""
+    params, draw = rendered
+    source, truth = (draw(params[k], k) for k in (0, 7))
+    field = motion_field(head, params[0], params[7], SIZE)
     copied = (source - truth).abs().mean()
     moved = (warp(source, field) - truth).abs().mean()
     assert moved < 0.4 * copied
+
+
+@pytest.mark.parametrize(("before", "after"), [("mouthClose", "jawOpen"), ("eyeBlink", "eyeWide")])
+def test_usual_teeth_and_eyes_are_nearer_to_the_rendered_truth(rendered, head, before, after):
+    params, draw = rendered
+
+    def with_only(unit):
+        values = [[0.8 * float(name.startswith(unit)) for name in EXPRESSION_NAMES]]
+        return dataclasses.replace(params[0], expression=torch.tensor(values))
+
+    source, target = with_only(before), with_only(after)
+    field = motion_field(head, source, target, SIZE)
+    picture, truth = draw(source, 0), draw(target, 0)
+    hidden = field.fill[:, 3:]
+    moved, drawn = (
+        ((image - truth).abs() * hidden).sum()
+        for image in (warp(picture, field), draft(picture, field))
+    )
+    assert hidden.sum() > 10
+    assert drawn < 0.6 * moved

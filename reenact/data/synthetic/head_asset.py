@@ -12,7 +12,7 @@ from scipy import ndimage
 from scipy.spatial import cKDTree
 
 from reenact.data.synthetic.imaging import gaussian_blur
-from reenact.face.raster import EYE, LASH, PLAIN, SKIN, TEETH, rasterize
+from reenact.face.raster import EYE, LASH, PLAIN, SKIN, rasterize
 
 ASSET_PATH = Path(__file__).resolve().parents[2] / "assets" / "head_model.npz"
 TEXTURE_SIZE = 512
@@ -80,13 +80,6 @@ class HeadAsset:
     texture_masks: np.ndarray
     scalp_polar: np.ndarray
     scalp_radius: np.ndarray
-
-    @property
-    def upper_teeth(self) -> np.ndarray:
-        """Vertices of the teeth that stay when the jaw opens."""
-        teeth = np.unique(self.triangles[self.material == TEETH])
-        jaw = self.expression_basis[self.expression_names.index("jawOpen"), teeth]
-        return teeth[np.abs(jaw).sum(1) < 0.1]
 
     def identity_vertices(self, code: np.ndarray) -> np.ndarray:
         """Neutral vertices (V, 3) of an identity code (80,)."""

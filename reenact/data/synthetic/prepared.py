@@ -12,11 +12,10 @@ from reenact.data.synthetic.imaging import halve, smoothstep
 from reenact.data.synthetic.person import Person
 from reenact.data.synthetic.shade import Look
 from reenact.face.raster import EYE, HAIR, AlphaMaps
+from reenact.face.surface import UPPER_TEETH_SHIFT, upper_teeth
 
 SPHERE_RINGS, SPHERE_SEGMENTS = 14, 24
 CLOTH_THICKNESS = 0.035
-UPPER_TEETH_SHIFT = (0.0, -0.05, 0.045)
-"""The base mesh hides the upper teeth behind the lip; people show them when they speak (dm)."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,7 @@ def prepare(asset: HeadAsset, person: Person, level: int, sphere_triangles: np.n
         person.lash_density,
     )
     rest = person.vertices.astype(np.float32)
-    rest[asset.upper_teeth] += np.array(UPPER_TEETH_SHIFT, np.float32)
+    rest[upper_teeth()] += np.array(UPPER_TEETH_SHIFT, np.float32)
     return Prepared(
         person=person,
         texture_level=level,
