@@ -14,28 +14,17 @@ from torch import Tensor
 from reenact.face.head_model import HeadModel
 from reenact.face.params import FaceParams
 from reenact.face.surface import (
-    BALLS,
-    INSIDE,
     NUM_PARTS,
-    TEETH,
-    TONGUE,
     draw_surface,
     mirrored,
+    rest_points,
     surface_points,
-    usual_colours,
 )
+from reenact.face.usual_look import USUAL_PARTS, usual_colours
 
 HIDDEN_BELOW = 0.12
 """dm: what lies deeper than this below the surface that the source shows there is hidden."""
-FILLED = (TEETH, TONGUE, BALLS, INSIDE)
-"""Parts that look alike in all people, so that they can be drawn where the source hides them."""
 SMOOTHING_ROUNDS = 4
-STILL = 0.01
-"""Beside the head's visible surface hair moves, a wall does not, and the field cannot tell them:
-what moves there by this share of the picture's side is 60 % sure, by three times as much hardly.
-"""
-HAIR = 0.12
-"""Hair reaches this far beyond the head model, in shares of the picture's side."""
 OUTLINE = 0.025
 """So near to the head's outline in the source, in shares of its side, a pixel's detail is that of
 the outline, not of the surface that turns away there.
@@ -49,8 +38,9 @@ class MotionField:
     grid: (B, S, S, 2) the source pixel x, y of each pixel (centres at 0.5). For a part of the head
         that the source hides it is that of its mirror image on the other half of the head.
     seen: (B, 1, S, S), 0 where the source hides both.
-    sure: (B, 1, S, S), how sure it is that this pixel of the source is the one shown: 1 on what it
-        shows of the head, up to the outline, and wherever nothing moves.
+    sure: (B, 1, S, S), 1 on what the source shows of the head, up to its outline, and where `fill`
+        is: there the picture surely looks like that, but for the light. Beside the head the field
+        cannot tell hair, which moves, from a wall, which does not.
     fill: (B, 4, S, S), usual colours in [-1, 1] of teeth, tongue, the mouth's inside and eyeballs
         where the source hides them, times how much of the pixel these cover, and this share.
     """
@@ -101,7 +91,7 @@ def motion_field(
 
     def one(i: int) -> np.ndarray:
         k = i if len(start) > 1 else 0
-        places = np.concatenate([start[k], opposite[k], usual_colours()], 1)
+        places = np.concatenate([start[k], opposite[k], rest_points()], 1)
         return _looked_up(*draw_surface(end[i], places, size), shown[k])
 
     with ThreadPoolExecutor() as pool:
@@ -114,7 +104,7 @@ def motion_field(
     anchor = head * own_seen
     around = _continued((place - here) * anchor, anchor)
     offset = torch.where(head > 0, place - here, around)
-    sure = torch.maximum(anchor * inner, _stillness(offset)) * _sharpness(here + offset) * seen
+    sure = anchor * inner + fill[:, 3:]
     return MotionField(
         grid=(here + offset).permute(0, 2, 3, 1),
         seen=seen,
@@ -161,7 +151,7 @@ def _looked_up(drawn: np.ndarray, part: np.ndarray, shown: np.ndarray) -> np.nda
     that point, whether it shows it or its mirror image, whether well inside the outline, and `fill`
     of `MotionField`.
     """
-    own, opposite, colour = drawn[..., :3], drawn[..., 3:6], drawn[..., 6:]
+    own, opposite, rest = drawn[..., :3], drawn[..., 3:6], drawn[..., 6:]
     on_head = part >= 0
     own_seen = _is_seen(own, part, shown) | ~on_head
     other_seen = _is_seen(opposite, part, shown)
@@ -169,11 +159,10 @@ def _looked_up(drawn: np.ndarray, part: np.ndarray, shown: np.ndarray) -> np.nda
     row, column, _ = _pixel_of(own, shown.shape[-1])
     inner = shown[1, row, column]
     seen = own_seen | other_seen
-    filled = ~seen & np.isin(part, FILLED)
+    filled = ~seen & np.isin(part, USUAL_PARTS)
+    fill = usual_colours(part, rest) * filled[..., None]
     planes = [place[..., 0], place[..., 1], on_head, own_seen, seen, inner]
-    return np.stack([*planes, *(colour * filled[..., None]).transpose(2, 0, 1), filled]).astype(
-        np.float32
-    )
+    return np.stack([*planes, *fill.transpose(2, 0, 1), filled]).astype(np.float32)
 
 
 def _is_seen(point: np.ndarray, part: np.ndarray, shown: np.ndarray) -> np.ndarray:
@@ -191,28 +180,6 @@ def _pixel_of(point: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray, np.
     column, row = (np.floor(point[..., k]).astype(int) for k in (0, 1))
     is_inside = (column >= 0) & (column < size) & (row >= 0) & (row < size)
     return row.clip(0, size - 1), column.clip(0, size - 1), is_inside
-
-
-def _stillness(offset: Tensor) -> Tensor:
-    """1 where nothing moves within reach of hair, 0 where something does (B, 1, S, S)."""
-    size = offset.shape[-1]
-    reach = round(HAIR * size)
-    farthest = offset.norm(dim=1, keepdim=True)
-    for kernel in ((2 * reach + 1, 1), (1, 2 * reach + 1)):
-        padding = (kernel[0] // 2, kernel[1] // 2)
-        farthest = F.max_pool2d(farthest, kernel, stride=1, padding=padding)
-    return torch.exp(-(farthest / (STILL * size)).square() / 2)
-
-
-def _sharpness(grid: Tensor) -> Tensor:
-    """0 where the source (grid (B, 2, S, S)) is enlarged fourfold or more, as a lid that closes,
-    1 up to twofold.
-    """
-    padded = F.pad(grid, (1, 1, 1, 1), mode="replicate")
-    across = (padded[:, :, 1:-1, 2:] - padded[:, :, 1:-1, :-2]).norm(dim=1, keepdim=True)
-    down = (padded[:, :, 2:, 1:-1] - padded[:, :, :-2, 1:-1]).norm(dim=1, keepdim=True)
-    # at the border one neighbour is the pixel itself: half the distance counts as whole
-    return (2 * torch.minimum(across, down) - 1).clamp(0, 1)
 
 
 def _continued(offset: Tensor, known: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from torch import Tensor
 from reenact.assets import asset_path
 from reenact.face.head_model import HeadModel, project
 from reenact.face.params import NECK_PIVOT, FaceParams, rotation_matrix
-from reenact.face.raster import EYE, LASH, SKIN, TEETH, TONGUE, rasterize
+from reenact.face.raster import EYE, LASH, SKIN, TEETH, rasterize
 
 BALL_RINGS, BALL_SEGMENTS = 8, 16
 LEFT_OUT = (EYE, LASH)
@@ -24,14 +24,6 @@ material's number.
 NUM_PARTS = 7
 INSIDE_MASK = 3
 """The column of `masks` in `head_model.npz` that is 255 inside the mouth."""
-FRONT_TEETH_COLOUR, BACK_TEETH_COLOUR = np.array([155, 137, 128]), np.array([83, 67, 61])
-TONGUE_COLOUR, INSIDE_COLOUR = (95, 53, 50), (45, 28, 25)
-PUPIL_COLOUR, IRIS_COLOUR, SCLERA_COLOUR = (20, 18, 17), (80, 56, 42), (165, 154, 150)
-"""The means of 900 rendered pictures, in levels of 255."""
-FRONT_TO_BACK = (0.055, 0.26)
-"""dm from the middle: up to where teeth are as the front ones, from where as those in the back."""
-PUPIL_ANGLE, IRIS_ANGLE = 0.2, 0.5
-"""Radians from the middle of the pupil."""
 UPPER_TEETH_SHIFT = (0.0, -0.05, 0.045)
 """The base mesh hides the upper teeth behind the lip; people show them when they speak (dm)."""
 
@@ -77,21 +69,13 @@ def surface_parts() -> np.ndarray:
 
 
 @functools.cache
-def usual_colours() -> np.ndarray:
-    """What teeth, tongue, the inside of the mouth and eyeballs usually look like: (V, 3) in
-    [-1, 1] for the vertices of `surface_points`; those of skin mean nothing.
+def rest_points() -> np.ndarray:
+    """Where the vertices of `surface_points` are on the mean head at rest, in dm, and those of an
+    eyeball on the unit sphere around +Z, its pupil: (V, 3) float32.
     """
     with np.load(asset_path("head_model.npz")) as archive:
-        triangles, material, mean = archive["tri"], archive["tm"], archive["mean"]
-    head = np.full((len(mean), 3), INSIDE_COLOUR, np.float32)
-    head[triangles[material == TONGUE]] = TONGUE_COLOUR
-    teeth = np.unique(triangles[material == TEETH])
-    back = np.interp(np.abs(mean[teeth, :1]), FRONT_TO_BACK, (0, 1))
-    head[teeth] = (1 - back) * FRONT_TEETH_COLOUR + back * BACK_TEETH_COLOUR
-    angle = np.arccos(_eyeball()[0][:, 2:].clip(-1, 1))
-    ball = np.where(angle < IRIS_ANGLE, IRIS_COLOUR, SCLERA_COLOUR)
-    ball = np.where(angle < PUPIL_ANGLE, PUPIL_COLOUR, ball)
-    return np.concatenate([head, ball, ball]).astype(np.float32) / 127.5 - 1
+        mean = archive["mean"]
+    return np.concatenate([mean, _eyeball()[0], _eyeball()[0]])
 
 
 @functools.cache

@@ -1,9 +1,51 @@
 """What the head model's motion carries from the source picture into the result (ours)."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from reenact.face.motion_field import MotionField, warp
+from reenact.face.motion_field import MotionField, draft, warp
+
+FINE = 1 / 32
+"""Where the source is carried, what is finer than about this share of the side is its own, what is
+coarser (light above all) the networks'.
+"""
+SMOOTHING_SIZE = 128
+AGREEMENT, AGREEMENT_REACH = 0.07, 3 / 256
+"""Elsewhere the moved source is the result where the networks draw the same for source and result
+there: up to this difference, of values in [-1, 1], averaged over this share of the side.
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceDetail:
+    """Source pictures `sharp` (B, 3, D, D), and `lost`, what the networks lose of each: it minus
+    their rendering of it with its own motion.
+    """
+
+    sharp: Tensor
+    lost: Tensor
+
+    def __getitem__(self, rows: slice | list[int]) -> SourceDetail:
+        return SourceDetail(sharp=self.sharp[rows], lost=self.lost[rows])
+
+    @classmethod
+    def cat(cls, details: Sequence[SourceDetail]) -> SourceDetail:
+        """The sources of several (at least one) as one."""
+        return cls(
+            sharp=torch.cat([detail.sharp for detail in details]),
+            lost=torch.cat([detail.lost for detail in details]),
+        )
+
+    @classmethod
+    def of(cls, sharp: Tensor, autoencoded: Tensor) -> SourceDetail:
+        """From pictures and their rendering (B, 3, S, S), S <= D."""
+        return cls(sharp=sharp, lost=sharp - enlarged(autoencoded, sharp.shape[-1]))
 
 
 def blend_noise(x_T: Tensor, noise: Tensor, mask: Tensor) -> Tensor:
@@ -11,18 +53,31 @@ def blend_noise(x_T: Tensor, noise: Tensor, mask: Tensor) -> Tensor:
     return (1 - mask).sqrt() * x_T + mask.sqrt() * noise
 
 
-def lost_detail(source: Tensor, autoencoded: Tensor) -> Tensor:
-    """What the autoencoder loses of a picture: source (B, 3, D, D) minus its own rendering
-    (B, 3, S, S), with S <= D.
+def with_fine_features(images: Tensor, sharp: Tensor, field: MotionField) -> Tensor:
+    """The networks' pictures (B, 3, D, D) with the fine features of the moved source `sharp`
+    (B, 3, D, D), as far as `field`, of side D, is sure of them.
     """
-    return source - enlarged(autoencoded, source.shape[-1])
+    missing = draft(sharp, field) - images
+    return images + field.sure * (missing - _smooth(missing, field.sure, FINE))
 
 
-def moved_detail(detail: Tensor, field: MotionField) -> Tensor:
-    """The source's lost detail (B, 3, D, D) as far as it is sure where a result shows it; the field
-    is of side D.
+def with_detail(images: Tensor, detail: SourceDetail, field: MotionField) -> Tensor:
+    """The networks' pictures (B, 3, S, S) in the detail's size (B, 3, D, D), with its fine
+    features, and coarsely with what the networks lose of the source. Where the field is not sure,
+    the moved source if the networks agree. Without any motion all of it is the source itself.
     """
-    return warp(detail, field) * field.sure
+    images = enlarged(images, detail.sharp.shape[-1])
+    lost = _smooth(warp(detail.lost, field), field.sure, FINE)
+    agreed = _agreement(images, warp(detail.sharp - detail.lost, field)) * (1 - field.unknown)
+    elsewhere = (1 - field.sure) * agreed * (draft(detail.sharp, field) - images)
+    return with_fine_features(images, detail.sharp, field) + field.sure * lost + elsewhere
+
+
+def _agreement(images: Tensor, moved: Tensor) -> Tensor:
+    """How much pictures (B, 3, D, D) are the same, everywhere: (B, 1, D, D), 1 where they are."""
+    everywhere = torch.ones_like(images[:, :1])
+    difference = _smooth(images - moved, everywhere, AGREEMENT_REACH).abs().mean(1, keepdim=True)
+    return torch.exp(-(difference / AGREEMENT).square())
 
 
 def enlarged(images: Tensor, size: int) -> Tensor:
@@ -30,3 +85,32 @@ def enlarged(images: Tensor, size: int) -> Tensor:
     if images.shape[-1] == size:
         return images
     return F.interpolate(images, (size, size), mode="bicubic", align_corners=False)
+
+
+def _smooth(image: Tensor, weight: Tensor, reach: float) -> Tensor:
+    """Gaussian means (B, C, S, S) of `image` under `weight` (B, 1, S, S), `reach` a share of the
+    side; linear in `image`.
+    """
+    size = image.shape[-1]
+    side = min(size, SMOOTHING_SIZE)
+    small, share = (_resized(x, side) for x in (image * weight, weight))
+    sigma = reach * side
+    mean = _blurred(small, sigma) / _blurred(share, sigma).clamp(min=0.02)
+    return _resized(mean, size)
+
+
+def _resized(image: Tensor, size: int) -> Tensor:
+    old = image.shape[-1]
+    if size == old:
+        return image
+    return F.interpolate(image, (size, size), mode="bilinear", antialias=size < old)
+
+
+def _blurred(image: Tensor, sigma: float) -> Tensor:
+    radius = round(3 * sigma)
+    ticks = torch.arange(-radius, radius + 1, device=image.device)
+    kernel = torch.exp(-(ticks / sigma).square() / 2)
+    kernel, planes = kernel / kernel.sum(), image.flatten(0, 1)[:, None]
+    planes = F.pad(planes, (radius,) * 4, mode="replicate")
+    planes = F.conv2d(F.conv2d(planes, kernel[None, None, None]), kernel[None, None, :, None])
+    return planes.view(image.shape)

@@ -15,7 +15,7 @@ from reenact.face.batch import FaceBatch
 from reenact.face.motion_field import MotionField, draft
 from reenact.face.params import FaceParams
 from reenact.face.stack import FaceStack
-from reenact.inference.carried import blend_noise, enlarged, lost_detail, moved_detail
+from reenact.inference.carried import SourceDetail, blend_noise, with_detail
 from reenact.models.checkpoint import ReenactorWeights
 from reenact.models.reenactment_encoder import motion_vector
 
@@ -37,8 +37,7 @@ class ReenactorConfig:
         "random" = seeded noise, "mixed" = seeded noise inside the source's head region, the
         inversion elsewhere, "moved" = the inversion, under the wanted code, of the source picture
         moved with the head model, seeded noise where the source hides what the result shows (ours).
-    carry_detail: adds to each picture what the autoencoder loses of the source, moved likewise
-        (ours).
+    carry_detail: the fine features of each picture are the source's, moved likewise (ours).
     temperature: strength of the seeded noise; below 1 what has to be invented comes out smoother.
     precision: "auto" takes bfloat16 where the device computes it natively, else float32.
     """
@@ -76,14 +75,14 @@ class SourceState:
     """What is computed once per source.
 
     params: B faces in the terms of the crop. image, x_T: (B, 3, S, S). z_source: (B, z_channels).
-    detail: (B, 3, D, D), what the autoencoder loses of the source, if it is carried.
+    detail: the source's own, in D pixels, if it is carried.
     """
 
     params: Any
     image: Tensor
     z_source: Tensor
     x_T: Tensor
-    detail: Tensor | None = None
+    detail: SourceDetail | None = None
 
     def __len__(self) -> int:
         return len(self.image)
@@ -107,7 +106,7 @@ class SourceState:
             image=torch.cat([state.image for state in states]),
             z_source=torch.cat([state.z_source for state in states]),
             x_T=torch.cat([state.x_T for state in states]),
-            detail=torch.cat(details) if details else None,
+            detail=SourceDetail.cat(details) if details else None,
         )
 
     def matching(self, rows: slice) -> "SourceState":
@@ -158,7 +157,7 @@ class Reenactor:
         x_T, detail = self._invert(image, z_source), None
         if self.config.carry_detail:
             sharp = image if sharp is None else sharp.to(self.device)
-            detail = lost_detail(sharp, self._decode(x_T, z_source))
+            detail = SourceDetail.of(sharp, self._decode(x_T, z_source))
         if self.config.x_T == "random":
             x_T = self._noise().expand_as(image)
         elif self.config.x_T == "mixed":
@@ -195,14 +194,14 @@ class Reenactor:
         images = self._decode(x_T, z_r)
         if state.detail is not None:
             assert field is not None
-            side = state.detail.shape[-1]
-            images = enlarged(images, side) + moved_detail(state.detail, field.resized(side))
+            side = state.detail.sharp.shape[-1]
+            images = with_detail(images, state.detail, field.resized(side))
         return images.clamp(-1, 1)
 
     def _motion_field(self, state: SourceState, driven: FaceBatch) -> MotionField | None:
         if not self.config.needs_motion_field:
             return None
-        size = self.size if state.detail is None else state.detail.shape[-1]
+        size = self.size if state.detail is None else state.detail.sharp.shape[-1]
         resolution = min(size, max(self.size, FIELD_SIZE))
         return self.face.motion_field(state.params, driven, self.size, resolution)
 

@@ -1,0 +1,59 @@
+"""What of the source reaches the result, on fields and pictures made by hand."""
+
+import pytest
+import torch
+
+from reenact.face.motion_field import MotionField, pixel_centres
+from reenact.inference.carried import SourceDetail, with_detail, with_fine_features
+
+SIZE = 128
+
+
+def still_field(sure: torch.Tensor) -> MotionField:
+    one = torch.ones(1, 1, SIZE, SIZE)
+    grid = pixel_centres(SIZE, torch.device("cpu")).permute(0, 2, 3, 1)
+    return MotionField(grid=grid, seen=one, sure=sure * one, fill=torch.zeros(1, 4, SIZE, SIZE))
+
+
+def stripes(period: int) -> torch.Tensor:
+    wave = torch.sin(2 * torch.pi * torch.arange(SIZE) / period)
+    return 0.3 * wave.expand(1, 3, SIZE, SIZE)
+
+
+def test_on_the_head_fine_features_are_the_sources_and_light_the_networks():
+    networks = torch.full((1, 3, SIZE, SIZE), 0.4)
+    drawn = with_fine_features(networks, stripes(4) - 0.5, still_field(torch.ones(1)))
+    inner = (..., slice(16, -16))
+    torch.testing.assert_close(drawn[inner], (networks + stripes(4))[inner], atol=1e-3, rtol=0)
+    coarse = with_fine_features(networks, stripes(64), still_field(torch.ones(1)))
+    assert (coarse - networks).abs().mean() < 0.1 * stripes(64).abs().mean()
+
+
+def test_beside_the_head_the_source_stays_where_the_networks_see_no_change():
+    """Left half: as they drew the source. Right half: something else is there now."""
+    source, autoencoded = stripes(4), torch.zeros(1, 3, SIZE, SIZE)
+    networks = autoencoded.clone()
+    networks[..., SIZE // 2 :] = 0.5
+    detail = SourceDetail.of(source, autoencoded)
+    drawn = with_detail(networks, detail, still_field(torch.zeros(1)))
+    edge, reach = SIZE // 2, 8
+    torch.testing.assert_close(drawn[..., : edge - reach], source[..., : edge - reach])
+    torch.testing.assert_close(drawn[..., edge + reach :], networks[..., edge + reach :])
+
+
+@pytest.mark.parametrize("sure", [0.0, 0.4, 1.0])
+@pytest.mark.parametrize("side", [SIZE, SIZE // 2])
+def test_without_any_change_the_source_comes_back(sure, side):
+    source = torch.rand(1, 3, SIZE, SIZE) * 2 - 1
+    autoencoded = torch.rand(1, 3, side, side) * 2 - 1
+    detail = SourceDetail.of(source, autoencoded)
+    drawn = with_detail(autoencoded, detail, still_field(torch.full((1,), sure)))
+    torch.testing.assert_close(drawn, source, atol=1e-3, rtol=0)
+
+
+def test_several_sources_are_put_together_and_chosen():
+    pictures = torch.rand(3, 3, 8, 8)
+    detail = SourceDetail.of(pictures, torch.zeros(3, 3, 4, 4))
+    again = SourceDetail.cat([detail[[0]], detail[1:]])
+    assert again.sharp.equal(pictures)
+    assert again.lost.equal(detail.lost)
