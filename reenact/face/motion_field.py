@@ -55,6 +55,19 @@ class MotionField:
         """(B, 1, S, S), 1 where neither the source shows anything nor `fill`."""
         return (1 - self.seen - self.fill[:, 3:]).clamp(0, 1)
 
+    @property
+    def untorn(self) -> Tensor:
+        """(B, 1, S, S), 0 in and next to pixels whose neighbours lie three pixels or more apart in
+        the source, as where a visible part meets a mirrored one; 1 up to two.
+        """
+        grid = F.pad(self.grid.permute(0, 3, 1, 2), (1, 1, 1, 1), mode="replicate")
+        across = (grid[:, :, 1:-1, 1:] - grid[:, :, 1:-1, :-1]).norm(dim=1, keepdim=True)
+        down = (grid[:, :, 1:, 1:-1] - grid[:, :, :-1, 1:-1]).norm(dim=1, keepdim=True)
+        widest = torch.maximum(
+            F.max_pool2d(across, (3, 4), 1, (1, 1)), F.max_pool2d(down, (4, 3), 1, (1, 1))
+        )
+        return (3 - widest).clamp(0, 1)
+
     def resized(self, size: int) -> MotionField:
         """The field between pictures of side `size`."""
         old = self.grid.shape[1]

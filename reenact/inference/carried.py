@@ -68,9 +68,11 @@ def with_detail(images: Tensor, detail: SourceDetail, field: MotionField) -> Ten
     """
     images = enlarged(images, detail.sharp.shape[-1])
     lost = _smooth(warp(detail.lost, field), field.sure, FINE)
-    agreed = _agreement(images, warp(detail.sharp - detail.lost, field)) * (1 - field.unknown)
-    elsewhere = (1 - field.sure) * agreed * (draft(detail.sharp, field) - images)
-    return with_fine_features(images, detail.sharp, field) + field.sure * lost + elsewhere
+    agreed = _agreement(images, warp(detail.sharp - detail.lost, field))
+    elsewhere = (1 - field.sure) * field.untorn * (1 - field.unknown) * agreed
+    missing = draft(detail.sharp, field) - images
+    fine = with_fine_features(images, detail.sharp, field)
+    return fine + field.sure * lost + elsewhere * missing
 
 
 def _agreement(images: Tensor, moved: Tensor) -> Tensor:

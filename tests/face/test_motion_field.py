@@ -11,7 +11,7 @@ from reenact.data.synthetic.generate import make_stage
 from reenact.data.synthetic.renderer import Renderer
 from reenact.face.expressions import EXPRESSION_NAMES
 from reenact.face.head_model import HeadModel
-from reenact.face.motion_field import draft, motion_field, pixel_centres, warp
+from reenact.face.motion_field import MotionField, draft, motion_field, pixel_centres, warp
 from reenact.face.params import FaceParams
 from reenact.face.surface import draw_surface, mirrored, surface_points, surface_triangles
 
@@ -168,6 +168,16 @@ def test_a_hidden_cheek_is_taken_from_the_other_one(head):
     )
     assert (left - right).norm() < 4
     assert field.seen.mean() > 0.97
+
+
+def test_a_field_is_torn_beside_a_jump_only():
+    grid = pixel_centres(16, torch.device("cpu")).permute(0, 2, 3, 1).clone()
+    grid[:, :, 8:, 0] += 6  # between the columns 7 and 8
+    grid[:, 3:, :, 1] *= 1.5
+    one = torch.ones(1, 1, 16, 16)
+    untorn = MotionField(grid=grid, seen=one, sure=one, fill=one.expand(1, 4, 16, 16)).untorn
+    columns = torch.arange(16)
+    assert untorn[0, 0, 8].tolist() == ((columns < 6) | (columns > 9)).float().tolist()
 
 
 def test_batches_and_sizes_agree(head):
