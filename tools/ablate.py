@@ -48,6 +48,9 @@ def settings(base: ReenactorConfig) -> dict[str, ReenactorConfig]:
             rows[f"x_T {start}"] = replace(base, x_T=start)  # type: ignore[arg-type]
     carried = "without" if base.carry_detail else "with"
     rows[f"{carried} carried detail"] = replace(base, carry_detail=not base.carry_detail)
+    rows["as published: x_T source, without carried detail"] = replace(
+        base, x_T="source", carry_detail=False
+    )
     for steps in (4, 8, 20, 50):
         rows[f"{steps} steps, {steps} of inversion"] = replace(
             base, num_steps=steps, encode_steps=steps
@@ -69,7 +72,7 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
     lines = ["| | " + " | ".join(title for _, title in COLUMNS) + " |"]
     lines.append("|---|" + "---:|" * len(COLUMNS))
     for row in rows:
-        values = ["–" if row[key] is None else f"{row[key]:.3f}" for key, _ in COLUMNS]
+        values = ["–" if row[key] is None else f"{row[key]:.4g}" for key, _ in COLUMNS]
         lines.append(f"| {row['name']} | " + " | ".join(values) + " |")
     return "\n".join(lines) + "\n"
 

@@ -23,9 +23,6 @@ from reenact.data.augment import AugmentConfig
 from reenact.data.clips import Clip, open_clips
 from reenact.data.misfit import misread
 from reenact.errors import UserError
-from reenact.face.expressions import BLINKS
-
-CANDIDATES = 6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,15 +46,11 @@ class PairConfig:
 
     With `cross_frames` they are the clips' rendered cross frames, the truth of a reenactment, which
     only synthetic clips have; without, any frame of any other clip gives the pose.
-
-    Lids are open nine times out of ten. For a share of `closed_lids` of the pairs, CANDIDATES are
-    drawn and the one whose target's lids are closed most is taken (open face stack only).
     """
 
     cross_fraction: float = 0.0
     cross_start: int = 0
     cross_frames: bool = True
-    closed_lids: float = 0.0
 
 
 class ClipDataset:
@@ -111,14 +104,11 @@ class ClipDataset:
         is_cross = rng.random() < fraction
         augmentation = augment.draw(config, rng)
         if not is_cross:
-            draw = self._self_pair
+            chosen = self._self_pair(rng)
         elif pairs.cross_frames:
-            draw = self._rendered_cross_pair
+            chosen = self._rendered_cross_pair(rng)
         else:
-            draw = self._cross_pair
-        wants_closed = pairs.closed_lids > 0 and rng.random() < pairs.closed_lids
-        drawn = [draw(rng) for _ in range(CANDIDATES if wants_closed else 1)]
-        chosen = max(drawn, key=_Pair.lid_closure) if wants_closed else drawn[0]
+            chosen = self._cross_pair(rng)
         clip, source = chosen.clip, chosen.source_frame
         sample = {
             "source": augment.apply(augmentation, clip.frame(source)),
@@ -188,11 +178,6 @@ class _Pair(NamedTuple):
     target_clip: Clip
     target_frame: int
     shown: tuple[Literal["own", "cross"], int]
-
-    def lid_closure(self) -> float:
-        """How far the target's lids are closed, 0 to 1."""
-        target = self.target_clip.params[self.target_frame].numpy()
-        return float(target["expression"][0, BLINKS].mean())
 
     def reference(self) -> np.ndarray:
         which, index = self.shown

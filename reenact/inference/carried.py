@@ -53,26 +53,19 @@ def blend_noise(x_T: Tensor, noise: Tensor, mask: Tensor) -> Tensor:
     return (1 - mask).sqrt() * x_T + mask.sqrt() * noise
 
 
-def with_fine_features(images: Tensor, sharp: Tensor, field: MotionField) -> Tensor:
-    """The networks' pictures (B, 3, D, D) with the fine features of the moved source `sharp`
-    (B, 3, D, D), as far as `field`, of side D, is sure of them.
-    """
-    missing = draft(sharp, field) - images
-    return images + field.sure * (missing - _smooth(missing, field.sure, FINE))
-
-
 def with_detail(images: Tensor, detail: SourceDetail, field: MotionField) -> Tensor:
-    """The networks' pictures (B, 3, S, S) in the detail's size (B, 3, D, D), with its fine
-    features, and coarsely with what the networks lose of the source. Where the field is not sure,
-    the moved source if the networks agree. Without any motion all of it is the source itself.
+    """The networks' pictures (B, 3, S, S) in the detail's size (B, 3, D, D), with what is the
+    source's own. On the head that is its fine features and, coarsely, what the networks lose of it.
+    Where `field` is not sure, it is the moved source if the networks agree. Without any motion the
+    result is the source itself.
     """
     images = enlarged(images, detail.sharp.shape[-1])
-    lost = _smooth(warp(detail.lost, field), field.sure, FINE)
-    agreed = _agreement(images, warp(detail.sharp - detail.lost, field))
-    elsewhere = (1 - field.sure) * field.untorn * (1 - field.unknown) * agreed
     missing = draft(detail.sharp, field) - images
-    fine = with_fine_features(images, detail.sharp, field)
-    return fine + field.sure * lost + elsewhere * missing
+    lost = warp(detail.lost, field)
+    on_head = missing + _smooth(lost - missing, field.sure, FINE)
+    agreed = _agreement(images, warp(detail.sharp - detail.lost, field))
+    beside = field.untorn * (1 - field.unknown) * agreed * missing
+    return images + field.sure * on_head + (1 - field.sure) * beside
 
 
 def _agreement(images: Tensor, moved: Tensor) -> Tensor:

@@ -165,11 +165,6 @@ def check_data(stage: Stage, dataset: ClipDataset, run: TrainRun) -> None:
             f"{run.data.root}: data.augment.misfit must be 0, it knows the open face stack's "
             "parameters only"
         )
-    if dataset.face == "released" and stage.pairs is not None and stage.pairs.closed_lids:
-        raise UserError(
-            f"{run.data.root}: reenact.closed_lids must be 0, it knows the open face stack's "
-            "parameters only"
-        )
     if stage.pairs is not None and run.data.augment.flip:
         raise UserError(
             f"stage {run.stage}: data.augment.flip must be false, "

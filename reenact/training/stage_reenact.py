@@ -14,8 +14,8 @@ from diffae import ConditionalUNet, load_checkpoint
 from diffae.autoencoder import SamplerName
 from reenact.data.dataset import PairConfig
 from reenact.errors import UserError
-from reenact.face.motion_field import MotionField, draft
-from reenact.inference.carried import blend_noise, with_fine_features
+from reenact.face.motion_field import draft
+from reenact.inference.carried import blend_noise
 from reenact.inference.reenactor import Start
 from reenact.losses import LossNets, LossWeights
 from reenact.models.checkpoint import is_reenactor, load_reenactor, save_reenactor
@@ -39,14 +39,11 @@ class ReenactConfig:
         between `one_step_t`, with the start x_T as its noise.
     x_T: the start; the source's inverted one (`encode_steps` DDIM steps), that with fresh noise in
         the face, pure noise, or the moved picture's (see ReenactorConfig).
-    carry_detail: the losses see the rendering with the fine features of the moved source, as
-        inference does, so that the networks learn the rest; no other detail is carried in training.
     tune_unet: trains a copy of the U-Net as the renderer; the inversion keeps the frozen one.
     cross_fraction: share of cross pairs, from step `cross_start` on. With `cross_reference` their
         rendered truth takes part in all losses; without it, as for real videos, only identity,
         background (against the source), shape, gaze and head pose (against the retargeted
         parameters) apply to them.
-    closed_lids: share of the pairs that look for closed lids, see PairConfig.
     """
 
     render: Literal["sampler", "one_step"] = "one_step"
@@ -57,12 +54,10 @@ class ReenactConfig:
     one_step_t: tuple[int, int] = (400, 999)
     x_T: Start = "mixed"
     encode_steps: int = 10
-    carry_detail: bool = False
     tune_unet: bool = False
     cross_fraction: float = 0.5
     cross_start: int = 0
     cross_reference: bool = True
-    closed_lids: float = 0.0
     weights: LossWeights = field(default_factory=LossWeights)
     nets: LossNets = field(default_factory=LossNets)
 
@@ -97,7 +92,6 @@ class ReenactStage:
             cross_fraction=run.reenact.cross_fraction,
             cross_start=run.reenact.cross_start,
             cross_frames=run.reenact.cross_reference,
-            closed_lids=run.reenact.closed_lids,
         )
         encoder, unet = self._load(run.init)
         self.diffae.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -132,14 +126,13 @@ class ReenactStage:
         batch: dict[str, Tensor],
         z_r: Tensor,
         num_steps: int,
-        field: MotionField | None,
     ) -> Tensor:
         """x_T of a batch by `mode`, see ReenactorConfig. `batch["eps"]` is the fresh noise."""
         noise, source = batch["eps"], batch["source"]
         if mode == "random":
             return noise
         if mode == "moved":
-            assert field is not None
+            field = self.draw.motion_field(batch)
             x_T = self.diffae.encode_stochastic(draft(source, field), z_r, num_steps=num_steps)
             return blend_noise(x_T, noise, field.unknown)
         z_source = encoder(source, self.draw.source(batch), self.draw.motion(batch, still=True))
@@ -162,12 +155,9 @@ class ReenactStage:
         """The reenacted pictures (B, 3, S, S) of a training batch, with gradients."""
         config = self.config
         z_r = renderer.encoder(batch["source"], self.draw.target(batch), self.draw.motion(batch))
-        field = self._motion_field(batch)
-        x_T = self.start(config.x_T, renderer.encoder, batch, z_r, config.encode_steps, field)
+        x_T = self.start(config.x_T, renderer.encoder, batch, z_r, config.encode_steps)
         if config.render == "sampler":
-            return self._finished(
-                self.decode(renderer, x_T, z_r, config.render_steps), batch, field
-            )
+            return self.decode(renderer, x_T, z_r, config.render_steps)
         low, high = config.one_step_t
         t = (low + batch["u"] * (high + 1 - low)).long().clamp(max=high)
         # a cross pair without a reference may not see it here either
@@ -178,21 +168,7 @@ class ReenactStage:
             x_t = self.diffae.schedule.q_sample(base.float(), t, x_T.float())
         # clamping would cut the gradient of every saturated pixel
         x_0, _ = self.diffae.predict_x_0_eps(x_t, t, z_r, unet=renderer.unet, clip=False)
-        return self._finished(x_0, batch, field)
-
-    def _motion_field(self, batch: dict[str, Tensor]) -> MotionField | None:
-        needed = self.config.x_T == "moved" or self.config.carry_detail
-        return self.draw.motion_field(batch) if needed else None
-
-    def _finished(
-        self, images: Tensor, batch: dict[str, Tensor], field: MotionField | None
-    ) -> Tensor:
-        images = images.float()
-        if not self.config.carry_detail:
-            return images
-        assert field is not None
-        with torch.autocast(images.device.type, enabled=False):
-            return with_fine_features(images, batch["source"], field)
+        return x_0
 
     def _has_reference(self, batch: dict[str, Tensor]) -> Tensor:
         return ~batch["is_cross"] | self.config.cross_reference
@@ -203,7 +179,7 @@ class ReenactStage:
         """Each sample's weighted sum (B,) of the active losses, and what to log: each loss
         unweighted, over the samples that have it.
         """
-        prediction = self.render(cast(Renderer, model), batch)
+        prediction = self.render(cast(Renderer, model), batch).float()
         with torch.autocast(prediction.device.type, enabled=False):
             judged = self.critics.losses(prediction, batch, self.draw, self._has_reference(batch))
         total = prediction.new_zeros(len(prediction))
@@ -224,16 +200,13 @@ class ReenactStage:
         target, drawing = batch["reference"], self.draw.target(batch)
         z_r = renderer.encoder(batch["source"], drawing, self.draw.motion(batch))
         modes: tuple[Start, ...] = (config.x_T, "source", "mixed", "random")
-        field = self._motion_field(batch)
         starts = [
-            self.start(mode, renderer.encoder, batch, z_r, logging.encode_steps, field)
-            for mode in modes
+            self.start(mode, renderer.encoder, batch, z_r, logging.encode_steps) for mode in modes
         ]
         decoded = self.decode(
             renderer, torch.cat(starts), z_r.repeat(len(modes), 1), logging.num_steps
         )
         columns = list(decoded.float().chunk(len(modes)))
-        columns[0] = self._finished(columns[0], batch, field)
         mask = batch["reference_mask"]
         scalars = {"l1_copy_source": float((batch["source"] - target).abs().mean())}
         for mode, prediction in zip(("result", *modes[1:]), columns, strict=True):

@@ -8,7 +8,6 @@ from reenact.data import augment
 from reenact.data.augment import AugmentConfig
 from reenact.data.dataset import BatchDataset, ClipDataset, PairConfig, draw_batch, sample_rng
 from reenact.errors import UserError
-from reenact.face.expressions import BLINKS
 
 PLAIN = AugmentConfig()
 SELF, CROSS = PairConfig(), PairConfig(cross_fraction=1.0)
@@ -145,20 +144,6 @@ def test_cross_pairs_begin_at_cross_start(clip_folder):
     )
     assert not before["is_cross"].any()
     assert after["is_cross"].all()
-
-
-@pytest.mark.parametrize("cross", [0.0, 1.0])
-def test_closed_lids_are_looked_for(clip_folder, cross):
-    dataset = ClipDataset(clip_folder(), "train")
-
-    def mean_closure(closed_lids):
-        pairs = PairConfig(cross_fraction=cross, closed_lids=closed_lids)
-        batch = draw_batch(dataset, pairs=pairs, config=PLAIN, batch_size=64, seed=0, step=0)
-        return batch["target_expression"][:, BLINKS].mean()
-
-    frames = [clip.params.expression[:, BLINKS] for clip in dataset.clips]
-    assert mean_closure(1.0) > mean_closure(0.3) > mean_closure(0.0)
-    assert mean_closure(1.0) > torch.cat(frames).mean(dim=1).quantile(0.7)
 
 
 def test_cross_pairs_without_rendered_truth_show_the_source_as_reference(clip_folder):
