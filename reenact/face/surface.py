@@ -21,7 +21,7 @@ BALLS, INSIDE = 5, 6
 """Parts of ours: eyeballs that turn, and the skin inside the mouth. Other parts have their
 material's number.
 """
-NUM_PARTS = 7
+NUM_PARTS = INSIDE + 1
 INSIDE_MASK = 3
 """The column of `masks` in `head_model.npz` that is 255 inside the mouth."""
 UPPER_TEETH_SHIFT = (0.0, -0.05, 0.045)
@@ -82,7 +82,7 @@ def rest_points() -> np.ndarray:
 def upper_teeth() -> np.ndarray:
     """The head model's vertices of the teeth that stay when the jaw opens."""
     with np.load(asset_path("head_model.npz")) as archive:
-        teeth = np.unique(archive["tri"][archive["tm"] == TEETH])
+        teeth = np.unique(archive["tri"][archive["tm"] == TEETH]).astype(int)
         k = list(archive["names"]).index("jawOpen")
         jaw = archive["E"][k, teeth].astype(np.float32) / 127 * archive["Es"][k]
     return teeth[np.abs(jaw).sum(1) < 0.1]
