@@ -48,7 +48,7 @@ def settings(base: ReenactorConfig) -> dict[str, ReenactorConfig]:
             rows[f"x_T {start}"] = replace(base, x_T=start)  # type: ignore[arg-type]
     carried = "without" if base.carry_detail else "with"
     rows[f"{carried} carried detail"] = replace(base, carry_detail=not base.carry_detail)
-    rows["as published: x_T source, without carried detail"] = replace(
+    rows["as in the paper: x_T source, without carried detail"] = replace(
         base, x_T="source", carry_detail=False
     )
     for steps in (4, 8, 20, 50):
@@ -101,7 +101,10 @@ def main() -> None:
         for name, config in settings(run.reenactor).items()
     ]
     rows += [row_of(replace(run, weights=path), name, args.device) for name, path in files]
-    text = f"# Ablation\n\nCross-reenactment of synthetic people, {run.pairs.num_cross} pairs.\n\n"
+    text = (
+        f"# Ablation\n\nCross-reenactment of synthetic people, {run.pairs.num_cross} pairs. Rows of "
+        "settings share the first row's weights,\nwhich were trained for its start and steps.\n\n"
+    )
     with atomic_output(args.out.with_suffix(".md")) as temporary:
         temporary.write_text(text + table(rows))
     with atomic_output(args.out.with_suffix(".json")) as temporary:
