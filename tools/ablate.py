@@ -102,8 +102,9 @@ def main() -> None:
     ]
     rows += [row_of(replace(run, weights=path), name, args.device) for name, path in files]
     text = (
-        f"# Ablation\n\nCross-reenactment of synthetic people, {run.pairs.num_cross} pairs. Rows of "
-        "settings share the first row's weights,\nwhich were trained for its start and steps.\n\n"
+        f"# Ablation\n\nCross-reenactment of synthetic people, {run.pairs.num_cross} pairs. "
+        "Rows of settings share the first row's weights,\n"
+        "which were trained for its start and steps.\n\n"
     )
     with atomic_output(args.out.with_suffix(".md")) as temporary:
         temporary.write_text(text + table(rows))
