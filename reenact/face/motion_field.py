@@ -73,17 +73,13 @@ class MotionField:
         old = self.grid.shape[1]
         if size == old:
             return self
-
-        def resize(x: Tensor) -> Tensor:
-            return F.interpolate(x, (size, size), mode="bilinear", antialias=size < old)
-
         offset = self.grid.permute(0, 3, 1, 2) - pixel_centres(old, self.grid.device)
-        grid = pixel_centres(size, self.grid.device) + resize(offset) * (size / old)
+        grid = pixel_centres(size, self.grid.device) + resampled(offset, size) * (size / old)
         return MotionField(
             grid=grid.permute(0, 2, 3, 1),
-            seen=resize(self.seen).clamp(0, 1),
-            sure=resize(self.sure).clamp(0, 1),
-            fill=resize(self.fill),
+            seen=resampled(self.seen, size).clamp(0, 1),
+            sure=resampled(self.sure, size).clamp(0, 1),
+            fill=resampled(self.fill, size),
         )
 
 
@@ -138,6 +134,14 @@ def warp(image: Tensor, field: MotionField) -> Tensor:
     grid = field.grid * (2 / image.shape[-1]) - 1
     image = image.expand(len(grid), -1, -1, -1)
     return F.grid_sample(image, grid, padding_mode="reflection", align_corners=False)
+
+
+def resampled(image: Tensor, size: int) -> Tensor:
+    """Bilinear (B, C, size, size) of an image (B, C, S, S), antialiased where it shrinks."""
+    old = image.shape[-1]
+    if size == old:
+        return image
+    return F.interpolate(image, (size, size), mode="bilinear", antialias=size < old)
 
 
 def pixel_centres(size: int, device: torch.device) -> Tensor:

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from reenact.face.motion_field import MotionField, draft, warp
+from reenact.face.motion_field import MotionField, draft, resampled, warp
 
 FINE = 1 / 32
 """Where the source is carried, what is finer than about this share of the side is its own, what is
@@ -88,17 +88,10 @@ def _smooth(image: Tensor, weight: Tensor, reach: float) -> Tensor:
     """
     size = image.shape[-1]
     side = min(size, SMOOTHING_SIZE)
-    small, share = (_resized(x, side) for x in (image * weight, weight))
+    small, share = (resampled(x, side) for x in (image * weight, weight))
     sigma = reach * side
     mean = _blurred(small, sigma) / _blurred(share, sigma).clamp(min=0.02)
-    return _resized(mean, size)
-
-
-def _resized(image: Tensor, size: int) -> Tensor:
-    old = image.shape[-1]
-    if size == old:
-        return image
-    return F.interpolate(image, (size, size), mode="bilinear", antialias=size < old)
+    return resampled(mean, size)
 
 
 def _blurred(image: Tensor, sigma: float) -> Tensor:
