@@ -124,7 +124,12 @@ def motion_field(
 
 def draft(image: Tensor, field: MotionField) -> Tensor:
     """`image` moved, see `warp`, with the usual teeth and eyes where it hides them."""
-    return warp(image, field) * (1 - field.fill[:, 3:]) + field.fill[:, :3]
+    return filled(warp(image, field), field)
+
+
+def filled(moved: Tensor, field: MotionField) -> Tensor:
+    """A moved image (B, 3, S, S) with the usual teeth and eyes where its source hides them."""
+    return moved * (1 - field.fill[:, 3:]) + field.fill[:, :3]
 
 
 def warp(image: Tensor, field: MotionField) -> Tensor:

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from reenact.face.motion_field import MotionField, draft, resampled, warp
+from reenact.face.motion_field import MotionField, filled, resampled, warp
 
 FINE = 1 / 32
 """Where the source is carried, what is finer than about this share of the side is its own, what is
@@ -60,10 +60,10 @@ def with_detail(images: Tensor, detail: SourceDetail, field: MotionField) -> Ten
     result is the source itself.
     """
     images = enlarged(images, detail.sharp.shape[-1])
-    missing = draft(detail.sharp, field) - images
-    lost = warp(detail.lost, field)
+    sharp, lost = warp(detail.sharp, field), warp(detail.lost, field)
+    missing = filled(sharp, field) - images
     on_head = missing + _smooth(lost - missing, field.sure, FINE)
-    agreed = _agreement(images, warp(detail.sharp - detail.lost, field))
+    agreed = _agreement(images, sharp - lost)
     beside = field.untorn * (1 - field.unknown) * agreed * missing
     return images + field.sure * on_head + (1 - field.sure) * beside
 
