@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from reenact.data.synthetic.scene import spherical_harmonics
-from reenact.face.raster import PLAIN, rasterize
+from reenact.face.surface.raster import PLAIN, rasterize
 
 NUM_DIRECTIONS = 220
 MAP_SIZE = 256

@@ -1,5 +1,5 @@
 """Measure where the tracker's points lie beside the head model's: prints `_HALF` of
-reenact/face/tracker_offsets.py.
+reenact/face/open/tracker_offsets.py.
 
     python -m reenact.data.synthetic --out DIR --clips 40 --frames 6 --size 256 --cross 0
     python -m tools.calibrate_tracker DIR
@@ -15,10 +15,10 @@ import torch
 from torch import Tensor
 
 from reenact.face.head_model import HeadModel
+from reenact.face.open.tracker import FaceTracker
+from reenact.face.open.tracker_offsets import MIRRORED
 from reenact.face.params import CAMERA_DISTANCE, CAMERA_PLANE, FaceParams, rotation_matrix
 from reenact.face.points import landmarks_from_points
-from reenact.face.tracker import FaceTracker
-from reenact.face.tracker_offsets import MIRRORED
 
 RIDGE = 20.0
 LARGEST_ERROR = 0.15  # dm; a farther point counts as if it were this far

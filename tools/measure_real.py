@@ -29,18 +29,18 @@ from reenact.evaluation.tracker_reader import TrackerReader
 from reenact.face.expressions import JAW
 from reenact.face.stack import SourceFace
 from reenact.files import check_input_file
-from reenact.images import (
-    image_from_frame,
-    is_image_path,
-    read_frame,
-    write_frame,
-)
 from reenact.inference.compose import resized_frames
 from reenact.inference.load import make_reenactor
 from reenact.inference.pipeline import encode_source
 from reenact.inference.reenactor import Reenactor
 from reenact.inference.run_config import InferRun
-from reenact.video import VideoReader
+from reenact.media.images import (
+    image_from_frame,
+    is_image_path,
+    read_frame,
+    write_frame,
+)
+from reenact.media.video import VideoReader
 
 CONFIG = Path("configs/embedded/infer.yaml")
 STILL_FRAMES = 10

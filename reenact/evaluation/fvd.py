@@ -11,7 +11,7 @@ from reenact.evaluation.frechet import frechet_distance
 from reenact.evaluation.judges import Features
 from reenact.evaluation.pairs import Video
 from reenact.evaluation.predictions import PredictionFolder
-from reenact.images import image_from_frame
+from reenact.media.images import image_from_frame
 
 
 def frechet_video_distance(

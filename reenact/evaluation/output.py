@@ -12,7 +12,7 @@ from reenact.evaluation.render import Batch, panels
 from reenact.evaluation.run_config import EvalRun
 from reenact.evaluation.sheet import read_strip, write_strip
 from reenact.files import atomic_output
-from reenact.images import frame_from_image
+from reenact.media.images import frame_from_image
 
 
 class OutputPictures:

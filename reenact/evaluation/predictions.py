@@ -14,7 +14,7 @@ from reenact.errors import UserError
 from reenact.evaluation.pairs import Pair, Video
 from reenact.evaluation.share import say
 from reenact.files import atomic_output
-from reenact.images import read_frame
+from reenact.media.images import read_frame
 
 VIDEO_SUFFIXES = (".mp4", ".m4v", ".mkv", ".webm", ".avi", ".mov")
 _SHOWN = 3
@@ -59,7 +59,7 @@ class PredictionFolder:
                 for path in _pictures(place, video, num_target_frames)
             ]
         if self._video is None or self._video[0] != place:
-            from reenact.video import VideoReader
+            from reenact.media.video import VideoReader
 
             with VideoReader(place) as reader:
                 self._video = (place, [self._resized(frame) for frame in reader])

@@ -13,8 +13,8 @@ from reenact.device import autocast
 from reenact.evaluation.pairs import Pair, Video
 from reenact.evaluation.predictions import PredictionFolder
 from reenact.face.batch import FaceBatch
-from reenact.images import frame_from_image, image_from_frame
 from reenact.inference.reenactor import Reenactor, SourceState
+from reenact.media.images import frame_from_image, image_from_frame
 
 Variants = Sequence[str]
 """Some of `summary.VARIANTS`."""

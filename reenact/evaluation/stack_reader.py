@@ -8,9 +8,9 @@ from torch import Tensor
 from reenact.errors import UserError
 from reenact.evaluation.render import cat_faces
 from reenact.face.batch import FaceBatch
-from reenact.face.open_stack import OpenFaceStack
+from reenact.face.open.stack import OpenFaceStack
 from reenact.face.stack import FaceStack
-from reenact.images import frame_from_image
+from reenact.media.images import frame_from_image
 
 
 class StackReader:

@@ -4,11 +4,11 @@ import torch
 from torch import Tensor, nn
 
 from reenact.evaluation.reading import FaceReading
-from reenact.face.fitting import fit_params
 from reenact.face.head_model import HeadModel
 from reenact.face.identity import IdentityNet
+from reenact.face.open.fitting import fit_params
+from reenact.face.open.tracker import FaceTracker
 from reenact.face.points import five_points_from_points478, landmarks_from_points
-from reenact.face.tracker import FaceTracker
 
 
 class TrackerReader:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from reenact.face.batch import FaceBatch
 from reenact.face.crop import FaceCrop
-from reenact.face.motion_field import MotionField
+from reenact.face.surface.motion_field import MotionField
 
 Frame = np.ndarray
 """(H, W, 3) uint8 RGB."""

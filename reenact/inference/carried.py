@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from reenact.face.motion_field import MotionField, filled, resampled, warp
+from reenact.face.surface.motion_field import MotionField, filled, resampled, warp
 
 FINE = 1 / 32
 """Where the source is carried, what is finer than about this share of the side is its own, what is

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from reenact.face.crop import FaceCrop, feathered_mask, warp_to_crop
 from reenact.face.stack import Frame
-from reenact.images import frame_from_image
+from reenact.media.images import frame_from_image
 
 Levels = Literal["exact", "stretched"]
 

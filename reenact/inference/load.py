@@ -6,7 +6,7 @@ from typing import Any
 from reenact.assets import EMBEDDED_WEIGHTS, asset_path
 from reenact.device import pick_device
 from reenact.errors import UserError
-from reenact.face.open_stack import OpenFaceStack
+from reenact.face.open.stack import OpenFaceStack
 from reenact.face.released.config import ReleasedConfig
 from reenact.face.stack import FaceStack
 from reenact.inference.reenactor import Reenactor, ReenactorConfig

@@ -15,13 +15,13 @@ from reenact.errors import UserError
 from reenact.face.batch import FaceBatch
 from reenact.face.crop import paste_back
 from reenact.face.stack import FaceStack, Frame, SourceFace, TargetMotion
-from reenact.images import image_from_frame, is_image_path, read_frame, write_frame
 from reenact.inference.compose import moved, paste_mask, resized_frames, shrink_to, side_by_side
 from reenact.inference.load import make_reenactor
 from reenact.inference.paths import check_output, make_folder
 from reenact.inference.reenactor import Reenactor, SourceState
 from reenact.inference.run_config import InferRun, Motion
-from reenact.video import VideoReader, VideoWriter
+from reenact.media.images import image_from_frame, is_image_path, read_frame, write_frame
+from reenact.media.video import VideoReader, VideoWriter
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,9 +12,9 @@ from diffae.schedule import Schedule, respaced_timesteps
 from reenact.device import Precision, autocast, compute_dtype
 from reenact.errors import UserError
 from reenact.face.batch import FaceBatch
-from reenact.face.motion_field import MotionField, draft
 from reenact.face.params import FaceParams
 from reenact.face.stack import FaceStack
+from reenact.face.surface.motion_field import MotionField, draft
 from reenact.inference.carried import SourceDetail, blend_noise, with_detail
 from reenact.models.checkpoint import ReenactorWeights
 from reenact.models.reenactment_encoder import motion_vector

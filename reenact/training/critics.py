@@ -53,7 +53,7 @@ class Critics(nn.Module):
         if "identity" in self.names:
             self.identity = identity_net(nets)
         if self.names & NEEDS_TRACKER:
-            from reenact.face.tracker import FaceTracker
+            from reenact.face.open.tracker import FaceTracker
 
             self.tracker = FaceTracker()
         self.to(device).eval().requires_grad_(False)

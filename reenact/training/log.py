@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from reenact.images import frame_from_image
+from reenact.media.images import frame_from_image
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,7 @@ from diffae import ConditionalUNet, load_checkpoint
 from diffae.autoencoder import SamplerName
 from reenact.data.dataset import PairConfig
 from reenact.errors import UserError
-from reenact.face.motion_field import draft
+from reenact.face.surface.motion_field import draft
 from reenact.inference.carried import blend_noise
 from reenact.inference.reenactor import Start
 from reenact.losses import LossNets, LossWeights

@@ -12,11 +12,11 @@ from torch import Tensor
 from reenact.errors import UserError
 from reenact.face.head_model import HeadModel
 from reenact.face.head_region import head_region
-from reenact.face.landmark_map import landmark_map
-from reenact.face.motion_field import MotionField, motion_field
+from reenact.face.open.landmark_map import landmark_map
 from reenact.face.params import FaceParams, retarget
 from reenact.face.released.config import ReleasedConfig
 from reenact.face.released.params import FlameParams
+from reenact.face.surface.motion_field import MotionField, motion_field
 from reenact.models.reenactment_encoder import motion_vector
 
 Batch = dict[str, Tensor]

@@ -31,12 +31,12 @@ from reenact.data.synthetic.raw import LAYOUTS, render_clip, write_raw, write_vi
 from reenact.data.synthetic.renderer import Renderer
 from reenact.errors import UserError
 from reenact.face.head_model import HeadModel
-from reenact.face.open_stack import OpenFaceStack
+from reenact.face.open.stack import OpenFaceStack
+from reenact.face.open.tracker import FaceTracker
 from reenact.face.released.config import ReleasedConfig
 from reenact.face.released.files import ReleasedFiles
 from reenact.face.released.params import FlameParams
-from reenact.face.tracker import FaceTracker
-from reenact.images import write_frame
+from reenact.media.images import write_frame
 
 ROOT = Path(__file__).resolve().parents[2]
 CPU = torch.device("cpu")

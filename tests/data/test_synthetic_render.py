@@ -11,7 +11,7 @@ from reenact.data.synthetic.clips import SyntheticConfig, cross_targets, plan_cl
 from reenact.data.synthetic.generate import generate, make_stage, write_clip
 from reenact.data.synthetic.renderer import Renderer
 from reenact.face.params import FaceParams, retarget
-from reenact.face.raster import PLAIN, rasterize
+from reenact.face.surface.raster import PLAIN, rasterize
 
 SIZE = 32
 

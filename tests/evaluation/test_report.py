@@ -14,7 +14,7 @@ from reenact.evaluation.run_config import ClipsConfig, EvalRun
 from reenact.evaluation.sheet import PANELS, contact_sheet, read_strip, write_strip
 from reenact.evaluation.summary import COLUMNS, TRACES, VARIANTS, summarise
 from reenact.evaluation.tables import latex, markdown, table_csv, videos_csv
-from reenact.images import read_frame
+from reenact.media.images import read_frame
 
 VOID = {"meta", "img", "br"}
 

@@ -9,10 +9,10 @@ from reenact.evaluation import metrics
 from reenact.evaluation.reading import measure_faces
 from reenact.evaluation.stack_reader import StackReader
 from reenact.evaluation.tracker_reader import TrackerReader
-from reenact.face.open_stack import OpenFaceStack
+from reenact.face.open.stack import OpenFaceStack
 from reenact.face.params import FaceParams
 from reenact.face.released.params import FlameParams
-from reenact.images import image_from_frame
+from reenact.media.images import image_from_frame
 
 
 @pytest.fixture(scope="module")

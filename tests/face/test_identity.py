@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from reenact.face.identity import _TEMPLATE, IdentityNet, align_transform
+from reenact.face.open.tracker import FaceTracker
 from reenact.face.points import five_points_from_points478
-from reenact.face.tracker import FaceTracker
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden/tracker"
 

@@ -9,7 +9,7 @@ from PIL import Image
 
 from diffae import DiffAE, DiffAEConfig
 from reenact.face.head_model import HeadModel
-from reenact.face.open_stack import OpenFaceStack, TrackResult
+from reenact.face.open.stack import OpenFaceStack, TrackResult
 from reenact.face.params import FaceParams
 from reenact.models.checkpoint import ReenactorWeights, load_reenactor, save_reenactor
 from reenact.models.reenactment_encoder import ReenactmentEncoder

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from reenact.face.motion_field import MotionField, pixel_centres
+from reenact.face.surface.motion_field import MotionField, pixel_centres
 from reenact.inference.carried import SourceDetail, with_detail
 
 SIZE = 128

@@ -13,11 +13,11 @@ from PIL import Image
 from diffae import CheckpointError
 from reenact.config import load_config
 from reenact.errors import UserError
-from reenact.images import read_frame
 from reenact.inference import ReenactorConfig, load, pipeline
 from reenact.inference.pipeline import reenact_files
 from reenact.inference.run_config import InferRun
-from reenact.video import VideoReader
+from reenact.media.images import read_frame
+from reenact.media.video import VideoReader
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = ROOT / "configs" / "embedded" / "infer.yaml"

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Literal
 
 from reenact.errors import UserError
-from reenact.images import is_image_path
+from reenact.media.images import is_image_path
 
 Layout = Literal["flat", "frames_cropped", "release"]
 LAYOUTS: tuple[Layout, ...] = ("flat", "frames_cropped", "release")

@@ -25,10 +25,10 @@ from reenact.data.prepare.raw_frames import read_frames
 from reenact.data.prepare.run_config import PrepareRun
 from reenact.errors import UserError
 from reenact.face.batch import FaceBatch
-from reenact.face.open_stack import OpenFaceStack
+from reenact.face.open.stack import OpenFaceStack
+from reenact.face.open.tracker import FaceTracker, landmarks_from_points
 from reenact.face.params import FaceParams
 from reenact.face.stack import FaceStack, Frame, TargetMotion, hold_last
-from reenact.face.tracker import FaceTracker, landmarks_from_points
 
 SUFFIXES = {"jpeg": ".jpg", "webp": ".webp"}
 

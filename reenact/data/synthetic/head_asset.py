@@ -12,7 +12,7 @@ from scipy import ndimage
 from scipy.spatial import cKDTree
 
 from reenact.data.synthetic.imaging import gaussian_blur
-from reenact.face.raster import EYE, LASH, PLAIN, SKIN, rasterize
+from reenact.face.surface.raster import EYE, LASH, PLAIN, SKIN, rasterize
 
 ASSET_PATH = Path(__file__).resolve().parents[2] / "assets" / "head_model.npz"
 TEXTURE_SIZE = 512

@@ -11,8 +11,8 @@ from reenact.data.synthetic.head_asset import SCALP_AXES, SCALP_CENTRE, HeadAsse
 from reenact.data.synthetic.imaging import halve, smoothstep
 from reenact.data.synthetic.person import Person
 from reenact.data.synthetic.shade import Look
-from reenact.face.raster import EYE, HAIR, AlphaMaps
-from reenact.face.surface import UPPER_TEETH_SHIFT, upper_teeth
+from reenact.face.surface.raster import EYE, HAIR, AlphaMaps
+from reenact.face.surface.visible import UPPER_TEETH_SHIFT, upper_teeth
 
 SPHERE_RINGS, SPHERE_SEGMENTS = 14, 24
 CLOTH_THICKNESS = 0.035

@@ -15,8 +15,8 @@ from reenact.data.synthetic.clips import ClipPlan, SyntheticConfig, plan_clip
 from reenact.data.synthetic.generate import make_stage
 from reenact.data.synthetic.renderer import Renderer
 from reenact.errors import UserError, exit_code
-from reenact.images import write_frame
-from reenact.video import VideoWriter
+from reenact.media.images import write_frame
+from reenact.media.video import VideoWriter
 
 LAYOUTS = ("flat", "frames_cropped", "release")
 CLIPS_OF_PERSON = 2

@@ -33,8 +33,8 @@ from reenact.data.synthetic.shade import (
     vertex_normals,
 )
 from reenact.face.params import FaceParams
-from reenact.face.raster import rasterize
-from reenact.face.surface import unit_sphere
+from reenact.face.surface.raster import rasterize
+from reenact.face.surface.visible import unit_sphere
 
 NEAR_PLANE, DEPTH_RANGE = 4.0, 20.0
 

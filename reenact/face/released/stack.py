@@ -17,7 +17,6 @@ from torch import Tensor
 from reenact.errors import UserError
 from reenact.face.crop import FaceCrop, crops_for_video
 from reenact.face.head_region import soft_ellipse
-from reenact.face.motion_field import MotionField
 from reenact.face.released import alignment, emoca_crop, gaze_crop, stickman
 from reenact.face.released.config import ReleasedConfig
 from reenact.face.released.emoca import Emoca, load_emoca
@@ -28,6 +27,7 @@ from reenact.face.released.landmarks import LandmarkDetector
 from reenact.face.released.params import FlameParams, retarget, retarget_relative
 from reenact.face.stack import Frame, SourceFace, TargetMotion, Watch, chunks, hold_last
 from reenact.face.steadying import calmed
+from reenact.face.surface.motion_field import MotionField
 
 SIZE = 256
 """Side of every aligned picture and drawing."""

@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from diffae import DiffAE
-from reenact.images import frame_from_image, image_from_frame
 from reenact.inference.compose import resized_frames
 from reenact.inference.reenactor import Reenactor, ReenactorConfig
+from reenact.media.images import frame_from_image, image_from_frame
 from reenact.models.checkpoint import ReenactorWeights
 from reenact.models.reenactment_encoder import ReenactmentEncoder
 from reenact.models.released import PUBLISHED_CONFIG

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from reenact.images import read_frame
-from reenact.video import VideoReader, VideoWriter
+from reenact.media.images import read_frame
+from reenact.media.video import VideoReader, VideoWriter
 
 ROOT = Path(__file__).resolve().parents[3]
 CONFIG = ROOT / "configs" / "released.yaml"

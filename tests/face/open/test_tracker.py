@@ -8,14 +8,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from reenact.face.tracker import (
+from reenact.face.open.tracker import (
     EXPRESSION_NAMES,
     FaceTracker,
     TrackedFaces,
     rois_from_points,
 )
 
-GOLDEN = Path(__file__).resolve().parents[1] / "golden/tracker"
+GOLDEN = Path(__file__).resolve().parents[2] / "golden/tracker"
 
 
 @pytest.fixture(scope="module")

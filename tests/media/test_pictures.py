@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from av.video.reformatter import VideoReformatter
 
-from reenact.pictures import frame_from_picture, picture_from_frame, square_pixel_size
+from reenact.media.pictures import frame_from_picture, picture_from_frame, square_pixel_size
 
 COLOURS = [
     (128, 128, 128),

@@ -19,7 +19,7 @@ from reenact.face.points import (
 from reenact.face.pose import euler_angles, gaze_from_points, pose_from_points
 from reenact.face.sampling import roi_transform, sample_patches
 
-GOLDEN = Path(__file__).resolve().parents[1] / "golden/tracker"
+GOLDEN = Path(__file__).resolve().parents[2] / "golden/tracker"
 
 
 @pytest.fixture

@@ -8,11 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from reenact.assets import asset_path
-from reenact.face.detector import SIDE as TILE_SIDE
-from reenact.face.detector import Candidates, FaceDetector
 from reenact.face.expressions import EXPRESSION_NAMES
 from reenact.face.graph import load_graphs
-from reenact.face.mesh_net import MeshNet
+from reenact.face.open.detector import SIDE as TILE_SIDE
+from reenact.face.open.detector import Candidates, FaceDetector
+from reenact.face.open.mesh_net import MeshNet
 from reenact.face.points import (
     IRIS_LEFT,
     IRIS_RIGHT,

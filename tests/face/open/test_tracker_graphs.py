@@ -10,7 +10,7 @@ from torch import Tensor
 from reenact.assets import asset_path
 from reenact.face.graph import StaticGraph, dequantise, load_graphs
 
-GOLDEN = Path(__file__).resolve().parents[1] / "golden/tracker"
+GOLDEN = Path(__file__).resolve().parents[2] / "golden/tracker"
 
 
 @pytest.fixture(scope="module")

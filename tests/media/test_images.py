@@ -6,9 +6,9 @@ import pytest
 import torch
 from PIL import Image
 
-from reenact import images
 from reenact.errors import UserError
-from reenact.images import (
+from reenact.media import images
+from reenact.media.images import (
     frame_from_image,
     image_from_frame,
     is_image_path,

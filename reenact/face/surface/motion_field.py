@@ -13,14 +13,14 @@ from torch import Tensor
 
 from reenact.face.head_model import HeadModel
 from reenact.face.params import FaceParams
-from reenact.face.surface import (
+from reenact.face.surface.usual_look import USUAL_PARTS, usual_colours
+from reenact.face.surface.visible import (
     NUM_PARTS,
     draw_surface,
     mirrored,
     rest_points,
     surface_points,
 )
-from reenact.face.usual_look import USUAL_PARTS, usual_colours
 
 HIDDEN_BELOW = 0.12
 """dm: what lies deeper than this below the surface that the source shows there is hidden."""

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from reenact.audio import AudioTrack, open_audio, sound_stream
 from reenact.errors import UserError
 from reenact.files import check_input_file, check_output_path, temporary_path
-from reenact.pictures import (
+from reenact.media.audio import AudioTrack, open_audio, sound_stream
+from reenact.media.pictures import (
     BT709,
     LIMITED_RANGE,
     frame_from_picture,

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from reenact.face.head_model import HeadModel
-from reenact.face.landmark_map import landmark_map
+from reenact.face.open.landmark_map import landmark_map
 from reenact.face.params import FaceParams
 
 COLOURS = {

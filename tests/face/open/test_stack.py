@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from reenact.face.open_stack import OpenFaceStack, StackConfig, steadied
+from reenact.face.open.stack import OpenFaceStack, StackConfig, steadied
 from reenact.face.params import FaceParams
 from reenact.face.stack import chunks, hold_last
 
@@ -99,7 +99,7 @@ def test_a_missing_face_holds_the_pose_and_keeps_the_crops_moving(stack, monkeyp
 
 
 def test_photo_and_video_of_it(stack, shared):
-    from reenact.images import read_frame
+    from reenact.media.images import read_frame
 
     photo = read_frame(shared / "samples/photo_grey.jpg")
     blank = np.full_like(photo, 127)

@@ -3,15 +3,15 @@ import pytest
 import torch
 
 from reenact.face.expressions import EXPRESSION_NAMES
-from reenact.face.fitting import (
+from reenact.face.head_model import HeadModel
+from reenact.face.open.fitting import (
     expression_from_scores,
     fit_landmarks,
     fit_params,
 )
-from reenact.face.gaze import gaze_from_pupils
-from reenact.face.head_model import HeadModel
+from reenact.face.open.gaze import gaze_from_pupils
+from reenact.face.open.tracker_offsets import MIRRORED, tracker_offsets
 from reenact.face.params import FaceParams
-from reenact.face.tracker_offsets import MIRRORED, tracker_offsets
 
 COUNT = 16
 
@@ -130,7 +130,7 @@ def test_rendered_heads(tmp_path, head):
     """Tracker and fit together on renders of known heads."""
     from reenact.data.synthetic.clips import SyntheticConfig
     from reenact.data.synthetic.generate import generate
-    from reenact.face.tracker import FaceTracker
+    from reenact.face.open.tracker import FaceTracker
 
     config = SyntheticConfig(
         out=tmp_path, clips=4, frames=6, size=256, split="val", workers=1, cross=0

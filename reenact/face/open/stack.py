@@ -10,17 +10,17 @@ import torch
 from torch import Tensor
 
 from reenact.face.crop import FaceCrop, crop_from_landmarks, crops_for_video, warp_to_crop
-from reenact.face.fitting import FitConfig, fit_params
 from reenact.face.head_model import HeadModel
 from reenact.face.head_region import head_region
 from reenact.face.identity import IdentityNet
-from reenact.face.landmark_map import landmark_map
-from reenact.face.motion_field import MotionField, motion_field
+from reenact.face.open.fitting import FitConfig, fit_params
+from reenact.face.open.landmark_map import landmark_map
+from reenact.face.open.tracker import FaceTracker, TrackedFaces
 from reenact.face.params import FaceParams, retarget, retarget_relative
 from reenact.face.points import five_points_from_points478
 from reenact.face.stack import Frame, SourceFace, TargetMotion, Watch, chunks, hold_last
 from reenact.face.steadying import calmed
-from reenact.face.tracker import FaceTracker, TrackedFaces
+from reenact.face.surface.motion_field import MotionField, motion_field
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -9,8 +9,8 @@ import pytest
 from numpy.typing import NDArray
 
 from reenact.errors import UserError
-from reenact.images import write_frame
-from reenact.video import VideoReader, VideoWriter
+from reenact.media.images import write_frame
+from reenact.media.video import VideoReader, VideoWriter
 
 NTSC = Fraction(30000, 1001)
 TONE_START = 0.5

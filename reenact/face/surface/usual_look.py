@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from reenact.face.raster import TEETH, TONGUE
-from reenact.face.surface import BALLS, INSIDE
+from reenact.face.surface.raster import TEETH, TONGUE
+from reenact.face.surface.visible import BALLS, INSIDE
 
 USUAL_PARTS = (TEETH, TONGUE, BALLS, INSIDE)
 """Parts that look much alike in all people."""

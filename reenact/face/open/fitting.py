@@ -9,14 +9,14 @@ import torch
 from torch import Tensor
 
 from reenact.face.expressions import EXPRESSION_NAMES
-from reenact.face.gaze import gaze_from_pupils
 from reenact.face.head_model import HeadModel, project
+from reenact.face.open.gaze import gaze_from_pupils
+from reenact.face.open.tracker import TrackedFaces
+from reenact.face.open.tracker_offsets import tracker_offsets
 from reenact.face.params import CAMERA_DISTANCE, CAMERA_PLANE, FaceParams
 from reenact.face.points import LANDMARKS_68, landmarks_from_points
 from reenact.face.points import pupils_from_points as tracked_pupils
 from reenact.face.pose import euler_angles, fit_rotation
-from reenact.face.tracker import TrackedFaces
-from reenact.face.tracker_offsets import tracker_offsets
 
 _KEPT = ("eyeLook", "cheekPuff", "tongueOut", "jawForward")
 """Expressions that the 68 points cannot tell: the tracker's scores stay as they are."""

@@ -11,9 +11,9 @@ from reenact.data.synthetic.generate import make_stage
 from reenact.data.synthetic.renderer import Renderer
 from reenact.face.expressions import EXPRESSION_NAMES
 from reenact.face.head_model import HeadModel
-from reenact.face.motion_field import MotionField, draft, motion_field, pixel_centres, warp
 from reenact.face.params import FaceParams
-from reenact.face.surface import draw_surface, mirrored, surface_points, surface_triangles
+from reenact.face.surface.motion_field import MotionField, draft, motion_field, pixel_centres, warp
+from reenact.face.surface.visible import draw_surface, mirrored, surface_points, surface_triangles
 
 SIZE = 64
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from reenact.assets import asset_path
 from reenact.face.head_model import HeadModel, project
 from reenact.face.params import NECK_PIVOT, FaceParams, rotation_matrix
-from reenact.face.raster import EYE, LASH, SKIN, TEETH, rasterize
+from reenact.face.surface.raster import EYE, LASH, SKIN, TEETH, rasterize
 
 BALL_RINGS, BALL_SEGMENTS = 8, 16
 LEFT_OUT = (EYE, LASH)

@@ -1,0 +1,1 @@
+"""The open face stack: tracker, fit and drawing with free licences."""
