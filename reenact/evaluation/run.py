@@ -209,7 +209,7 @@ def _of_mode(videos: Sequence[Video], mode: str) -> list[Video]:
 
 
 def _check_face(run: EvalRun, clips: ClipSet) -> None:
-    face = "open" if run.released is None else "released"
+    face = run.face.name
     if run.params == "stored" and clips.face != face:
         raise UserError(
             f"{clips.root}: its parameters are the {clips.face} face stack's, the weights need the "
@@ -227,7 +227,7 @@ def _fingerprint(run: EvalRun, clips: ClipSet, sha256: str) -> str:
         "variants": run.shown_variants,
         "oracle_steps": run.oracle_steps,
         "judges": {k: v for k, v in to_dict(run.judges).items() if k not in ("i3d", "fvd_frames")},
-        "released": run.released and to_dict(run.released),
+        "face": to_dict(run.face),
         # The batch size changes speed, not results.
         "reenactor": {k: v for k, v in to_dict(run.reenactor).items() if k != "batch_size"},
     }

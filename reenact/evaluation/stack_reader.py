@@ -8,9 +8,7 @@ from torch import Tensor
 from reenact.errors import UserError
 from reenact.evaluation.render import cat_faces
 from reenact.face.batch import FaceBatch
-from reenact.face.open.stack import OpenFaceStack
 from reenact.face.stack import FaceStack
-from reenact.media.images import frame_from_image
 
 
 class StackReader:
@@ -24,7 +22,7 @@ class StackReader:
         """Raises UserError for a lost face where the stored parameters are another stack's and
         cannot stand in.
         """
-        read = self._read(images)
+        read = self.face.read_crops(images)
         rows = [(fallback[i] if face is None else face).to("cpu") for i, face in enumerate(read)]
         if len({type(row) for row in rows}) > 1:
             raise UserError(
@@ -32,13 +30,3 @@ class StackReader:
                 "other face stack; prepare them with the stack that is evaluated"
             )
         return cat_faces(rows)
-
-    def _read(self, images: Tensor) -> list[FaceBatch | None]:
-        """One face a picture, in its terms."""
-        if isinstance(self.face, OpenFaceStack):
-            result = self.face.track_images(images.to(self.face.device))
-            found = result.found.tolist()
-            return [result.params[i] if ok else None for i, ok in enumerate(found)]
-        # The published parameters do not depend on the crop they were read from.
-        faces = [self.face.source_face(f, f.shape[0]) for f in frame_from_image(images)]
-        return [None if face is None else face.params for face in faces]

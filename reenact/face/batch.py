@@ -41,7 +41,7 @@ class FaceBatch(ABC):
 
     @abstractmethod
     def head_angles_deg(self) -> Tensor:
-        """(B, 3) yaw, pitch and roll of the heads in degrees; signs and zero are the model's own."""
+        """(B, 3) yaw, pitch and roll in degrees; signs and zero are the head model's own."""
 
     def tensors(self) -> dict[str, Tensor]:
         """The fields by name."""

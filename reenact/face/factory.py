@@ -64,5 +64,5 @@ def make_face_stack(config: FaceConfig, device: torch.device) -> FaceStack[Any]:
 
 
 def own_weights(config: FaceConfig) -> OwnWeights:
-    """The reenactor's weights for a config that names none. Raises UserError if they are missing."""
+    """The reenactor's weights where the config names none. Raises UserError for missing ones."""
     return config.entry.weights(config.section)

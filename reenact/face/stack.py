@@ -1,8 +1,8 @@
 """What the rest of the project knows of a face stack.
 
-A face stack has two parts. Its `FaceModel` works on parameters alone: it moves faces to other people
-and draws them. It loads the head model and nothing else. The `FaceStack` adds the networks that read
-pictures. `reenact.face.factory` makes both.
+A face stack has two parts. Its `FaceModel` works on parameters alone: it gives a person the motion
+of another one, and draws faces. It loads the head model and nothing else. The `FaceStack` adds the
+networks that read pictures. `reenact.face.factory` makes both.
 """
 
 from __future__ import annotations
@@ -88,6 +88,12 @@ class FaceModel(Protocol[Params]):
         """(B, 68, 2) in crop pixels. Only for stacks that `StackEntry.has_places` names."""
         ...
 
+    def outline(self, params: Params) -> Tensor:
+        """Points round the face, forehead included: (B, 36, 2) in crop pixels, in the order of
+        `points.FACE_OVAL`. For the same stacks.
+        """
+        ...
+
     def retarget(self, source: Params, target: Params) -> Params:
         """The source person (one, or as many as targets) with the targets' motion."""
         ...
@@ -161,7 +167,8 @@ class StackEntry:
         the networks late, and raise UserError or CheckpointError for missing or foreign files.
     weights: finds the reenactor's weights that belong to the stack, from its config.
     size: the only side of crops that the stack works at, in pixels; None: any.
-    has_places: whether the parameters say where in the crop the face is (`FaceModel.landmarks`).
+    has_places: whether the parameters say where in the crop the face is (`FaceModel.landmarks` and
+        `FaceModel.outline`).
     has_surface: whether there is a `FaceModel.motion_field`.
     has_motion_vector: whether there is a `FaceModel.motion_vector`.
     """

@@ -41,6 +41,9 @@ class ReleasedFaceModel:
     def landmarks(self, params: FlameParams) -> Tensor:
         raise AssertionError("FLAME's camera places the face in the EMOCA crop, not in the crop")
 
+    def outline(self, params: FlameParams) -> Tensor:
+        return self.landmarks(params)
+
     def retarget(self, source: FlameParams, target: FlameParams) -> FlameParams:
         return retarget(source, target)
 
