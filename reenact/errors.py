@@ -1,12 +1,17 @@
 """Errors that a user can mend, warnings, and how a command turns them into exit codes."""
 
 import contextlib
+import json
 import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import FrameType
+
+SECONDS_TO_WAIT = 3.0
 
 
 class UserError(ValueError):
@@ -52,7 +57,7 @@ def exit_code(main: Callable[[], None]) -> int:
     """Run `main` and return the exit code of the command.
 
     0: success. 1: `UserError` or `diffae.CheckpointError`, printed as one line `error: ...` on
-    stderr; 2 for `UsageError`. 130: Ctrl-C. 143 or 129: SIGTERM or SIGHUP. The `with` and `finally`
+    stderr, of several processes by one only; 2 for `UsageError`. 130: Ctrl-C. 143 or 129: SIGTERM or SIGHUP. The `with` and `finally`
     blocks have run by then, so no temporary file is left. Every other exception is a bug and passes
     through with its traceback.
     """
@@ -69,10 +74,28 @@ def exit_code(main: Callable[[], None]) -> int:
     except Exception as error:
         if not _is_for_user(error):
             raise
-        line = " ".join(part.strip() for part in str(error).splitlines() if part.strip())
-        print(f"error: {line}", file=sys.stderr)
+        _tell(" ".join(part.strip() for part in str(error).splitlines() if part.strip()))
         return 2 if isinstance(error, UsageError) else 1
     return 0
+
+
+def _tell(line: str) -> None:
+    """Print the error once, also when torchrun started several processes."""
+    rank, torchrun_file = os.environ.get("RANK", "0"), os.environ.get("TORCHELASTIC_ERROR_FILE")
+    if torchrun_file is not None:
+        # torchrun prints a long traceback of its own. After it comes the text from this file, so
+        # that the error is also the last thing on the screen.
+        text = f"error: {line}"
+        extra = {"py_callstack": text, "timestamp": str(int(time.time()))}
+        content = {"message": {"message": text, "extraInfo": extra}}
+        Path(torchrun_file).write_text(json.dumps(content))
+    if rank == "0" or torchrun_file is None:
+        print(f"error: {line}", file=sys.stderr)
+        return
+    # Most errors happen in all processes. The first process then prints the line and exits, and
+    # torchrun ends this one while it waits. Only an error of this process alone is printed here.
+    time.sleep(SECONDS_TO_WAIT)
+    print(f"error: process {rank}: {line}", file=sys.stderr)
 
 
 @contextlib.contextmanager

@@ -11,6 +11,10 @@ COMMANDS = {
     "infer": ("reenact.commands.infer", "animate a photo with a video or a picture"),
     "train": ("reenact.commands.train", "train one stage"),
     "eval": ("reenact.commands.evaluate", "measure a reenactor or any method's results"),
+    "prepare": ("reenact.commands.prepare", "turn raw videos into tracked face crops"),
+    "synthetic": ("reenact.commands.synthetic", "generate clips of synthetic people"),
+    "synthetic-raw": ("reenact.commands.synthetic_raw", "the same as raw videos, for a dry run"),
+    "synthetic-sheet": ("reenact.commands.synthetic_sheet", "a contact sheet of such people"),
     "configs": ("reenact.commands.configs", "list or copy the shipped configs"),
 }
 """A command is a module with a docstring, `add_arguments(parser)` and `run(arguments)`.

@@ -15,7 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    from reenact.training.distributed import joined
+    from reenact.processes import joined
     from reenact.training.loop import train
     from reenact.training.run_config import TrainRun
 
