@@ -57,9 +57,9 @@ def exit_code(main: Callable[[], None]) -> int:
     """Run `main` and return the exit code of the command.
 
     0: success. 1: `UserError` or `diffae.CheckpointError`, printed as one line `error: ...` on
-    stderr, of several processes by one only; 2 for `UsageError`. 130: Ctrl-C. 143 or 129: SIGTERM or SIGHUP. The `with` and `finally`
-    blocks have run by then, so no temporary file is left. Every other exception is a bug and passes
-    through with its traceback.
+    stderr. Of several processes only one prints the line. 2: `UsageError`. 130: Ctrl-C. 143 or
+    129: SIGTERM or SIGHUP; the `with` and `finally` blocks have run by then, so no temporary file
+    is left. Every other exception is a bug and passes through with its traceback.
     """
     _make_streams_usable()
     try:

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from reenact.data.prepare.__main__ import report
 
+from reenact.commands.prepare import report
 from reenact.config import load_config, to_dict
 from reenact.data.augment import AugmentConfig
 from reenact.data.clips import Clip, open_clips
