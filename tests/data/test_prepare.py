@@ -172,7 +172,9 @@ def test_a_second_start_does_nothing(raw, whole):
 def test_two_processes_make_what_one_makes(raw, whole, tmp_path):
     first = run_quietly(run_of(raw["flat"], tmp_path), World(rank=0, size=2))
     assert (first.num_clips, first.missing_shards, first.manifest) == (2, 2, None)
-    assert "2 shards of other processes are missing" in report(first, World(rank=0, size=2))
+    assert "waiting for other processes: 2 shards are not done yet" in report(
+        first, World(rank=0, size=2)
+    )
     second = run_quietly(run_of(raw["flat"], tmp_path), World(rank=1, size=2))
     assert second.manifest == tmp_path / "manifest.parquet"
     assert contents(tmp_path) == contents(whole)
