@@ -11,7 +11,7 @@ from pathlib import Path
 
 from reenact.config import load_config
 from reenact.errors import exit_code
-from reenact.training.distributed import joined
+from reenact.processes import joined
 from reenact.training.loop import train
 from reenact.training.run_config import TrainRun
 

@@ -6,19 +6,15 @@ Under torchrun each process takes its share.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections import Counter
 from pathlib import Path
 
-import torch
-
 from reenact.config import load_config
-from reenact.data.prepare.plan import Share
-from reenact.data.prepare.run import Summary, prepare
+from reenact.data.prepare.run import PreparedPart, prepare
 from reenact.data.prepare.run_config import PrepareRun
-from reenact.device import pick_device
 from reenact.errors import exit_code
+from reenact.processes import World
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -40,22 +36,12 @@ def parse_arguments() -> argparse.Namespace:
 def main() -> None:
     arguments = parse_arguments()
     run = load_config(arguments.config, PrepareRun, arguments.overrides)
-    share = _share(arguments.shard)
-    device = pick_device(arguments.device)
-    if device.type == "cuda" and device.index is None:
-        local = int(os.environ.get("LOCAL_RANK", share.index))
-        device = torch.device("cuda", local % torch.cuda.device_count())
-    print(report(prepare(run, device, share), share))
+    shard = arguments.shard
+    world = World.from_environment() if shard is None else World.parse(shard)
+    print(report(prepare(run, world.device(arguments.device), world), world))
 
 
-def _share(text: str | None) -> Share:
-    if text is not None:
-        return Share.parse(text)
-    rank, count = os.environ.get("RANK", "0"), os.environ.get("WORLD_SIZE", "1")
-    return Share.parse(f"{rank}/{count}")
-
-
-def report(summary: Summary, share: Share) -> str:
+def report(summary: PreparedPart, world: World) -> str:
     """The closing lines of a process."""
     rate = (summary.num_frames + summary.num_dropped) / max(summary.seconds, 1e-9)
     lines = [
@@ -74,7 +60,7 @@ def report(summary: Summary, share: Share) -> str:
         lines.append(str(summary.manifest))
     else:
         lines.append(f"{summary.missing_shards} shards of other processes are missing")
-    label = f"{share.index}/{share.count}: " if share.count > 1 else ""
+    label = f"{world.rank}/{world.size}: " if world.size > 1 else ""
     return "\n".join(label + line for line in lines)
 
 
