@@ -60,8 +60,8 @@ def open_clips(root: Path, split: str) -> ClipSet:
         splits, path = sorted({clip.split for clip in folder.clips}), folders
     else:
         raise UserError(
-            f"{root}: no manifest.parquet and no manifest.json here, run python -m "
-            f"reenact.data.prepare, or python -m reenact synthetic --out {root}"
+            f"{root}: no manifest.parquet and no manifest.json here, run python -m reenact "
+            f"prepare, or python -m reenact synthetic --out {root}"
         )
     if not clips:
         raise UserError(f"{root}: no clips of split {split!r}, the manifest has {splits}")

@@ -36,7 +36,7 @@ class SyntheticClips:
 
 @dataclass(frozen=True, kw_only=True)
 class ClipsConfig:
-    """The clips: prepared ones (`reenact.data.prepare`) or synthetic ones.
+    """The clips: prepared ones (`python -m reenact prepare`) or synthetic ones.
 
     folder: where they lie. num_clips: only the first so many give sources (null: all).
     synthetic: null = the clips must be there; else `num_clips` of them are generated.
