@@ -39,9 +39,9 @@ def main() -> None:
     arguments = parse_arguments()
     # Imported late: --help should not wait for torch.
     from reenact.config import load_config
+    from reenact.evaluation.reporting.tables import markdown
     from reenact.evaluation.run import run_evaluation
     from reenact.evaluation.run_config import EvalRun
-    from reenact.evaluation.tables import markdown
 
     run = load_config(arguments.config, EvalRun, arguments.overrides)
     if arguments.output is not None:
