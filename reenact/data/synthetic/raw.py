@@ -16,7 +16,7 @@ from reenact.data.synthetic.generate import make_stage
 from reenact.data.synthetic.renderer import Renderer
 from reenact.errors import UserError, exit_code
 from reenact.media.images import write_frame
-from reenact.media.video import VideoWriter
+from reenact.media.video_writer import VideoWriter
 
 LAYOUTS = ("flat", "frames_cropped", "release")
 CLIPS_OF_PERSON = 2
