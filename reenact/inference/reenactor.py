@@ -1,14 +1,13 @@
 """The reenactor: source crop and target parameters in, reenacted crops out."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
-from diffae.autoencoder import SamplerName
-from diffae.schedule import Schedule, respaced_timesteps
+from diffae import ENCODER, SAMPLERS, SamplerName, Schedule
 from reenact.device import Precision, autocast, compute_dtype
 from reenact.errors import UserError
 from reenact.face.batch import FaceBatch
@@ -20,11 +19,6 @@ from reenact.models.checkpoint import ReenactorWeights
 from reenact.models.reenactment_encoder import motion_vector
 
 Start = Literal["source", "mixed", "random", "moved"]
-TIMESTEPS: dict[SamplerName, Callable[[int], tuple[int, ...]]] = {
-    "ddim": respaced_timesteps,
-    "ddim_trailing": Schedule().trailing_timesteps,
-    "dpmpp2m": Schedule().log_snr_timesteps,
-}
 FIELD_SIZE = 256
 """Motion fields are drawn with at most this side; for larger pictures they are enlarged."""
 
@@ -58,10 +52,10 @@ class ReenactorConfig:
                 raise UserError(f"{name}: must be at least 1, got {getattr(self, name)}")
         if not 0 <= self.temperature <= 1:
             raise UserError(f"temperature: must be 0 to 1, got {self.temperature}")
-        checks = {"encode_steps": respaced_timesteps, "num_steps": TIMESTEPS[self.sampler]}
-        for name, timesteps in checks.items():
+        samplers = {"encode_steps": ENCODER, "num_steps": SAMPLERS[self.sampler]}
+        for name, sampler in samplers.items():
             try:
-                timesteps(getattr(self, name))
+                sampler.timesteps(Schedule(), getattr(self, name))
             except ValueError as error:
                 raise UserError(str(error).replace("num_steps", name, 1)) from error
 
