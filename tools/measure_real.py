@@ -39,7 +39,7 @@ from reenact.media.images import (
     read_frame,
     write_frame,
 )
-from reenact.media.video import VideoReader
+from reenact.media.video_reader import VideoReader
 
 CONFIG = Path("configs/embedded/infer.yaml")
 STILL_FRAMES = 10

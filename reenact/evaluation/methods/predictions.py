@@ -59,7 +59,7 @@ class PredictionFolder:
                 for path in _pictures(place, video, num_target_frames)
             ]
         if self._video is None or self._video[0] != place:
-            from reenact.media.video import VideoReader
+            from reenact.media.video_reader import VideoReader
 
             with VideoReader(place) as reader:
                 self._video = (place, [self._resized(frame) for frame in reader])
