@@ -50,7 +50,7 @@ def open_held_out(run: TrainRun) -> HeldOut | None:
     except UserError as error:
         raise UserError(
             f"{error}; previews and validation need one: add clips with python -m "
-            f"reenact.data.synthetic --split {data.val_split}, prepare with source.val_persons "
+            f"reenact synthetic --split {data.val_split}, prepare with source.val_persons "
             f"above 0, or set data.val_split to {data.split} to see training clips"
         ) from error
     is_seen = data.val_split == data.split

@@ -14,11 +14,11 @@ import pytest
 import torch
 import yaml
 
+from reenact.commands.prepare import report
 from reenact.config import load_config, to_dict
 from reenact.data.augment import AugmentConfig
 from reenact.data.clips import Clip, open_clips
 from reenact.data.dataset import ClipDataset, PairConfig, draw_batch, sample_rng
-from reenact.data.prepare.__main__ import report
 from reenact.data.prepare.layouts import SourceConfig, find_sources
 from reenact.data.prepare.masks import MaskConfig, face_points, head_outline, mesh_masks
 from reenact.data.prepare.run import prepare
@@ -172,7 +172,9 @@ def test_a_second_start_does_nothing(raw, whole):
 def test_two_processes_make_what_one_makes(raw, whole, tmp_path):
     first = run_quietly(run_of(raw["flat"], tmp_path), World(rank=0, size=2))
     assert (first.num_clips, first.missing_shards, first.manifest) == (2, 2, None)
-    assert "2 shards of other processes are missing" in report(first, World(rank=0, size=2))
+    assert "waiting for other processes: 2 shards are not done yet" in report(
+        first, World(rank=0, size=2)
+    )
     second = run_quietly(run_of(raw["flat"], tmp_path), World(rank=1, size=2))
     assert second.manifest == tmp_path / "manifest.parquet"
     assert contents(tmp_path) == contents(whole)
@@ -345,7 +347,8 @@ def test_kill_minus_nine_at_random_moments_then_resume_equals_an_unbroken_run(ra
     command = [
         sys.executable,
         "-m",
-        "reenact.data.prepare",
+        "reenact",
+        "prepare",
         "--config",
         str(config),
         "--device",
