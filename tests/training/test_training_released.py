@@ -73,10 +73,6 @@ def clips(tmp_path):
                 fps=5.0,
                 num_dropped=0,
                 source=f"{name}.mp4",
-                shard="",
-                offset=0,
-                params_size=0,
-                frame_sizes=[],
             )
             writer.add(row, npz.getvalue(), frames, ".jpg")
         writer.close()
