@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from diffae import ConditionalUNet, SamplerName, load_checkpoint
 from reenact.data.dataset import PairConfig
 from reenact.errors import UserError
+from reenact.face.params import FaceParams
 from reenact.face.surface.motion_field import draft
 from reenact.inference.carried import blend_noise
 from reenact.inference.reenactor import Start
@@ -28,7 +29,7 @@ from reenact.training.loss_terms import (
     LossWeights,
     compute_losses,
 )
-from reenact.training.targets import make_drawer
+from reenact.training.targets import Drawer
 
 if TYPE_CHECKING:
     from reenact.training.run_config import TrainRun
@@ -87,10 +88,10 @@ class ReenactStage:
             )
         self.weights = run.reenact.weights.active()
         tracked = sorted(name for name in self.weights if LOSSES[name].needs == "tracker")
-        if run.released is not None and tracked:
+        if tracked and run.face.entry.params is not FaceParams:
             raise UserError(
-                f"reenact.weights: {', '.join(tracked)} are read by the open face stack's tracker, "
-                "set them to 0 for clips that the released one read"
+                f"reenact.weights: {', '.join(tracked)} compare the open tracker's reading with "
+                f"the clips' parameters, set them to 0 for clips of the {run.face.name} face stack"
             )
         self.config = run.reenact
         self.logging = run.logging
@@ -103,8 +104,8 @@ class ReenactStage:
         self.diffae.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.image_size = self.diffae.config.image_size
         self.model: nn.Module = Renderer(encoder, unet).to(device).requires_grad_(True)
-        self.draw = make_drawer(
-            run.released, self.image_size, device, has_motion=encoder.motion_head is not None
+        self.draw = Drawer(
+            run.face, self.image_size, device, has_motion=encoder.motion_head is not None
         )
         self.nets = LossNetworks(self.weights, run.reenact.nets, device)
         self.guard = GradientGuard().to(device)
