@@ -3,8 +3,8 @@ import pytest
 from PIL import Image
 
 from reenact.errors import UserError
-from reenact.evaluation.pairs import Pair
-from reenact.evaluation.predictions import PredictionFolder, picture_path, write_prediction
+from reenact.evaluation.methods.predictions import PredictionFolder, picture_path, write_prediction
+from reenact.evaluation.pairing.pairs import Pair
 
 SIZE = 16
 

@@ -11,8 +11,8 @@ import numpy as np
 from PIL import Image
 
 from reenact.errors import UserError
-from reenact.evaluation.pairs import Pair, Video
-from reenact.files import atomic_output
+from reenact.evaluation.pairing.pairs import Pair, Video
+from reenact.files import atomic_output, make_folder
 from reenact.media.images import read_frame
 from reenact.processes import say
 
@@ -93,10 +93,7 @@ def picture_path(root: Path, pair: Pair) -> Path:
 def write_prediction(root: Path, pair: Pair, frame: np.ndarray) -> None:
     """Writes frame (S, S, 3) where `PredictionFolder` finds it. Raises UserError."""
     path = picture_path(root, pair)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"{path.parent}: cannot make this folder ({error.strerror})") from None
+    make_folder(path.parent)
     with atomic_output(path) as temporary:
         Image.fromarray(frame).save(temporary)
 
