@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from reenact.files import make_folder
 from reenact.media.images import frame_from_image
 
 
@@ -71,7 +72,7 @@ class RunLog:
         """
         frame = grid_frame(rows)
         path = self.run_dir / "previews" / f"{name}_{step:07d}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         Image.fromarray(frame).save(path)
         if self.writer is not None:
             self.writer.add_image(name, frame, step, dataformats="HWC")

@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from reenact.data.dataset import BatchDataset, ClipDataset
 from reenact.errors import UserError
+from reenact.files import make_folder
 from reenact.processes import ALONE, World
 from reenact.training import checkpoint
 from reenact.training.log import RunLog
@@ -117,7 +118,7 @@ def resume(session: Session) -> int:
     if int(world.sum(torch.tensor(step))) != step * world.size:
         raise UserError(f"{run.run_dir}: not the same folder for all processes, share it")
     if world.is_main:
-        run.run_dir.mkdir(parents=True, exist_ok=True)
+        make_folder(run.run_dir)
         (run.run_dir / "config.json").write_text(json.dumps(session.config, indent=2) + "\n")
     return step
 
@@ -128,7 +129,7 @@ def save(session: Session, step: int) -> None:
         return
     run = session.run
     checkpoint.save(run.run_dir, session.state, step, session.config)
-    run.export.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(run.export.parent)
     session.stage.export(session.state.ema, run.export, step)
 
 
