@@ -2,17 +2,20 @@
 
 import dataclasses
 import difflib
+import math
 import re
+import reprlib
 import types
 import typing
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, TypeVar, Union
+from typing import Annotated, Any, Literal, TypeVar, Union
 
 import yaml
 
 from reenact.errors import UserError
 from reenact.files import check_input_file
+from reenact.ranges import range_problem
 
 T = TypeVar("T")
 
@@ -59,6 +62,7 @@ class _Place:
         """An error line of this section; `below` are the keys below it that are to blame."""
         keys = (*self.keys, *below)
         if any(keys[: len(o)] == o for o in self.overridden):
+            message = message.removeprefix(f"{keys[-1]}: ")
             return UserError(f"--set {'.'.join(keys).replace('.[', '[')}: {message}")
         section = ".".join(self.keys)
         return UserError(
@@ -75,20 +79,25 @@ def _build(cls: type[T], values: Any, place: _Place) -> T:
     for key in values:
         if key not in fields:
             raise place.error(f"unknown key {key!r}{_suggestion(key, fields)}", str(key))
-    hints = typing.get_type_hints(cls)
+    hints = typing.get_type_hints(cls, include_extras=True)
     arguments = {}
     for name, field in fields.items():
         if name in values:
-            arguments[name] = _convert(values[name], hints[name], place.child(name))
+            value = _convert(values[name], hints[name], place.child(name))
+            if (problem := range_problem(value, hints[name])) is not None:
+                raise place.error(f"{name}: {problem}", name)
+            arguments[name] = value
         elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
             raise place.error(f"missing required key {name!r}")
     try:
         return cls(**arguments)
     except ValueError as error:  # from the dataclass's own __post_init__
-        raise place.error(str(error)) from error
+        named = str(error).split(":")[0]
+        raise place.error(str(error), *([named] if named in fields else [])) from error
 
 
 def _convert(value: Any, kind: Any, place: _Place) -> Any:
+    kind = _bare(kind)
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if dataclasses.is_dataclass(kind):
         return _build(typing.cast(type, kind), value, place)
@@ -115,6 +124,11 @@ def _convert(value: Any, kind: Any, place: _Place) -> Any:
     if kind is Any or (type(value) is kind and kind in _SIMPLE_NAMES):
         return value
     raise _mismatch(value, kind, place)
+
+
+def _bare(kind: Any) -> Any:
+    """The type without the notes of `Annotated`."""
+    return typing.get_args(kind)[0] if typing.get_origin(kind) is Annotated else kind
 
 
 def _convert_union(value: Any, kinds: tuple[Any, ...], place: _Place) -> Any:
@@ -151,8 +165,10 @@ def _mismatch(value: Any, kind: Any, place: _Place) -> UserError:
     name = "".join(place.keys[split:])
     message = f"{name!r} must be {_named(kind)}, got {_shown(value)}"
     if isinstance(value, str) and _NUMBER.fullmatch(value):
-        kinds = (kind, *typing.get_args(kind))
-        if "e" not in value.lower():
+        kinds = tuple(_bare(k) for k in (kind, *typing.get_args(kind)))
+        if not math.isfinite(float(value)):
+            message += ": it is too large for a number"
+        elif "e" not in value.lower():
             message += ": take it out of the quotes"
         elif float in kinds:
             message += f" (YAML reads {value} as text: write {_yaml_number(value)})"
@@ -167,6 +183,7 @@ def _mismatch(value: Any, kind: Any, place: _Place) -> UserError:
 
 def _named(kind: Any) -> str:
     """A type in words for the error lines."""
+    kind = _bare(kind)
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin is Literal:
         return f"one of {', '.join(_shown(choice) for choice in arguments)}"
@@ -186,7 +203,7 @@ def _named(kind: Any) -> str:
 def _shown(value: Any) -> str:
     if value is None or isinstance(value, bool):
         return {None: "nothing", True: "true", False: "false"}[value]
-    shown = repr(value)
+    shown = reprlib.repr(value)  # never long, however large the value is
     return shown if len(shown) <= 60 else shown[:57] + "..."
 
 
@@ -214,8 +231,17 @@ def _plain(value: Any) -> Any:
     return str(value) if isinstance(value, Path) else value
 
 
-class _UniqueKeyLoader(yaml.SafeLoader):
-    """SafeLoader that refuses a key given twice instead of keeping the last."""
+class _StrictLoader(yaml.SafeLoader):
+    """SafeLoader that refuses a key given twice, and aliases: they can blow up a small file."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            event = self.peek_event()
+            raise yaml.MarkedYAMLError(
+                problem=f"aliases (*{event.anchor}) are not read, write the value out",
+                problem_mark=event.start_mark,
+            )
+        return super().compose_node(parent, index)
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
         seen = set()
@@ -234,12 +260,14 @@ class _UniqueKeyLoader(yaml.SafeLoader):
 def _read_yaml(path: Path) -> dict[str, Any]:
     text_path = check_input_file(path)
     try:
-        values = yaml.load(text_path.read_text(encoding="utf-8"), Loader=_UniqueKeyLoader)
+        values = yaml.load(text_path.read_text(encoding="utf-8"), Loader=_StrictLoader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = f"line {mark.line + 1}: " if mark else ""
         raise UserError(f"{path}: {line}{error.problem or 'malformed YAML'}") from error
-    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+    except RecursionError as error:
+        raise UserError(f"{path}: the values are nested too deeply, write them flatter") from error
+    except (yaml.YAMLError, ValueError, OSError) as error:
         raise UserError(f"{path}: is not a YAML text file ({error})") from error
     if values is None:
         values = {}
@@ -255,9 +283,10 @@ def _apply_override(values: dict[str, Any], override: str) -> tuple[str, ...]:
     if not equals or not all(keys):
         raise UserError(f"--set {override}: write it as section.key=value")
     try:
-        value = yaml.load(text, Loader=_UniqueKeyLoader)
-    except yaml.YAMLError as error:
-        raise UserError(f"--set {override}: the value is not valid YAML") from error
+        value = yaml.load(text, Loader=_StrictLoader)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        shown = override if len(override) <= 60 else override[:57] + "..."
+        raise UserError(f"--set {shown}: the value is not valid YAML") from error
     section = values
     for key in keys[:-1]:
         if section.get(key) is None:

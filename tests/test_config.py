@@ -219,3 +219,25 @@ def test_unreadable_files_are_user_errors(tmp_path: Path) -> None:
     (tmp_path / "latin.yaml").write_bytes(b"name: caf\xe9\n")
     with pytest.raises(UserError, match=r"latin\.yaml: is not a YAML text file"):
         load_config(tmp_path / "latin.yaml", Run)
+
+
+def test_aliases_are_refused_before_they_grow(load):
+    bomb = "a: &a [1, 1]\nb: &b [*a, *a]\nname: [*b, *b]\n"
+    with pytest.raises(UserError, match=r"^run.yaml: line 2: aliases \(\*a\) are not read"):
+        load(bomb)
+
+
+def test_deep_nesting_is_one_line(load):
+    with pytest.raises(UserError, match="nested too deeply"):
+        load("name: " + "[" * 3000 + "]" * 3000)
+
+
+def test_a_number_that_is_too_large_says_so(load):
+    with pytest.raises(UserError, match="too large for a number"):
+        load("train: {batch_size: 1e400}")
+
+
+def test_a_huge_value_is_shown_short(load):
+    with pytest.raises(UserError) as error:
+        load(f"name: [{', '.join(['1'] * 100_000)}]")
+    assert len(str(error.value)) < 200

@@ -16,7 +16,7 @@ from reenact.data.synthetic.clips import ClipPlan, SyntheticConfig, plan_clip
 from reenact.data.synthetic.generate import draw_frame, make_stage
 from reenact.data.synthetic.renderer import Renderer
 from reenact.media.images import write_frame
-from reenact.media.video import VideoWriter
+from reenact.media.video_writer import VideoWriter
 
 
 def draw_frames(config: SyntheticConfig, index: int, renderer: Renderer) -> list[np.ndarray]:

@@ -19,7 +19,6 @@ import yaml
 from diffae import DiffAE, load_checkpoint, save_checkpoint
 from reenact.config import from_dict, to_dict
 from reenact.errors import UserError
-from reenact.training.distributed import ALONE, World, joined
 from reenact.training.loop import train
 from reenact.training.run_config import TrainRun
 from reenact.training.session import open_session
@@ -34,7 +33,7 @@ from pathlib import Path
 from reenact.config import load_config
 from reenact.errors import exit_code
 from reenact.training import session
-from reenact.training.distributed import joined
+from reenact.processes import joined
 from reenact.training.loop import train
 from reenact.training.run_config import TrainRun
 
@@ -117,7 +116,7 @@ def assert_alike(
         assert a.keys() == b.keys()
         for name in a.keys() - {"images_per_second"}:
             assert a[name] == pytest.approx(b[name], rel=rounding, abs=1e-9), name
-    start = open_session(run, CPU).state.model.state_dict()
+    start = open_session(run, CPU).model.state_dict()
     ends = [state_of(r)["model"] for r in (run, other)]
     way = sum((ends[0][n] - start[n]).square().sum() for n in start)
     apart = sum((ends[0][n] - ends[1][n]).square().sum() for n in start)
@@ -277,21 +276,8 @@ def test_torchrun_stops_all_processes_after_the_same_step(make_run):
     assert state_of(run)["step"] == step + 1
 
 
-def test_a_process_without_torchrun_is_alone(monkeypatch):
-    monkeypatch.delenv("WORLD_SIZE", raising=False)
-    with joined("cpu") as (world, device):
-        assert (world, device) == (ALONE, CPU)
-
-
-def test_rows_are_shared_out_and_put_together_again():
-    assert [list(World(rank=r, size=3).rows(7)) for r in range(3)] == [[0, 3, 6], [1, 4], [2, 5]]
-    assert ALONE.whole(torch.arange(3.0), 3).tolist() == [0, 1, 2]
-    assert ALONE.any(True)
-    assert not ALONE.any(False)
-
-
 def test_a_stored_config_of_before_still_reads(make_run):
     values = to_dict(make_run())
-    for name in ("accumulate", "recompute_blocks", "compile", "released"):
+    for name in ("accumulate", "recompute_blocks", "compile", "face"):
         values.pop(name)
     assert from_dict(TrainRun, values) == make_run()

@@ -387,9 +387,9 @@ def _styled(points: np.ndarray, cut: _Cut, rng: np.random.Generator) -> np.ndarr
     arc = np.concatenate([np.zeros((count, 1)), np.cumsum(step, 1)], 1)
     if cut.curl > 0:
         # Strands of one clump wave together.
-        turns: np.ndarray = 2 * np.pi * rng.random(count)
+        turns = rng.random((count,)) * (2 * np.pi)
         phase = turns[nearest] + 0.35 * rng.standard_normal(count)
-        lengths: np.ndarray = cut.curl_length * np.exp(0.15 * rng.standard_normal(count))
+        lengths = np.exp(rng.standard_normal((count,)) * 0.15) * cut.curl_length
         pitch = lengths[nearest]
         angle = arc / pitch[:, None] * 2 * np.pi + phase[:, None]
         tangent = _unit(np.gradient(points, axis=1))
