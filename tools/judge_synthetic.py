@@ -1,6 +1,6 @@
 """How much rendered people look like photographs to networks that know photographs.
 
-    python -m reenact.data.synthetic --out CLIPS --clips 40 --frames 4 --size 256 --cross 0
+    python -m reenact synthetic --out CLIPS --clips 40 --frames 4 --size 256 --cross 0
     python -m tools.judge_synthetic --real PHOTOS CLIPS [MORE_CLIPS ...]
 
 PHOTOS is a folder of photos and videos of real people. They are cut to face crops of the size of
@@ -27,7 +27,7 @@ import numpy as np
 import torch
 
 from reenact.errors import UserError, exit_code
-from reenact.evaluation.frechet import frechet_distance
+from reenact.evaluation.measuring.frechet import frechet_distance
 from reenact.face.crop import crop_from_landmarks, warp_to_crop
 from reenact.face.expressions import EXPRESSION_NAMES
 from reenact.face.head_model import HeadModel
@@ -35,7 +35,7 @@ from reenact.face.open.fitting import fit_params
 from reenact.face.open.tracker import FaceTracker
 from reenact.face.points import landmarks_from_points
 from reenact.media.images import is_image_path, read_frame
-from reenact.media.video import VideoReader
+from reenact.media.video_reader import VideoReader
 from reenact.models.perceptual import PerceptualNet
 
 VIDEO_SUFFIXES = (".mp4", ".mov", ".avi", ".mkv", ".webm")
@@ -70,7 +70,7 @@ def rendered_crops(folder: Path) -> list[np.ndarray]:
     """The frames (S, S, 3) of all clips of a folder of the generator."""
     paths = sorted(folder.glob("*/frames.npy"))
     if not paths:
-        raise UserError(f"{folder}: no clips of `python -m reenact.data.synthetic` in it")
+        raise UserError(f"{folder}: no clips of `python -m reenact synthetic` in it")
     return [frame for path in paths for frame in np.load(path)]
 
 
