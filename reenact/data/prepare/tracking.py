@@ -25,10 +25,12 @@ from reenact.data.prepare.raw_frames import read_frames
 from reenact.data.prepare.run_config import PrepareRun
 from reenact.errors import UserError
 from reenact.face.batch import FaceBatch
+from reenact.face.open.following import VideoTracker
 from reenact.face.open.stack import OpenFaceStack
 from reenact.face.open.tracker import FaceTracker, landmarks_from_points
 from reenact.face.params import FaceParams
-from reenact.face.stack import FaceStack, Frame, TargetMotion, hold_last
+from reenact.face.shots import hold_last
+from reenact.face.stack import FaceStack, Frame, TargetMotion
 
 SUFFIXES = {"jpeg": ".jpg", "webp": ".webp"}
 
@@ -102,7 +104,8 @@ class ClipTracker:
         clip = self.run.clip
         if motion is None:
             raise UserError(f"{source.path}: no face in any of {num_read} frames")
-        here = np.flatnonzero(motion.found)
+        # A clip is one person: frames of somebody who takes over after a cut are left out.
+        here = np.flatnonzero(motion.found & (motion.person == 0))
         if len(here) < clip.min_found * num_read:
             raise UserError(
                 f"{source.path}: a face in only {len(here)} of {num_read} frames, "
@@ -164,7 +167,7 @@ def _tracked_points(tracker: FaceTracker, crops: np.ndarray) -> tuple[np.ndarray
 
     Raises UserError when it sees none at all.
     """
-    faces = tracker.video().update(crops)
+    faces = VideoTracker(tracker).update(crops)
     found = faces.found.cpu().numpy()
     if not found.any():
         raise UserError("the tracker sees no face in the crops, so there is no mask")
