@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reenact.data.clip import FaceKind
 from reenact.errors import UserError
+from reenact.face.factory import STACKS
 from reenact.files import atomic_output
 
 if TYPE_CHECKING:
@@ -20,20 +20,23 @@ FORMAT = "diffusionact-open clips 1"
 
 @dataclass(frozen=True, kw_only=True)
 class ClipRow:
-    """One clip. Its tar members lie one after the other from `offset` of `shard` on: the npz of
-    `params_size` bytes, then the frames of `frame_sizes` bytes (see `reenact.data.shards`).
+    """One clip.
 
-    fps: frames a second as stored. num_dropped: frames read in which no face was found.
+    shard, offset, params_size, frame_sizes: the clip's place, which `ShardWriter.add` fills in. Its
+        tar members lie one after the other from byte `offset` of `shard` on: the npz of
+        `params_size` bytes, then the frames of `frame_sizes` bytes.
+    fps: frames a second as stored.
+    num_dropped: frames that were read and have no face.
     source: path of the raw clip, relative to the raw data's root.
     """
 
     name: str
     person: str
     split: str
-    shard: str
-    offset: int
-    params_size: int
-    frame_sizes: list[int]
+    shard: str = ""
+    offset: int = 0
+    params_size: int = 0
+    frame_sizes: list[int] = field(default_factory=list)
     fps: float
     num_dropped: int
     source: str
@@ -44,7 +47,7 @@ class Manifest:
     """A manifest in memory: `table` has the columns of `ClipRow`, in the order of the shards."""
 
     size: int
-    face: FaceKind
+    face: str
     table: pa.Table
 
     def row(self, index: int) -> ClipRow:
@@ -52,7 +55,7 @@ class Manifest:
         return ClipRow(**values)
 
 
-def write_manifest(path: Path, rows: Sequence[ClipRow], *, size: int, face: FaceKind) -> None:
+def write_manifest(path: Path, rows: Sequence[ClipRow], *, size: int, face: str) -> None:
     """Write the manifest; it appears whole or not at all. The same rows give the same bytes."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -76,14 +79,14 @@ def read_manifest(path: Path) -> Manifest:
         if stored.get(b"format") != FORMAT.encode():
             raise ValueError(f"format {stored.get(b'format')!r}")
         size, face = int(stored[b"size"]), stored[b"face"].decode()
-        if face not in ("open", "released") or not table.schema.equals(_schema()):
+        if face not in STACKS or not table.schema.equals(_schema()):
             raise ValueError("foreign columns")
     except (OSError, ValueError, KeyError, pa.ArrowException) as error:
         raise UserError(
             f"{path}: not a manifest of prepared clips ({_line(error)}), "
-            "delete it and run python -m reenact.data.prepare again, which rebuilds it"
+            "delete it and run python -m reenact prepare again, which rebuilds it"
         ) from error
-    return Manifest(size=size, face=face, table=table)  # type: ignore[arg-type]
+    return Manifest(size=size, face=face, table=table)
 
 
 def _schema() -> pa.Schema:

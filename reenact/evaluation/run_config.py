@@ -5,61 +5,21 @@ from pathlib import Path
 from typing import Literal
 
 from diffae.schedule import respaced_timesteps
-from reenact.evaluation.judges import JudgeConfig
-from reenact.evaluation.pairs import PairConfig
-from reenact.evaluation.summary import VARIANTS, Variant
-from reenact.face.released.config import ReleasedConfig
+from reenact.evaluation.clips import ClipsConfig
+from reenact.evaluation.measuring.judges import JudgeConfig
+from reenact.evaluation.methods.methods import VARIANTS, Variant
+from reenact.evaluation.pairing.pairs import PairListConfig
+from reenact.face.factory import FaceConfig
 from reenact.inference.reenactor import ReenactorConfig
-
-
-@dataclass(frozen=True, kw_only=True)
-class SyntheticClips:
-    """Synthetic people, generated where they are missing, at the model's size.
-
-    frames: frames a clip. cross: rendered truths of cross-reenactment a clip. seed: another seed
-    gives other clips. num_workers: for generating.
-    """
-
-    frames: int = 16
-    cross: int = 8
-    seed: int = 0
-    num_workers: int = 2
-
-    def __post_init__(self) -> None:
-        if self.num_workers < 1:
-            raise ValueError(f"num_workers: must be at least 1, got {self.num_workers}")
-        if self.frames < 2:
-            raise ValueError(f"frames: a self pair needs at least 2, got {self.frames}")
-        if self.cross < 0:
-            raise ValueError(f"cross: must not be negative, got {self.cross}")
-
-
-@dataclass(frozen=True, kw_only=True)
-class ClipsConfig:
-    """The clips: prepared ones (`reenact.data.prepare`) or synthetic ones.
-
-    folder: where they lie. num_clips: only the first so many give sources (null: all).
-    synthetic: null = the clips must be there; else `num_clips` of them are generated.
-    """
-
-    folder: Path
-    split: str = "test"
-    num_clips: int | None = None
-    synthetic: SyntheticClips | None = None
-
-    def __post_init__(self) -> None:
-        if self.num_clips is not None and self.num_clips < 1:
-            raise ValueError(f"num_clips: must be at least 1, got {self.num_clips}")
-        if self.synthetic is not None and self.num_clips is None:
-            raise ValueError("num_clips: how many synthetic clips?")
 
 
 @dataclass(frozen=True, kw_only=True)
 class EvalRun:
     """One evaluation. Running the same config again continues where it stopped.
 
-    weights: checkpoint of the reenactor; null = the shipped one, or the authors' with `released`.
-    released: null = the open face stack; else the authors' (FLAME, EMOCA, ETH-XGaze).
+    weights: checkpoint of the reenactor; null = the one made for the face stack: the shipped one,
+    or the authors'.
+    face: which face stack reads and draws faces.
     predictions: a folder of results of any method (see `predictions.py`); no weights are loaded.
     label: what the result is called in the reports.
     output: folder of the records, the pictures and the reports. report_json: where the numbers go
@@ -74,7 +34,7 @@ class EvalRun:
     """
 
     weights: Path | None = None
-    released: ReleasedConfig | None = None
+    face: FaceConfig = field(default_factory=FaceConfig)
     predictions: Path | None = None
     label: str = "ours"
     data: ClipsConfig
@@ -86,7 +46,7 @@ class EvalRun:
     oracle_steps: int = 20
     save_predictions: bool = False
     published: bool = False
-    pairs: PairConfig = field(default_factory=PairConfig)
+    pairs: PairListConfig = field(default_factory=PairListConfig)
     judges: JudgeConfig = field(default_factory=JudgeConfig)
     reenactor: ReenactorConfig = field(default_factory=ReenactorConfig)
 

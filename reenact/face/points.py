@@ -15,6 +15,11 @@ LANDMARKS_68 = (
     33, 160, 158, 133, 153, 144, 362, 385, 387, 263, 373, 380,
     61, 39, 37, 0, 267, 269, 291, 405, 314, 17, 84, 181, 78, 82, 13, 312, 308, 317, 14, 87,
 )
+FACE_OVAL = (
+    10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377,
+    152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109,
+)
+"""The 36 points that go round the face, forehead included."""
 # fmt: on
 IRIS_LEFT, IRIS_RIGHT = 468, 473
 _OUTER_CORNERS = (33, 263)
@@ -44,6 +49,23 @@ def five_points_from_landmarks68(landmarks: Tensor) -> Tensor:
     """(B, 68, 2) -> (B, 5, 2): eye centres, nose tip, mouth corners, picture's left first."""
     eyes = [landmarks[:, 36:42].mean(1), landmarks[:, 42:48].mean(1)]
     return torch.stack([*eyes, landmarks[:, 30], landmarks[:, 48], landmarks[:, 54]], 1)
+
+
+def fit_similarity(template: Tensor, points: Tensor) -> Tensor:
+    """The similarity (B, 2, 3) that brings `template` (N, 2) closest to `points` (B, N, 2).
+
+    Least squares over rotation, scale and shift, never mirrored: Umeyama's solution (1991), which
+    in the plane is a division of complex numbers.
+    """
+    a = template - template.mean(0)
+    centre = points.mean(1, keepdim=True)
+    b = points - centre
+    norm = a.square().sum()
+    cos = (a * b).sum((1, 2)) / norm
+    sin = (a[:, 0] * b[..., 1] - a[:, 1] * b[..., 0]).sum(1) / norm
+    turn = torch.stack([torch.stack([cos, -sin], -1), torch.stack([sin, cos], -1)], -2)
+    shift = centre[:, 0] - (turn @ template.mean(0))
+    return torch.cat([turn, shift[..., None]], -1)
 
 
 def _turned(xy: Tensor, across: Tensor) -> tuple[Tensor, Tensor]:

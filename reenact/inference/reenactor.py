@@ -1,30 +1,22 @@
 """The reenactor: source crop and target parameters in, reenacted crops out."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
-from diffae.autoencoder import SamplerName
-from diffae.schedule import Schedule, respaced_timesteps
+from diffae import ENCODER, SAMPLERS, SamplerName, Schedule
 from reenact.device import Precision, autocast, compute_dtype
 from reenact.errors import UserError
 from reenact.face.batch import FaceBatch
-from reenact.face.params import FaceParams
 from reenact.face.stack import FaceStack
 from reenact.face.surface.motion_field import MotionField, draft
 from reenact.inference.carried import SourceDetail, blend_noise, with_detail
 from reenact.models.checkpoint import ReenactorWeights
-from reenact.models.reenactment_encoder import motion_vector
 
 Start = Literal["source", "mixed", "random", "moved"]
-TIMESTEPS: dict[SamplerName, Callable[[int], tuple[int, ...]]] = {
-    "ddim": respaced_timesteps,
-    "ddim_trailing": Schedule().trailing_timesteps,
-    "dpmpp2m": Schedule().log_snr_timesteps,
-}
 FIELD_SIZE = 256
 """Motion fields are drawn with at most this side; for larger pictures they are enlarged."""
 
@@ -58,10 +50,10 @@ class ReenactorConfig:
                 raise UserError(f"{name}: must be at least 1, got {getattr(self, name)}")
         if not 0 <= self.temperature <= 1:
             raise UserError(f"temperature: must be 0 to 1, got {self.temperature}")
-        checks = {"encode_steps": respaced_timesteps, "num_steps": TIMESTEPS[self.sampler]}
-        for name, timesteps in checks.items():
+        samplers = {"encode_steps": ENCODER, "num_steps": SAMPLERS[self.sampler]}
+        for name, sampler in samplers.items():
             try:
-                timesteps(getattr(self, name))
+                sampler.timesteps(Schedule(), getattr(self, name))
             except ValueError as error:
                 raise UserError(str(error).replace("num_steps", name, 1)) from error
 
@@ -227,9 +219,7 @@ class Reenactor:
         landmark_map = self.face.landmark_map(driven, self.size).to(self.device)
         motion = None
         if self.encoder.motion_head is not None:
-            assert isinstance(source, FaceParams)
-            assert isinstance(driven, FaceParams)
-            motion = motion_vector(source, driven, self.size)
+            motion = self.face.motion_vector(source, driven, self.size)
         return self.encoder(image, landmark_map, motion).float()
 
     def _noise(self) -> Tensor:

@@ -1,4 +1,8 @@
-"""LPIPS (Zhang et al. 2018) by the authors' package; the trunk's weights are found, not shipped."""
+"""LPIPS (Zhang et al. 2018), by the lpips package of its authors.
+
+The weights of AlexNet ship with this package. Those of VGG-16 are a file of torchvision, which the
+user gives by path or which torch downloads.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from diffae.checkpoint import read_state_dict
+from reenact.assets import load_tensors
 from reenact.errors import UserError
-from reenact.models.perceptual import gram_matrix
 
 Trunk = Literal["alex", "vgg"]
 URLS = {
@@ -28,34 +32,43 @@ class LpipsNet(nn.Module):
     """
 
     def __init__(self, trunk: Trunk, weights: Path | None = None) -> None:
-        """weights: torchvision's file of the trunk; None takes it from torch's hub folder, and
-        downloads it there. Raises UserError when it cannot be had, and when lpips is not installed.
+        """weights: torchvision's file of the trunk. None takes the shipped AlexNet; for VGG-16 it
+        takes the file in torch's hub folder, and downloads it there if it is missing. Raises
+        UserError if there are no weights, and if the lpips package is not installed.
         """
         super().__init__()
         try:
             import lpips
         except ImportError as error:
             raise UserError(f"lpips is not usable ({error}), pip install lpips") from error
-        tensors = read_state_dict(_trunk_file(trunk, weights))
+        if trunk == "alex" and weights is None:
+            tensors = load_tensors("lpips_alex.safetensors")
+        else:
+            tensors = read_state_dict(_trunk_file(trunk, weights))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # it calls torchvision in an old way
             # Its own way to the trunk's weights would download without a word.
             self.net = lpips.LPIPS(net=trunk, pnet_rand=True, verbose=False)
+        self.unit = lpips.normalize_tensor
         self.net.net.load_state_dict(_trunk_tensors(self.net.net, tensors, trunk))
         self.eval().requires_grad_(False)
 
-    def distance(self, a: Tensor, b: Tensor) -> Tensor:
-        """LPIPS (B,) >= 0."""
-        with torch.autocast(a.device.type, enabled=False):
-            return self.net(a.float(), b.float()).flatten()
+    def features(self, images: Tensor) -> list[Tensor]:
+        """The trunk's five maps."""
+        with torch.autocast(images.device.type, enabled=False):
+            return list(self.net.net(self.net.scaling_layer(images.float())))
 
-    def gram_distance(self, a: Tensor, b: Tensor) -> Tensor:
-        """Style distance (B,) >= 0 of the trunk's five maps; see `PerceptualNet.gram_distance`."""
-        total = a.new_zeros(len(a), dtype=torch.float32)
-        with torch.autocast(a.device.type, enabled=False):
-            maps = [self.net.net(self.net.scaling_layer(images.float())) for images in (a, b)]
-            for x, y in zip(*maps, strict=True):
-                total = total + (gram_matrix(x) - gram_matrix(y)).square().sum((1, 2))
+    def distance(self, a: Tensor, b: Tensor) -> Tensor:
+        """LPIPS (B,) >= 0 of two batches of images."""
+        return self.distance_of(self.features(a), self.features(b))
+
+    def distance_of(self, a: list[Tensor], b: list[Tensor]) -> Tensor:
+        """LPIPS (B,) >= 0 of two batches' `features` (Zhang et al. 2018, Eq. 1)."""
+        total = a[0].new_zeros(len(a[0]))
+        with torch.autocast(a[0].device.type, enabled=False):
+            for x, y, weigh in zip(a, b, self.net.lins, strict=True):
+                difference = (self.unit(x) - self.unit(y)) ** 2
+                total = total + weigh(difference).mean((1, 2, 3))
         return total
 
 
@@ -87,7 +100,7 @@ def _hash_of(url: str) -> str:
 
 
 def _trunk_tensors(trunk: nn.Module, tensors: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
-    """torchvision's `features.N.*` under the names of the package, which cuts them in slices."""
+    """torchvision's `features.N.*` under the names of the lpips package, which has slices."""
     found = {}
     for own in trunk.state_dict():
         key = re.sub(r"^slice\d+\.", "features.", own)

@@ -10,20 +10,26 @@ from typing import TYPE_CHECKING, Literal, cast
 import torch
 from torch import Tensor, nn
 
-from diffae import ConditionalUNet, load_checkpoint
-from diffae.autoencoder import SamplerName
+from diffae import ConditionalUNet, SamplerName, load_checkpoint
 from reenact.data.dataset import PairConfig
 from reenact.errors import UserError
+from reenact.face.params import FaceParams
 from reenact.face.surface.motion_field import draft
 from reenact.inference.carried import blend_noise
 from reenact.inference.reenactor import Start
-from reenact.losses import LossNets, LossWeights
 from reenact.models.checkpoint import is_reenactor, load_reenactor, save_reenactor
 from reenact.models.reenactment_encoder import ReenactmentEncoder
-from reenact.training.critics import NEEDS_TRACKER, Critics
-from reenact.training.memory import Memory
-from reenact.training.meter import tally
-from reenact.training.targets import make_drawer
+from reenact.training.gradient_guard import GradientGuard
+from reenact.training.log import tally
+from reenact.training.loss_terms import (
+    LOSSES,
+    LossInputs,
+    LossNets,
+    LossNetworks,
+    LossWeights,
+    compute_losses,
+)
+from reenact.training.targets import Drawer
 
 if TYPE_CHECKING:
     from reenact.training.run_config import TrainRun
@@ -80,11 +86,12 @@ class ReenactStage:
                 "stage reenact needs `init`: what stage align exported, a trained DiffAE, or the "
                 "published diffusionact_model.pt"
             )
-        tracked = sorted(NEEDS_TRACKER & set(run.reenact.weights.active()))
-        if run.released is not None and tracked:
+        self.weights = run.reenact.weights.active()
+        tracked = sorted(name for name in self.weights if LOSSES[name].needs == "tracker")
+        if tracked and run.face.entry.params is not FaceParams:
             raise UserError(
-                f"reenact.weights: {', '.join(tracked)} are read by the open face stack's tracker, "
-                "set them to 0 for clips that the released one read"
+                f"reenact.weights: {', '.join(tracked)} compare the open tracker's reading with "
+                f"the clips' parameters, set them to 0 for clips of the {run.face.name} face stack"
             )
         self.config = run.reenact
         self.logging = run.logging
@@ -97,11 +104,11 @@ class ReenactStage:
         self.diffae.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.image_size = self.diffae.config.image_size
         self.model: nn.Module = Renderer(encoder, unet).to(device).requires_grad_(True)
-        self.draw = make_drawer(
-            run.released, self.image_size, device, has_motion=encoder.motion_head is not None
+        self.draw = Drawer(
+            run.face, self.image_size, device, has_motion=encoder.motion_head is not None
         )
-        self.critics = Critics(run.reenact.weights, run.reenact.nets, device)
-        self.memory: Memory = self.critics.guard
+        self.nets = LossNetworks(self.weights, run.reenact.nets, device)
+        self.guard = GradientGuard().to(device)
 
     def _load(self, path: Path) -> tuple[ReenactmentEncoder, ConditionalUNet | None]:
         """Set the frozen DiffAE; return the networks to train."""
@@ -180,18 +187,26 @@ class ReenactStage:
         unweighted, over the samples that have it.
         """
         prediction = self.render(cast(Renderer, model), batch).float()
+        inputs = LossInputs(
+            prediction=prediction,
+            batch=batch,
+            draw=self.draw,
+            has_reference=self._has_reference(batch),
+            nets=self.nets,
+            guard=self.guard,
+        )
         with torch.autocast(prediction.device.type, enabled=False):
-            judged = self.critics.losses(prediction, batch, self.draw, self._has_reference(batch))
+            terms = compute_losses(self.weights, inputs)
         total = prediction.new_zeros(len(prediction))
-        for name, weight in self.config.weights.active().items():
-            total = total + weight * judged[name].terms
-        tallies = {name: tally(*loss) for name, loss in judged.items()}
+        for name, weight in self.weights.items():
+            total = total + weight * terms[name].filled
+        tallies = {name: tally(*term) for name, term in terms.items()}
         return total, {"loss": tally(total)} | tallies
 
     @torch.no_grad()
     def preview(
         self, model: nn.Module, batch: dict[str, Tensor]
-    ) -> tuple[dict[str, float], list[Tensor]]:
+    ) -> tuple[dict[str, float], dict[str, Tensor]]:
         """Columns: source, landmark map, target, the reenactment as trained (`result`), then from
         the source's x_T, from that with the face re-noised, and from noise. The scalars are the L1
         of each to the target.
@@ -206,14 +221,16 @@ class ReenactStage:
         decoded = self.decode(
             renderer, torch.cat(starts), z_r.repeat(len(modes), 1), logging.num_steps
         )
-        columns = list(decoded.float().chunk(len(modes)))
+        predictions = list(decoded.float().chunk(len(modes)))
         mask = batch["reference_mask"]
         scalars = {"l1_copy_source": float((batch["source"] - target).abs().mean())}
-        for mode, prediction in zip(("result", *modes[1:]), columns, strict=True):
+        for mode, prediction in zip(("result", *modes[1:]), predictions, strict=True):
             error = (prediction - target).abs()
             scalars[f"l1_{mode}"] = float(error.mean())
             scalars[f"face_l1_{mode}"] = float((error * mask).sum() / (3 * mask.sum()).clamp(min=1))
-        return scalars, [batch["source"], drawing, target, *columns]
+        columns = {"source": batch["source"], "drawing": drawing, "target": target}
+        titles = ("result", *(f"x_T {mode}" for mode in modes[1:]))
+        return scalars, columns | dict(zip(titles, predictions, strict=True))
 
     def export(self, model: nn.Module, path: Path, step: int) -> None:
         """Write DiffAE, E_r and the tuned U-Net as one .safetensors."""

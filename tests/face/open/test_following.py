@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 from PIL import Image
+from reenact.media.video import VideoReader
 
 from reenact.assets import asset_path
 from reenact.face.open.following import VideoTracker
 from reenact.face.open.stack import OpenFaceStack
-from reenact.media.video import VideoReader
 
 SIDE = 256
 
