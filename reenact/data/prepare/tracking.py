@@ -20,7 +20,6 @@ from reenact.data.prepare.run_config import PrepareRun
 from reenact.errors import UserError
 from reenact.face.batch import FaceBatch
 from reenact.face.factory import make_face_stack
-from reenact.face.open.following import VideoTracker
 from reenact.face.open.tracker import FaceTracker
 from reenact.face.points import FACE_OVAL, landmarks_from_points
 from reenact.face.shots import hold_last
@@ -146,7 +145,7 @@ def _tracked_points(tracker: FaceTracker, crops: np.ndarray) -> tuple[np.ndarray
 
     Raises UserError when it sees none at all.
     """
-    faces = VideoTracker(tracker).update(crops)
+    faces = tracker.video().update(crops)
     found = faces.found.cpu().numpy()
     if not found.any():
         raise UserError("the tracker sees no face in the crops, so there is no mask")

@@ -17,7 +17,7 @@ from reenact.face.crop import (
     warp_to_crop,
 )
 from reenact.face.open.fitting import FitConfig, fit_params
-from reenact.face.open.following import FollowedFaces, VideoTracker
+from reenact.face.open.following import FollowedFaces
 from reenact.face.open.model import OpenFaceModel
 from reenact.face.open.tracker import FaceTracker
 from reenact.face.params import FaceParams
@@ -94,7 +94,7 @@ class OpenFaceStack(OpenFaceModel):
         `following` for what happens at cuts and with several people. Raises ValueError when there
         is no frame.
         """
-        video = VideoTracker(self.tracker)
+        video = self.tracker.video()
         parts: list[FollowedFaces] = []
         for chunk in chunks(frames, self.config.chunk):
             parts.append(video.update(np.stack(chunk)).cpu())

@@ -6,7 +6,6 @@ from PIL import Image
 from reenact.media.video import VideoReader
 
 from reenact.assets import asset_path
-from reenact.face.open.following import VideoTracker
 from reenact.face.open.stack import OpenFaceStack
 
 SIDE = 256
@@ -47,7 +46,7 @@ def pair(left: np.ndarray | None, right: np.ndarray | None, side: int = 128) -> 
 
 
 def follow(stack: OpenFaceStack, frames: list[np.ndarray]) -> tuple[list[int], list[int]]:
-    faces = VideoTracker(stack.tracker).update(np.stack(frames))
+    faces = stack.tracker.video().update(np.stack(frames))
     assert faces.found.equal(faces.person == 0)
     return faces.person.tolist(), faces.shot.tolist()
 
