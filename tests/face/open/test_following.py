@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 from PIL import Image
-from reenact.media.video_reader import VideoReader
 
 from reenact.assets import asset_path
 from reenact.face.open.stack import OpenFaceStack
+from reenact.media.video_reader import VideoReader
 
 SIDE = 256
 
