@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,7 @@ from reenact.evaluation.share import Share, wait_until
 from reenact.evaluation.sheet import read_strip
 from reenact.evaluation.summary import COLUMNS, summarise
 from reenact.evaluation.weights import load_weights
+from reenact.inference.config import ReenactorConfig
 
 # Part of the name of the record file: raise it when the meaning of a recorded number changes.
 RECORD_VERSION = 2
@@ -47,12 +48,18 @@ RECORD_VERSION = 2
 
 @dataclass(frozen=True, kw_only=True)
 class Subject:
-    """What is measured. `sha256` changes with it; `reader` gives the parameters, None: stored."""
+    """What is measured.
+
+    sha256: changes with the weights, or with the folder of results.
+    reader: gives the faces' parameters; None takes the stored ones.
+    reenactor: the settings of the rendering, complete; None for a folder of results.
+    """
 
     renderer: Renderer
     batch_size: int
     sha256: str
     reader: ParamsReader | None = None
+    reenactor: ReenactorConfig | None = None
 
 
 def run_evaluation(run: EvalRun, device: str = "auto") -> dict[str, Any] | None:
@@ -68,6 +75,8 @@ def run_evaluation(run: EvalRun, device: str = "auto") -> dict[str, Any] | None:
         make_folder(folder)
     prepare = _reenactor_subject if run.predictions is None else _folder_subject
     clips, pairs, subject = prepare(run, place, share)
+    if subject.reenactor is not None:
+        run = replace(run, reenactor=subject.reenactor)
     return evaluate(run, clips, pairs, subject, load_judges(run.judges, place), place, share)
 
 
@@ -88,6 +97,7 @@ def _reenactor_subject(
         batch_size=run.reenactor.batch_size,
         sha256=sha256,
         reader=reader,
+        reenactor=reenactor.config,
     )
     return clips, list_pairs(clips, run.pairs, run.data.num_clips), subject
 

@@ -9,7 +9,7 @@ from reenact.evaluation.judges import JudgeConfig
 from reenact.evaluation.pairs import PairConfig
 from reenact.evaluation.summary import VARIANTS, Variant
 from reenact.face.released.config import ReleasedConfig
-from reenact.inference.reenactor import ReenactorConfig
+from reenact.inference.config import ReenactorConfig
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -60,6 +60,25 @@ class Drawer(Protocol):
         ...
 
 
+class BatchDrawings:
+    """A drawer and a batch of pairs together; implements `reenact.inference.method.Drawings`."""
+
+    def __init__(self, draw: Drawer, batch: Batch) -> None:
+        self.draw, self.batch = draw, batch
+
+    def landmark_map(self, *, of_source: bool = False) -> Tensor:
+        return self.draw.source(self.batch) if of_source else self.draw.target(self.batch)
+
+    def motion(self, *, of_source: bool = False) -> Tensor | None:
+        return self.draw.motion(self.batch, still=of_source)
+
+    def head_region(self) -> Tensor:
+        return self.draw.head_region(self.batch)
+
+    def motion_field(self) -> MotionField:
+        return self.draw.motion_field(self.batch)
+
+
 def make_drawer(
     released: ReleasedConfig | None, image_size: int, device: torch.device, *, has_motion: bool
 ) -> Drawer:
