@@ -1,4 +1,4 @@
-"""How many frames a second `python -m reenact.data.prepare` tracks, and where its time goes.
+"""How many frames a second `python -m reenact prepare` tracks, and where its time goes.
 
     python -m benchmarks.preparing [--device cuda] [--clips 4] [--frames 48]
 

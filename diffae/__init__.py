@@ -7,22 +7,23 @@ from diffae.autoencoder import DiffAE
 from diffae.checkpoint import load_checkpoint, save_checkpoint
 from diffae.config import DiffAEConfig
 from diffae.errors import CheckpointError
-from diffae.sampler import ddim, ddim_encode, ddim_trailing, dpmpp_2m
+from diffae.sampler import ENCODER, SAMPLERS, Sampler, SamplerName, sample
 from diffae.schedule import Schedule
 from diffae.semantic_encoder import SemanticEncoder
 from diffae.unet import ConditionalUNet
 
 __all__ = [
+    "ENCODER",
+    "SAMPLERS",
     "CheckpointError",
     "ConditionalUNet",
     "DiffAE",
     "DiffAEConfig",
+    "Sampler",
+    "SamplerName",
     "Schedule",
     "SemanticEncoder",
-    "ddim",
-    "ddim_encode",
-    "ddim_trailing",
-    "dpmpp_2m",
     "load_checkpoint",
+    "sample",
     "save_checkpoint",
 ]

@@ -1,17 +1,12 @@
 """The Diffusion Autoencoder: semantic encoder + conditional U-Net + schedule."""
 
-from typing import Literal
-
 from torch import Tensor, nn
 
 from diffae.config import DiffAEConfig
-from diffae.sampler import Denoise, OnStep, ddim, ddim_encode, ddim_trailing, dpmpp_2m
+from diffae.sampler import ENCODER, Denoise, OnStep, SamplerName, find_sampler, sample
 from diffae.schedule import Schedule
 from diffae.semantic_encoder import SemanticEncoder
 from diffae.unet import ConditionalUNet
-
-SamplerName = Literal["ddim", "ddim_trailing", "dpmpp2m"]
-SAMPLERS = {"ddim": ddim, "ddim_trailing": ddim_trailing, "dpmpp2m": dpmpp_2m}
 
 
 class DiffAE(nn.Module):
@@ -77,8 +72,15 @@ class DiffAE(nn.Module):
         recompute: bool = False,
         on_step: OnStep | None = None,
     ) -> Tensor:
-        """Images -> x_T by DDIM encoding under the given codes; see `ddim_encode`."""
-        return ddim_encode(
+        """Images -> x_T by DDIM encoding under the given codes.
+
+        The keyword arguments are those of `predict_x_0_eps` and `sample`.
+
+        Raises:
+            ValueError: a number of steps that DDIM encoding cannot make.
+        """
+        return sample(
+            ENCODER,
             self._denoiser(z_sem, unet, clip),
             x_0,
             self.schedule,
@@ -101,14 +103,15 @@ class DiffAE(nn.Module):
         recompute: bool = False,
         on_step: OnStep | None = None,
     ) -> Tensor:
-        """x_T and codes -> images in [-1, 1]; see `ddim` for the keyword arguments.
+        """x_T and codes -> images in [-1, 1].
+
+        The keyword arguments are those of `predict_x_0_eps` and `sample`.
 
         Raises:
-            ValueError: unknown sampler, or a number of steps it cannot make.
+            ValueError: unknown sampler, or a number of steps that it cannot make.
         """
-        if sampler not in SAMPLERS:
-            raise ValueError(f"unknown sampler {sampler!r}, choose from {', '.join(SAMPLERS)}")
-        return SAMPLERS[sampler](
+        return sample(
+            find_sampler(sampler),
             self._denoiser(z_sem, unet, clip),
             x_T,
             self.schedule,
@@ -124,7 +127,6 @@ class DiffAE(nn.Module):
         t: Tensor,
         eps: Tensor,
         z_sem: Tensor | None = None,
-        weighting: Tensor | None = None,
     ) -> Tensor:
         """Squared error of the U-Net's own output (eps or v), averaged over each image.
 
@@ -132,8 +134,7 @@ class DiffAE(nn.Module):
             x_0: clean images (B, 3, S, S).
             t: timesteps (B,) int64.
             eps: standard normal noise like x_0.
-            z_sem: codes; None encodes x_0, which trains the encoder jointly.
-            weighting: optional (B,) factor, e.g. `schedule.min_snr_weight(t, prediction)`.
+            z_sem: codes; None means the codes of x_0, so that the encoder is trained jointly.
 
         Returns:
             (B,) float32.
@@ -143,5 +144,4 @@ class DiffAE(nn.Module):
         x_t = self.schedule.q_sample(x_0, t, eps)
         raw = self.unet(x_t, t, z_sem).float()
         wanted = self.schedule.v(x_0, t, eps) if self.config.prediction == "v" else eps
-        loss = (wanted.float() - raw).square().flatten(1).mean(dim=1)
-        return loss if weighting is None else loss * weighting
+        return (wanted.float() - raw).square().flatten(1).mean(dim=1)

@@ -38,15 +38,16 @@ def respaced_timesteps(num_steps: int, num_timesteps: int = 1000) -> tuple[int, 
 class Schedule:
     """Linear betas, their cumulative products, and the conversions between x_t, x_0, eps and v.
 
-    Tables are float64; square roots of the conversions are taken in float64 and then rounded to
-    float32, as the released code does. `t` is (B,) int64 and images are (B, C, H, W) float32.
+    `alphas_cumprod` holds the cumulative products as T Python floats (float64). The conversions
+    take square roots in float64 and then round them to float32, as the released code does. In the
+    conversions `t` is (B,) int64 and images are (B, C, H, W) float32.
     """
 
     def __init__(self, num_timesteps: int = 1000) -> None:
         self.num_timesteps = num_timesteps
         betas = np.linspace(BETA_FIRST, BETA_LAST, num_timesteps, dtype=np.float64)
         abar = np.cumprod(1.0 - betas)
-        self.alphas_cumprod: Tensor = torch.from_numpy(abar)  # (T,) float64, always on the CPU
+        self.alphas_cumprod: tuple[float, ...] = tuple(abar.tolist())
         self._tables = {
             "sqrt_abar": np.sqrt(abar),
             "sqrt_one_minus_abar": np.sqrt(1.0 - abar),
@@ -56,12 +57,14 @@ class Schedule:
         self._float32: dict[tuple[str, torch.device], Tensor] = {}
 
     def timesteps(self, num_steps: int) -> tuple[int, ...]:
-        """The ascending timesteps of a sampler with `num_steps` steps; see `respaced_timesteps`."""
+        """`num_steps` ascending timesteps 0, i, 2i, ...; see `respaced_timesteps`."""
         return respaced_timesteps(num_steps, self.num_timesteps)
 
     def trailing_timesteps(self, num_steps: int) -> tuple[int, ...]:
-        """`num_steps` ascending timesteps, evenly spaced, the last one T - 1 (Lin et al. 2024,
-        Table 2, "trailing").
+        """`num_steps` ascending timesteps, evenly spaced, the last one T - 1.
+
+        This is the spacing "trailing" of Lin et al. 2024 (Sec. 3.3 and Table 2). No call is spent
+        at t = 0, where the picture hardly changes, so it is better than `timesteps` for few steps.
 
         Raises:
             ValueError: not between 1 and T.
@@ -84,7 +87,7 @@ class Schedule:
             raise ValueError(
                 f"num_steps must be between 2 and {self.num_timesteps}, got {num_steps}"
             )
-        abar = self.alphas_cumprod.numpy()
+        abar = np.array(self.alphas_cumprod)
         falling = np.log(1.0 - abar) - np.log(abar)  # minus log-SNR, ascending in t
         wanted = np.linspace(falling[0], falling[-1], num_steps)
         timesteps = np.rint(np.interp(wanted, falling, np.arange(self.num_timesteps))).astype(int)
@@ -128,21 +131,3 @@ class Schedule:
     def x_0_from_v(self, x_t: Tensor, t: Tensor, v: Tensor) -> Tensor:
         """The clean image of a v-prediction at x_t."""
         return self._at("sqrt_abar", t, x_t) * x_t - self._at("sqrt_one_minus_abar", t, x_t) * v
-
-    def eps_from_v(self, x_t: Tensor, t: Tensor, v: Tensor) -> Tensor:
-        """The noise of a v-prediction at x_t."""
-        return self._at("sqrt_one_minus_abar", t, x_t) * x_t + self._at("sqrt_abar", t, x_t) * v
-
-    def snr(self, t: Tensor) -> Tensor:
-        """Signal-to-noise ratio abar / (1 - abar), (B,) float32 on the device of `t`."""
-        abar = self.alphas_cumprod[t.cpu()]
-        return (abar / (1.0 - abar)).float().to(t.device)
-
-    def min_snr_weight(self, t: Tensor, prediction: str, gamma: float = 5.0) -> Tensor:
-        """Loss weight of Hang et al. 2023 (Min-SNR): min(snr, gamma) on the x_0 error, (B,).
-
-        It is expressed for the error of the predicted quantity: the squared error of x_0 is that
-        of eps divided by the snr, and that of v divided by snr + 1.
-        """
-        snr = self.snr(t)
-        return snr.clamp(max=gamma) / (snr + 1.0 if prediction == "v" else snr)

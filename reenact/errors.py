@@ -1,37 +1,149 @@
-"""Errors that a user can mend, and how a script turns them into exit codes."""
+"""Errors that a user can mend, warnings, and how a command turns them into exit codes."""
 
+import contextlib
+import json
+import os
+import signal
 import sys
-from collections.abc import Callable
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import FrameType
+
+SECONDS_TO_WAIT = 3.0
 
 
 class UserError(ValueError):
-    """A problem the user can mend: one line that says what, where, and what to do about it."""
+    """A problem that the user can mend: one line that says what, where, and what to do."""
+
+
+class UsageError(UserError):
+    """A command line that cannot be understood; the exit code is 2, as for unknown options."""
+
+
+class Stopped(BaseException):
+    """SIGTERM or SIGHUP arrived. Like KeyboardInterrupt it passes every `except Exception`."""
+
+    def __init__(self, signum: int) -> None:
+        super().__init__(signum)
+        self.signum = signum
+
+
+def warn(text: str) -> None:
+    """One line `warning: ...` on stderr."""
+    print(f"warning: {text}", file=sys.stderr)
+
+
+def say(text: str) -> None:
+    """Print the closing lines of a command on stdout.
+
+    A reader that has gone away (a closed pipe) is no error. Raises UserError if stdout cannot be
+    written for another reason, for example a full disk.
+    """
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        _point_to_nothing("stdout")
+    except OSError as error:
+        _point_to_nothing("stdout")
+        reason = (error.strerror or str(error)).lower()
+        raise UserError(
+            f"standard output: cannot write ({reason}); the work itself is complete"
+        ) from error
 
 
 def exit_code(main: Callable[[], None]) -> int:
-    """Run `main` and return the exit code of the script: 0, 1 (user error) or 130 (Ctrl-C).
+    """Run `main` and return the exit code of the command.
 
-    `UserError` and `diffae.CheckpointError` become one line `error: ...` on stderr. Every other
-    exception is a bug and passes through with its traceback.
+    0: success. 1: `UserError` or `diffae.CheckpointError`, printed as one line `error: ...` on
+    stderr. Of several processes only one prints the line. 2: `UsageError`. 130: Ctrl-C. 143 or
+    129: SIGTERM or SIGHUP; the `with` and `finally` blocks have run by then, so no temporary file
+    is left. Every other exception is a bug and passes through with its traceback.
     """
+    _make_streams_usable()
     try:
-        main()
+        with _signals_as_exceptions():
+            main()
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
+    except Stopped as stop:
+        print(f"stopped by {signal.Signals(stop.signum).name}", file=sys.stderr)
+        return 128 + stop.signum
     except Exception as error:
         if not _is_for_user(error):
             raise
-        line = " ".join(part.strip() for part in str(error).splitlines() if part.strip())
-        print(f"error: {line}", file=sys.stderr)
-        return 1
+        _tell(" ".join(part.strip() for part in str(error).splitlines() if part.strip()))
+        return 2 if isinstance(error, UsageError) else 1
     return 0
+
+
+def _tell(line: str) -> None:
+    """Print the error once, also when torchrun started several processes."""
+    rank, torchrun_file = os.environ.get("RANK", "0"), os.environ.get("TORCHELASTIC_ERROR_FILE")
+    if torchrun_file is not None:
+        # torchrun prints a long traceback of its own. After it comes the text from this file, so
+        # that the error is also the last thing on the screen.
+        text = f"error: {line}"
+        extra = {"py_callstack": text, "timestamp": str(int(time.time()))}
+        content = {"message": {"message": text, "extraInfo": extra}}
+        Path(torchrun_file).write_text(json.dumps(content))
+    if rank == "0" or torchrun_file is None:
+        print(f"error: {line}", file=sys.stderr)
+        return
+    # Most errors happen in all processes. The first process then prints the line and exits, and
+    # torchrun ends this one while it waits. Only an error of this process alone is printed here.
+    time.sleep(SECONDS_TO_WAIT)
+    print(f"error: process {rank}: {line}", file=sys.stderr)
+
+
+@contextlib.contextmanager
+def _signals_as_exceptions() -> Iterator[None]:
+    """SIGTERM and SIGHUP raise `Stopped` in the main thread, unless the process ignores them."""
+
+    owner = os.getpid()
+
+    def stop(signum: int, frame: FrameType | None) -> None:
+        if os.getpid() == owner:
+            raise Stopped(signum)
+        # A forked worker inherits this handler; it ends at once, as without us.
+        signal.signal(signum, signal.SIG_DFL)
+        os.kill(os.getpid(), signum)
+
+    replaced = {}
+    if threading.current_thread() is threading.main_thread():
+        for name in ("SIGTERM", "SIGHUP"):
+            number = getattr(signal, name, None)  # Windows has no SIGHUP
+            if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+                replaced[number] = signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number, handler in replaced.items():
+            signal.signal(number, handler)
+
+
+def _make_streams_usable() -> None:
+    """Make every later print safe: on closed streams, and on terminals that know only ASCII."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None or stream.closed:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 (open until the exit)
+        elif hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _point_to_nothing(name: str) -> None:
+    """Replace a broken stream, so that Python's own flush at the exit does not fail."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), getattr(sys, name).fileno())
 
 
 def _is_for_user(error: Exception) -> bool:
     if isinstance(error, UserError):
         return True
-    # Imported late: reading the arguments of a script should not wait for torch.
+    # Imported late: reading the arguments of a command should not wait for torch.
     from diffae import CheckpointError
 
     return isinstance(error, CheckpointError)

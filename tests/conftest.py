@@ -1,7 +1,9 @@
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 SHARED = Path(__file__).resolve().parents[1] / ".." / "shared"
 
@@ -17,3 +19,14 @@ def shared() -> Path:
 @pytest.fixture(autouse=True)
 def _seed() -> None:
     torch.manual_seed(0)
+
+
+@pytest.fixture
+def fake_cuda() -> Iterator[torch.device]:
+    """A CUDA device on machines without one: tensors have shapes, dtypes and devices, but no data.
+
+    An operation on tensors of two devices fails, and so does one that needs a tensor's value.
+    Backward passes need a real GPU. Build a network with `with fake_cuda: Network()`.
+    """
+    with FakeTensorMode():
+        yield torch.device("cuda")

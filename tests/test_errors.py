@@ -4,6 +4,7 @@ import sys
 import pytest
 
 from diffae import CheckpointError
+from reenact import errors
 from reenact.errors import UserError, exit_code
 
 
@@ -40,3 +41,11 @@ def test_bugs_pass_through(error: BaseException) -> None:
 def test_reading_arguments_does_not_import_torch() -> None:
     code = "import sys, reenact.errors; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_an_error_of_one_process_is_printed_with_its_number(tmp_path, capsys, monkeypatch) -> None:
+    monkeypatch.setattr(errors, "SECONDS_TO_WAIT", 0)
+    monkeypatch.setenv("RANK", "3")
+    monkeypatch.setenv("TORCHELASTIC_ERROR_FILE", str(tmp_path / "error.json"))
+    assert exit_code(_raising(UserError("a.mp4: gone"))) == 1
+    assert capsys.readouterr().err == "error: process 3: a.mp4: gone\n"

@@ -44,7 +44,7 @@ def torchrun(*arguments: object, settings: dict[str, object]) -> None:
 @pytest.mark.slow
 def test_from_raw_videos_to_the_table(tmp_path):
     raw, data = tmp_path / "raw", tmp_path / "data"
-    make = ("-m", "reenact.data.synthetic.raw", "--out", raw, "--layout", "release")
+    make = ("-m", "reenact", "synthetic-raw", "--out", raw, "--layout", "release")
     command(*make, "--clips", NUM_CLIPS, "--frames", 8)
     prepare = {
         "source.root": raw,
@@ -54,7 +54,7 @@ def test_from_raw_videos_to_the_table(tmp_path):
         "clip.min_side": 0,
         "store.clips_per_shard": 2,
     }
-    torchrun("-m", "reenact.data.prepare", "--config", CONFIGS / "prepare.yaml", settings=prepare)
+    torchrun("-m", "reenact", "prepare", "--config", CONFIGS / "prepare.yaml", settings=prepare)
 
     align, reenact = tmp_path / "align.safetensors", tmp_path / "reenact.safetensors"
     shared = FEW | {"data.root": data}

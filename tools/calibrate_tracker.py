@@ -1,7 +1,7 @@
 """Measure where the tracker's points lie beside the head model's: prints `_HALF` of
 reenact/face/open/tracker_offsets.py.
 
-    python -m reenact.data.synthetic --out DIR --clips 40 --frames 6 --size 256 --cross 0
+    python -m reenact synthetic --out DIR --clips 40 --frames 6 --size 256 --cross 0
     python -m tools.calibrate_tracker DIR
 """
 

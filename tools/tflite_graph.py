@@ -26,6 +26,7 @@ _ELEMENTWISE = {
     "SQRT": "sqrt",
     "RSQRT": "rsqrt",
     "RELU": "relu",
+    "HARD_SWISH": "hard_swish",
     "LOGISTIC": "sigmoid",
     "SQUARED_DIFFERENCE": "squared_difference",
 }
@@ -126,6 +127,31 @@ class _Translator:
             raise ValueError("only pooling without overlap or padding is supported")
         self.emit("max_pool", [self.value(inputs[0])], output, kernel=kernel, stride=stride)
 
+    def mean_of_all(self, operator: Any, inputs: list[int], output: int) -> None:
+        """An average pool over the whole map."""
+        options = _options(operator, tflite.Pool2DOptions)
+        if [options.FilterHeight(), options.FilterWidth()] != self.shape(inputs[0])[1:3]:
+            raise ValueError("only average pooling of the whole map is supported")
+        self.emit("mean", [self.value(inputs[0])], output, axis=[2, 3])
+
+    def resize(self, operator: Any, inputs: list[int], output: int) -> None:
+        """A bilinear resize in which the outer borders of both maps coincide."""
+        options = _options(operator, tflite.ResizeBilinearOptions)
+        if options.AlignCorners() or not options.HalfPixelCenters():
+            raise ValueError("only bilinear resizing with half-pixel centres is supported")
+        self.emit("resize", [self.value(inputs[0])], output, size=self.shape(output)[1:3])
+
+    def transposed_convolution(self, inputs: list[int], output: int) -> None:
+        """MediaPipe's Convolution2DTransposeBias, where windows neither overlap nor leave gaps."""
+        kernel = self.constants[inputs[1]]
+        old, new = self.shape(inputs[0])[1:3], self.shape(output)[1:3]
+        stride = list(kernel.shape[1:3])
+        if [n * k for n, k in zip(old, stride, strict=True)] != new:
+            raise ValueError("only transposed convolutions with stride = kernel are supported")
+        names = [self.value(inputs[0]), self.weight(f"k{inputs[1]}", kernel.transpose(3, 0, 1, 2))]
+        names.append(self.weight(f"b{inputs[2]}", self.constants[inputs[2]]))
+        self.emit("conv_transpose", names, output, stride=stride)
+
     def reshape(self, inputs: list[int], output: int) -> None:
         old, new = self.shape(inputs[0]), self.shape(output)
         if len(new) == 4 and new[-2:] == old[-2:]:
@@ -153,6 +179,12 @@ class _Translator:
             self.convolution(operator, inputs, output, name != "CONV_2D")
         elif name == "MAX_POOL_2D":
             self.pool(operator, inputs, output)
+        elif name == "AVERAGE_POOL_2D":
+            self.mean_of_all(operator, inputs, output)
+        elif name == "RESIZE_BILINEAR":
+            self.resize(operator, inputs, output)
+        elif name == "Convolution2DTransposeBias":
+            self.transposed_convolution(inputs, output)
         elif name == "PRELU":
             slope = self.weight(f"p{inputs[1]}", self.constants[inputs[1]].reshape(-1))
             self.emit("prelu", [self.value(inputs[0]), slope], output)
@@ -195,6 +227,8 @@ class _Translator:
             operator = self.graph.Operators(i)
             code = self.model.OperatorCodes(operator.OpcodeIndex())
             name = _CODES[max(code.BuiltinCode(), code.DeprecatedBuiltinCode())]
+            if name == "CUSTOM":
+                name = code.CustomCode().decode()
             (output,) = operator.OutputsAsNumpy().tolist()
             self.operator(name, operator, operator.InputsAsNumpy().tolist(), output)
         by_name = {

@@ -39,8 +39,8 @@ class ClipSet:
 
 
 def open_clips(root: Path, split: str) -> ClipSet:
-    """Open the clips of one split: shards with manifest.parquet (`python -m reenact.data.prepare`)
-    or clip folders with manifest.json (`python -m reenact.data.synthetic`).
+    """Open the clips of one split: shards with manifest.parquet (`python -m reenact prepare`)
+    or clip folders with manifest.json (`python -m reenact synthetic`).
 
     Only the manifest is read. Raises UserError when there is none, or no clip of the split.
     """
@@ -59,7 +59,7 @@ def open_clips(root: Path, split: str) -> ClipSet:
     else:
         raise UserError(
             f"{root}: no manifest.parquet and no manifest.json here, run python -m "
-            f"reenact.data.prepare, or python -m reenact.data.synthetic --out {root}"
+            f"reenact.data.prepare, or python -m reenact synthetic --out {root}"
         )
     if not clips:
         raise UserError(f"{root}: no clips of split {split!r}, the manifest has {splits}")

@@ -1,4 +1,4 @@
-"""Clips as `python -m reenact.data.synthetic` writes them: one folder of arrays a clip."""
+"""Clips as `python -m reenact synthetic` writes them: one folder of arrays a clip."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ def read_manifest(path: Path) -> Manifest:
     except (OSError, ValueError, KeyError, pa.ArrowException) as error:
         raise UserError(
             f"{path}: not a manifest of prepared clips ({_line(error)}), "
-            "delete it and run python -m reenact.data.prepare again, which rebuilds it"
+            "delete it and run python -m reenact prepare again, which rebuilds it"
         ) from error
     return Manifest(size=size, face=face, table=table)  # type: ignore[arg-type]
 

@@ -1,4 +1,4 @@
-"""Clips in tar shards, as `python -m reenact.data.prepare` writes them, read in place.
+"""Clips in tar shards, as `python -m reenact prepare` writes them, read in place.
 
 A read is one `open` and one `pread` at the place the manifest gives: any number of processes may
 read at once, in any order, and nothing is unpacked.
@@ -28,7 +28,7 @@ from reenact.face.released.params import FlameParams
 
 MANIFEST = "manifest.parquet"
 
-_CURE = "delete the shard and its .jsonl and run python -m reenact.data.prepare again"
+_CURE = "delete the shard and its .jsonl and run python -m reenact prepare again"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -91,7 +91,7 @@ def read_journal(path: Path) -> Journal:
     if good != path.stat().st_size:
         raise UserError(
             f"{path}: damaged after byte {good}, delete it and the .tar beside it and run "
-            "python -m reenact.data.prepare again"
+            "python -m reenact prepare again"
         )
     return _journal(records)
 

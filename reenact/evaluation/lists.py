@@ -19,8 +19,8 @@ import numpy as np
 from reenact.data.clips import ClipSet
 from reenact.data.prepare.layouts import clip_name
 from reenact.errors import UserError
-from reenact.evaluation.share import say
 from reenact.files import check_input_file
+from reenact.processes import say
 
 if TYPE_CHECKING:
     from reenact.evaluation.pairs import Pair

@@ -12,9 +12,9 @@ from PIL import Image
 
 from reenact.errors import UserError
 from reenact.evaluation.pairs import Pair, Video
-from reenact.evaluation.share import say
 from reenact.files import atomic_output
 from reenact.media.images import read_frame
+from reenact.processes import say
 
 VIDEO_SUFFIXES = (".mp4", ".m4v", ".mkv", ".webm", ".avi", ".mov")
 _SHOWN = 3

@@ -4,20 +4,17 @@ from reenact.data.clips import ClipSet, open_clips
 from reenact.data.folder_clips import MANIFEST
 from reenact.errors import UserError
 from reenact.evaluation.run_config import ClipsConfig
-from reenact.evaluation.share import Share, say, wait_until
+from reenact.processes import ALONE, World, say, wait_until
 
 
-def prepare_clips(
-    config: ClipsConfig, image_size: int | None, share: Share | None = None
-) -> ClipSet:
+def prepare_clips(config: ClipsConfig, image_size: int | None, world: World = ALONE) -> ClipSet:
     """The clips of the split; those that are synthetic and missing are generated, by the first
     process, at `image_size` (any size of what is there serves when None).
 
     Raises UserError when there are no clips, or clips of another size.
     """
-    share = share or Share()
     if config.synthetic is not None and not _is_complete(config):
-        if share.is_first:
+        if world.is_main:
             _generate(config, image_size or 64)
         else:
             wait_until(lambda: _is_complete(config))

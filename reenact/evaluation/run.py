@@ -16,7 +16,6 @@ from tqdm import tqdm
 
 from reenact.config import to_dict
 from reenact.data.clips import ClipSet
-from reenact.device import pick_device
 from reenact.errors import UserError
 from reenact.evaluation.fvd import frechet_video_distance
 from reenact.evaluation.judges import Judges, load_judges
@@ -36,11 +35,11 @@ from reenact.evaluation.render import (
 from reenact.evaluation.report import Example, write_reports
 from reenact.evaluation.results import Record, ResultFiles
 from reenact.evaluation.run_config import EvalRun
-from reenact.evaluation.share import Share, wait_until
 from reenact.evaluation.sheet import read_strip
 from reenact.evaluation.summary import COLUMNS, summarise
 from reenact.evaluation.weights import load_weights
 from reenact.inference.config import ReenactorConfig
+from reenact.processes import ALONE, World, wait_until
 
 # Part of the name of the record file: raise it when the meaning of a recorded number changes.
 RECORD_VERSION = 2
@@ -66,25 +65,25 @@ def run_evaluation(run: EvalRun, device: str = "auto") -> dict[str, Any] | None:
     """Loads the networks and clips that `run` names and evaluates.
 
     device: "auto" or a torch device. Returns the summary, or None in all processes but the first
-    (see `Share`). Raises UserError or CheckpointError, before any long work, for missing weights or
+    (see `World`). Raises UserError or CheckpointError, before any long work, for missing weights or
     clips, an unknown device or an output that cannot be written.
     """
-    share = Share.from_environment()
-    place = pick_device(share.device(device))
+    world = World.from_environment()
+    place = world.device(device)
     for folder in (run.output, run.json_path.parent):
         make_folder(folder)
     prepare = _reenactor_subject if run.predictions is None else _folder_subject
-    clips, pairs, subject = prepare(run, place, share)
+    clips, pairs, subject = prepare(run, place, world)
     if subject.reenactor is not None:
         run = replace(run, reenactor=subject.reenactor)
-    return evaluate(run, clips, pairs, subject, load_judges(run.judges, place), place, share)
+    return evaluate(run, clips, pairs, subject, load_judges(run.judges, place), place, world)
 
 
 def _reenactor_subject(
-    run: EvalRun, device: torch.device, share: Share
+    run: EvalRun, device: torch.device, world: World
 ) -> tuple[ClipSet, list[Pair], Subject]:
     reenactor, sha256 = load_weights(run, str(device))
-    clips = prepare_clips(run.data, reenactor.size, share)
+    clips = prepare_clips(run.data, reenactor.size, world)
     _check_face(run, clips)
     reader: ParamsReader | None = None
     if run.params == "tracked":
@@ -103,10 +102,10 @@ def _reenactor_subject(
 
 
 def _folder_subject(
-    run: EvalRun, device: torch.device, share: Share
+    run: EvalRun, device: torch.device, world: World
 ) -> tuple[ClipSet, list[Pair], Subject]:
     assert run.predictions is not None
-    clips = prepare_clips(run.data, None, share)
+    clips = prepare_clips(run.data, None, world)
     folder = PredictionFolder(run.predictions, clips.size)
     pairs = list_pairs(clips, run.pairs, run.data.num_clips)
     videos = folder.present(videos_of(pairs))
@@ -126,7 +125,7 @@ def evaluate(
     subject: Subject,
     judges: Judges,
     device: torch.device,
-    share: Share | None = None,
+    world: World = ALONE,
 ) -> dict[str, Any] | None:
     """Measures every pair that has no record yet, writes the reports, returns the summary.
 
@@ -135,14 +134,13 @@ def evaluate(
     one waits for the others and reports, the others return None. Raises UserError when nothing can
     be written.
     """
-    share = share or Share()
     name = _fingerprint(run, clips, subject.sha256)
     pictures = OutputPictures(run.output, name, pairs, run)
     columns = feature_columns(run.shown_variants, judges.widths)
     width = max(column.stop for column in columns.values())
-    files = ResultFiles(run.output, name, width, share.rank)
-    _measure_missing(clips, pairs, subject, judges, pictures, files, share)
-    if not share.is_first:
+    files = ResultFiles(run.output, name, width, world.rank)
+    _measure_missing(clips, pairs, subject, judges, pictures, files, world)
+    if not world.is_main:
         return None
     keys = {pair.key for pair in pairs}
     wait_until(lambda: files.count() >= len(keys) and keys <= files.read().keys())
@@ -172,15 +170,15 @@ def _measure_missing(
     judges: Judges,
     pictures: OutputPictures,
     files: ResultFiles,
-    share: Share,
+    world: World,
 ) -> None:
     """This process's share of the videos; pictures are on disk before their records."""
     known = files.read()
-    mine = share.take(videos_of(pairs))
+    mine = world.part(videos_of(pairs))
     todo = [[p for p in video if p.key not in known or pictures.lacks(p)] for video in mine]
     count, left = sum(map(len, mine)), sum(map(len, todo))
     with tqdm(
-        total=count, initial=count - left, unit="pair", desc="eval", disable=not share.is_first
+        total=count, initial=count - left, unit="pair", desc="eval", disable=not world.is_main
     ) as bar:
         for batch in load_batches(todo, clips.by_name, subject.batch_size, subject.reader):
             images = subject.renderer.render(batch)

@@ -34,6 +34,15 @@ def _conv(inputs: Sequence[Tensor], node: Node) -> Tensor:
     return _activate(y, node)
 
 
+def _conv_transpose(inputs: Sequence[Tensor], node: Node) -> Tensor:
+    x, weight, bias = inputs
+    return F.conv_transpose2d(x, weight, bias, stride=node["stride"])
+
+
+def _resize(inputs: Sequence[Tensor], node: Node) -> Tensor:
+    return F.interpolate(inputs[0], tuple(node["size"]), mode="bilinear", align_corners=False)
+
+
 def _slice(inputs: Sequence[Tensor], node: Node) -> Tensor:
     return inputs[0].narrow(node["axis"], node["start"], node["length"])
 
@@ -52,11 +61,14 @@ def _concat(inputs: Sequence[Tensor], node: Node) -> Tensor:
 
 _OPERATIONS: dict[str, Operation] = {
     "conv": _conv,
+    "conv_transpose": _conv_transpose,
     "linear": lambda x, n: F.linear(*x),
     "prelu": lambda x, n: F.prelu(x[0], x[1]),
     "relu": lambda x, n: F.relu(x[0]),
+    "hard_swish": lambda x, n: F.hardswish(x[0]),
     "sigmoid": lambda x, n: torch.sigmoid(x[0]),
     "max_pool": lambda x, n: F.max_pool2d(x[0], n["kernel"], n["stride"]),
+    "resize": _resize,
     "add": lambda x, n: _activate(x[0] + x[1], n),
     "sub": lambda x, n: x[0] - x[1],
     "mul": lambda x, n: x[0] * x[1],

@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from diffae.autoencoder import SamplerName
+from diffae import SamplerName
 from reenact.device import Precision
 from reenact.errors import UserError
 from reenact.inference.start import StartName, find_start

@@ -1,4 +1,8 @@
-"""LPIPS (Zhang et al. 2018) by the authors' package; the trunk's weights are found, not shipped."""
+"""LPIPS (Zhang et al. 2018), by the lpips package of its authors.
+
+The weights of AlexNet ship with this package. Those of VGG-16 are a file of torchvision, which the
+user gives by path or which torch downloads.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from diffae.checkpoint import read_state_dict
+from reenact.assets import load_tensors
 from reenact.errors import UserError
 from reenact.models.perceptual import gram_matrix
 
@@ -28,15 +33,19 @@ class LpipsNet(nn.Module):
     """
 
     def __init__(self, trunk: Trunk, weights: Path | None = None) -> None:
-        """weights: torchvision's file of the trunk; None takes it from torch's hub folder, and
-        downloads it there. Raises UserError when it cannot be had, and when lpips is not installed.
+        """weights: torchvision's file of the trunk. None takes the shipped AlexNet; for VGG-16 it
+        takes the file in torch's hub folder, and downloads it there if it is missing. Raises
+        UserError if there are no weights, and if the lpips package is not installed.
         """
         super().__init__()
         try:
             import lpips
         except ImportError as error:
             raise UserError(f"lpips is not usable ({error}), pip install lpips") from error
-        tensors = read_state_dict(_trunk_file(trunk, weights))
+        if trunk == "alex" and weights is None:
+            tensors = load_tensors("lpips_alex.safetensors")
+        else:
+            tensors = read_state_dict(_trunk_file(trunk, weights))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # it calls torchvision in an old way
             # Its own way to the trunk's weights would download without a word.
@@ -87,7 +96,7 @@ def _hash_of(url: str) -> str:
 
 
 def _trunk_tensors(trunk: nn.Module, tensors: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
-    """torchvision's `features.N.*` under the names of the package, which cuts them in slices."""
+    """torchvision's `features.N.*` under the names of the lpips package, which has slices."""
     found = {}
     for own in trunk.state_dict():
         key = re.sub(r"^slice\d+\.", "features.", own)

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
 
-from diffae import CheckpointError, ConditionalUNet, DiffAE
-from diffae.autoencoder import SamplerName
-from diffae.schedule import Schedule, respaced_timesteps
+from diffae import (
+    ENCODER,
+    SAMPLERS,
+    CheckpointError,
+    ConditionalUNet,
+    DiffAE,
+    SamplerName,
+    Schedule,
+)
 from reenact.config import from_dict
 from reenact.errors import UserError
 from reenact.models.reenactment_encoder import ReenactmentEncoder
@@ -19,12 +24,6 @@ from reenact.ranges import Checked, Range, Share
 Steps = Annotated[int, Range(at_least=1, at_most=1000)]
 """A number of sampler steps: the schedule has 1000 timesteps."""
 
-TIMESTEPS: dict[SamplerName, Callable[[int], tuple[int, ...]]] = {
-    "ddim": respaced_timesteps,
-    "ddim_trailing": Schedule().trailing_timesteps,
-    "dpmpp2m": Schedule().log_snr_timesteps,
-}
-
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe(Checked):
@@ -32,7 +31,7 @@ class Recipe(Checked):
 
     num_steps: sampler steps of each picture.
     encode_steps: DDIM steps of each inversion.
-    sampler: the name of the sampler, one of `diffae.autoencoder.SAMPLERS`.
+    sampler: the name of the sampler, one of `diffae.SAMPLERS`.
     x_T: where rendering starts, one of `reenact.inference.start.STARTS`.
     carry_detail: the source's fine features are moved with the head into the result (ours).
     temperature: strength of the noise in x_T; below 1, what has to be invented is smoother.
@@ -47,10 +46,12 @@ class Recipe(Checked):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        checks = {"encode_steps": respaced_timesteps, "num_steps": TIMESTEPS[self.sampler]}
-        for name, timesteps in checks.items():
+        if self.sampler not in SAMPLERS:
+            raise UserError(f"sampler: must be one of {', '.join(SAMPLERS)}, got {self.sampler!r}")
+        samplers = {"encode_steps": ENCODER, "num_steps": SAMPLERS[self.sampler]}
+        for name, sampler in samplers.items():
             try:
-                timesteps(getattr(self, name))
+                sampler.timesteps(Schedule(), getattr(self, name))
             except ValueError as error:
                 raise UserError(str(error).replace("num_steps", name, 1)) from error
 

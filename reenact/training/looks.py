@@ -54,7 +54,7 @@ def validate(session: Session, log: RunLog | None, step: int) -> None:
     """
     run, world = session.run, session.world
     dataset = held_out(run)
-    rows = world.rows(run.logging.num_validation)
+    rows = world.part(range(run.logging.num_validation))
     at_once = max(run.batch_size // (world.size * run.accumulate), 1)
     tallies: dict[str, Tensor] = {}
     for start in range(0, len(rows), at_once):

@@ -12,8 +12,8 @@ from tqdm import tqdm
 
 from reenact.data.dataset import BatchDataset, ClipDataset
 from reenact.errors import UserError
+from reenact.processes import ALONE, World
 from reenact.training import checkpoint
-from reenact.training.distributed import ALONE, World
 from reenact.training.log import RunLog
 from reenact.training.looks import preview, validate
 from reenact.training.meter import Meter
@@ -93,7 +93,7 @@ def own_batches(
         batch_size=run.batch_size,
         seed=run.seed,
         num_steps=run.num_steps,
-        rows=session.world.rows(run.batch_size),
+        rows=session.world.part(range(run.batch_size)),
     )
     is_cuda = session.device.type == "cuda"
     return batches.loader(start_step, run.data.num_workers, pin_memory=is_cuda)

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from reenact.training.distributed import World
+from reenact.processes import World
 
 FACTOR = 2.0
 FORGETTING = 0.1

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from reenact.errors import UserError
-from reenact.training.distributed import ALONE, World
+from reenact.processes import ALONE, World
 
 MAX_BAD_STEPS = 20
 

@@ -12,8 +12,8 @@ from torch.nn.parallel import DistributedDataParallel
 from reenact.config import to_dict
 from reenact.device import compute_dtype
 from reenact.errors import UserError
+from reenact.processes import ALONE, World
 from reenact.training.checkpoint import TrainState
-from reenact.training.distributed import ALONE, World
 from reenact.training.ema import ema_copy
 from reenact.training.optim import make_optimizer
 from reenact.training.run_config import TrainRun

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Literal, cast
 import torch
 from torch import Tensor, nn
 
-from diffae import ConditionalUNet, load_checkpoint
-from diffae.autoencoder import SamplerName
+from diffae import ConditionalUNet, SamplerName, load_checkpoint
 from reenact.data.dataset import PairConfig
 from reenact.errors import UserError
 from reenact.inference.method import Method

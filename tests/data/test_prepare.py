@@ -14,14 +14,13 @@ import pytest
 import torch
 import yaml
 
+from reenact.commands.prepare import report
 from reenact.config import load_config, to_dict
 from reenact.data.augment import AugmentConfig
 from reenact.data.clips import Clip, open_clips
 from reenact.data.dataset import ClipDataset, PairConfig, draw_batch, sample_rng
-from reenact.data.prepare.__main__ import _share, report
 from reenact.data.prepare.layouts import SourceConfig, find_sources
 from reenact.data.prepare.masks import MaskConfig, face_points, head_outline, mesh_masks
-from reenact.data.prepare.plan import Share
 from reenact.data.prepare.run import prepare
 from reenact.data.prepare.run_config import ClipConfig, PrepareRun, StoreConfig
 from reenact.data.prepare.tracking import ClipTracker
@@ -37,6 +36,7 @@ from reenact.face.released.config import ReleasedConfig
 from reenact.face.released.files import ReleasedFiles
 from reenact.face.released.params import FlameParams
 from reenact.media.images import write_frame
+from reenact.processes import ALONE, World
 
 ROOT = Path(__file__).resolve().parents[2]
 CPU = torch.device("cpu")
@@ -62,8 +62,8 @@ def run_of(root: Path, out: Path, **source) -> PrepareRun:
     )
 
 
-def run_quietly(run: PrepareRun, share: Share = Share()):  # noqa: B008
-    return prepare(run, CPU, share, progress=False)
+def run_quietly(run: PrepareRun, world: World = ALONE):
+    return prepare(run, CPU, world, progress=False)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -170,10 +170,12 @@ def test_a_second_start_does_nothing(raw, whole):
 
 
 def test_two_processes_make_what_one_makes(raw, whole, tmp_path):
-    first = run_quietly(run_of(raw["flat"], tmp_path), Share(index=0, count=2))
+    first = run_quietly(run_of(raw["flat"], tmp_path), World(rank=0, size=2))
     assert (first.num_clips, first.missing_shards, first.manifest) == (2, 2, None)
-    assert "2 shards of other processes are missing" in report(first, Share(index=0, count=2))
-    second = run_quietly(run_of(raw["flat"], tmp_path), Share(index=1, count=2))
+    assert "waiting for other processes: 2 shards are not done yet" in report(
+        first, World(rank=0, size=2)
+    )
+    second = run_quietly(run_of(raw["flat"], tmp_path), World(rank=1, size=2))
     assert second.manifest == tmp_path / "manifest.parquet"
     assert contents(tmp_path) == contents(whole)
 
@@ -196,7 +198,7 @@ def test_bad_clips_are_left_out_with_their_reason(raw, tmp_path):
     assert "the file is empty" in reasons["c#empty"]
     assert "different sizes" in reasons["e#sizes"]
     assert {line["source"] for line in lines} >= {"train/b#damaged.mp4"}
-    assert "4 bad clips" in report(summary, Share())
+    assert "4 bad clips" in report(summary, ALONE)
     assert [clip.name for clip in open_clips(out, "train").clips] == ["a#good"]
 
 
@@ -319,19 +321,7 @@ def test_the_published_stacks_parameters_are_stored_with_masks_of_the_open_track
     assert sample["target_pose"].shape == (6,)
 
 
-def test_torchrun_gives_the_share(monkeypatch):
-    assert _share(None) == Share()
-    monkeypatch.setenv("RANK", "1")
-    monkeypatch.setenv("WORLD_SIZE", "3")
-    assert _share(None) == Share(index=1, count=3)
-    assert _share("0/2") == Share(index=0, count=2)
-
-
-def test_shares_and_shipped_config():
-    assert Share.parse("2/5") == Share(index=2, count=5)
-    for text in ("5/5", "1", "a/b", "-1/2"):
-        with pytest.raises(UserError, match="--shard"):
-            Share.parse(text)
+def test_the_shipped_config():
     run = load_config(ROOT / "configs/voxceleb256/prepare.yaml", PrepareRun)
     assert run.size == 256
     with pytest.raises(UserError, match="parsing needs the path"):
@@ -357,7 +347,8 @@ def test_kill_minus_nine_at_random_moments_then_resume_equals_an_unbroken_run(ra
     command = [
         sys.executable,
         "-m",
-        "reenact.data.prepare",
+        "reenact",
+        "prepare",
         "--config",
         str(config),
         "--device",

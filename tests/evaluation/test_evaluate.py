@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 from diffae import DiffAE, DiffAEConfig
+from reenact import processes
 from reenact.config import load_config, to_dict
 from reenact.data.clips import open_clips
 from reenact.errors import UserError
 from reenact.evaluation import run as run_module
-from reenact.evaluation import share as share_module
 from reenact.evaluation.judges import JudgeConfig, Judges
 from reenact.evaluation.pairs import PairConfig, list_pairs, videos_of
 from reenact.evaluation.prepare import prepare_clips
@@ -20,12 +20,12 @@ from reenact.evaluation.reading import FaceReading
 from reenact.evaluation.render import ReenactorRenderer, StateCache, load_batches
 from reenact.evaluation.run import Subject, evaluate
 from reenact.evaluation.run_config import ClipsConfig, EvalRun
-from reenact.evaluation.share import Share
 from reenact.evaluation.summary import COLUMNS, VARIANTS
 from reenact.face.params import FaceParams, retarget
 from reenact.inference.reenactor import Reenactor, ReenactorConfig
 from reenact.models.checkpoint import ReenactorWeights
 from reenact.models.reenactment_encoder import ReenactmentEncoder
+from reenact.processes import ALONE, World
 
 SIZE = 16
 
@@ -108,7 +108,7 @@ def judges() -> Judges:
 
 
 def evaluate_once(
-    run: EvalRun, weights: ReenactorWeights, judges: Judges, share: Share | None = None
+    run: EvalRun, weights: ReenactorWeights, judges: Judges, world: World = ALONE
 ) -> dict | None:
     clips = prepare_clips(run.data, SIZE)
     reenactor = Reenactor(weights, FlatFace(), run.reenactor)  # type: ignore[arg-type]
@@ -119,7 +119,7 @@ def evaluate_once(
         reader=judges.reader if run.params == "tracked" else None,  # type: ignore[arg-type]
     )
     pairs = list_pairs(clips, run.pairs, run.data.num_clips)
-    return evaluate(run, clips, pairs, subject, judges, torch.device("cpu"), share)
+    return evaluate(run, clips, pairs, subject, judges, torch.device("cpu"), world)
 
 
 def assert_alike(first: dict, second: dict, tolerance: float = 2e-3) -> None:
@@ -259,13 +259,13 @@ def test_cross_pairs_without_a_truth_are_compared_with_the_target(run, weights, 
 
 
 def test_processes_share_the_videos_and_the_first_one_reports(run, weights, judges, monkeypatch):
-    monkeypatch.setattr(share_module, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(processes, "POLL_SECONDS", 0.01)
     alone = evaluate_once(replace(run, output=run.output / "alone"), weights, judges)
-    shares = [Share(rank=rank, world=3) for rank in range(3)]
-    for share in shares[1:]:
-        assert evaluate_once(run, weights, judges, share) is None
+    worlds = [World(rank=rank, size=3) for rank in range(3)]
+    for world in worlds[1:]:
+        assert evaluate_once(run, weights, judges, world) is None
         assert not run.json_path.exists()
-    together = evaluate_once(run, weights, judges, shares[0])
+    together = evaluate_once(run, weights, judges, worlds[0])
     assert_alike(together, alone)
     assert len(list(run.output.glob("records-*.jsonl"))) == 3
     # Another number of processes goes on with what is there.

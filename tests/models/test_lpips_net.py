@@ -1,7 +1,9 @@
 import urllib.error
+from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import nn
 
 from reenact.errors import UserError
@@ -10,6 +12,7 @@ from reenact.models.lpips_net import LpipsNet
 
 pytest.importorskip("lpips")
 torchvision_models = pytest.importorskip("torchvision.models")
+GOLDEN = Path(__file__).resolve().parents[1] / "golden/lpips"
 MEAN, STD = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)
 
 
@@ -67,5 +70,14 @@ def test_missing_weights_are_one_line_with_file_and_origin(tmp_path, monkeypatch
 
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))
     monkeypatch.setattr(lpips_net.torch.hub, "download_url_to_file", offline)
-    with pytest.raises(UserError, match=r"cannot download .*alexnet-owt-7be5be79\.pth.*hub"):
-        LpipsNet("alex")
+    with pytest.raises(UserError, match=r"cannot download .*vgg16-397923af\.pth.*hub"):
+        LpipsNet("vgg")
+
+
+def test_the_shipped_alexnet_gives_the_published_distances() -> None:
+    """Golden numbers of the published LPIPS 0.1; float16 weights change them by 3e-4."""
+    golden = load_file(GOLDEN / "alex.safetensors")
+    net = LpipsNet("alex")
+    for other in ("b", "c"):
+        distance = net.distance(golden["a"], golden[other])
+        torch.testing.assert_close(distance, golden[f"alex_a{other}"], rtol=3e-4, atol=0)

@@ -19,7 +19,6 @@ import yaml
 from diffae import DiffAE, load_checkpoint, save_checkpoint
 from reenact.config import from_dict, to_dict
 from reenact.errors import UserError
-from reenact.training.distributed import ALONE, World, joined
 from reenact.training.loop import train
 from reenact.training.run_config import TrainRun
 from reenact.training.session import open_session
@@ -34,7 +33,7 @@ from pathlib import Path
 from reenact.config import load_config
 from reenact.errors import exit_code
 from reenact.training import session
-from reenact.training.distributed import joined
+from reenact.processes import joined
 from reenact.training.loop import train
 from reenact.training.run_config import TrainRun
 
@@ -275,19 +274,6 @@ def test_torchrun_stops_all_processes_after_the_same_step(make_run):
     assert records(run)[-1]["step"] == step
     train_by([dataclasses.replace(run, num_steps=step + 1)], 2)
     assert state_of(run)["step"] == step + 1
-
-
-def test_a_process_without_torchrun_is_alone(monkeypatch):
-    monkeypatch.delenv("WORLD_SIZE", raising=False)
-    with joined("cpu") as (world, device):
-        assert (world, device) == (ALONE, CPU)
-
-
-def test_rows_are_shared_out_and_put_together_again():
-    assert [list(World(rank=r, size=3).rows(7)) for r in range(3)] == [[0, 3, 6], [1, 4], [2, 5]]
-    assert ALONE.whole(torch.arange(3.0), 3).tolist() == [0, 1, 2]
-    assert ALONE.any(True)
-    assert not ALONE.any(False)
 
 
 def test_a_stored_config_of_before_still_reads(make_run):

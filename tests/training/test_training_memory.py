@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from reenact.training.distributed import ALONE
+from reenact.processes import ALONE
 from reenact.training.memory import FACTOR, FORGETTING, GradientGuard, Memory
 
 

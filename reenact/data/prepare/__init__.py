@@ -1,1 +1,1 @@
-"""From raw videos to shards of tracked face crops: `python -m reenact.data.prepare`."""
+"""From raw videos to shards of tracked face crops: `python -m reenact prepare`."""

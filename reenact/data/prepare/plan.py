@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import json
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,22 +14,6 @@ from typing import Any
 from reenact.data.prepare.layouts import ClipSource
 from reenact.errors import UserError
 from reenact.files import atomic_output
-
-
-@dataclass(frozen=True, kw_only=True)
-class Share:
-    """This process is number `index` (from 0) of `count`."""
-
-    index: int = 0
-    count: int = 1
-
-    @classmethod
-    def parse(cls, text: str) -> Share:
-        """`i/n`, i from 0 on. Raises UserError for anything else."""
-        match = re.fullmatch(r"(\d+)/(\d+)", text)
-        if match is None or not int(match[1]) < int(match[2]):
-            raise UserError(f"--shard {text}: write it as i/n, with i from 0 to n - 1")
-        return cls(index=int(match[1]), count=int(match[2]))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,17 +15,18 @@ from tqdm import tqdm
 from reenact.config import to_dict
 from reenact.data.manifest import ClipRow, write_manifest
 from reenact.data.prepare.layouts import ClipSource, find_sources
-from reenact.data.prepare.plan import PlannedShard, Share, make_plan
+from reenact.data.prepare.plan import PlannedShard, make_plan
 from reenact.data.prepare.run_config import PrepareRun
 from reenact.data.prepare.tracking import SUFFIXES, ClipTracker
 from reenact.data.shard_clips import MANIFEST
 from reenact.data.shards import BadClip, ShardWriter, is_closed, journal_path, read_journal
 from reenact.errors import UserError
 from reenact.files import atomic_output
+from reenact.processes import World
 
 
 @dataclass(frozen=True, kw_only=True)
-class Summary:
+class PreparedPart:
     """What one process did, and whether all shards of all processes are there."""
 
     num_clips: int
@@ -38,14 +39,16 @@ class Summary:
     manifest: Path | None
 
 
-def prepare(run: PrepareRun, device: torch.device, share: Share, progress: bool = True) -> Summary:
+def prepare(
+    run: PrepareRun, device: torch.device, world: World, progress: bool = True
+) -> PreparedPart:
     """Write the shards of this process that are not there yet, and the manifest when all are.
 
     Raises UserError for what is wrong with the run as a whole; a bad clip is noted and left out.
     """
     sources = {source.name: source for source in find_sources(run.source)}
     plan = make_plan(run.out, sorted(sources.values()), _settings(run), run.store.clips_per_shard)
-    mine = plan[share.index :: share.count]
+    mine = world.part(plan)
     todo = [shard for shard in mine if not is_closed(run.out, shard.name)]
     done = _Done()
     start = perf_counter()
@@ -57,8 +60,8 @@ def prepare(run: PrepareRun, device: torch.device, share: Share, progress: bool 
             unit="clip",
             mininterval=1.0,
             disable=not progress,
-            position=share.index,
-            desc=_label(share),
+            position=world.rank,
+            desc=_label(world),
         ) as bar:
             for shard in todo:
                 _write_shard(run, shard, sources, tracker, done, bar)
@@ -66,7 +69,7 @@ def prepare(run: PrepareRun, device: torch.device, share: Share, progress: bool 
     else:
         shares = ""
     missing = sum(not is_closed(run.out, shard.name) for shard in plan)
-    return Summary(
+    return PreparedPart(
         num_clips=len(done.rows),
         num_frames=sum(len(row.frame_sizes) for row in done.rows),
         num_dropped=sum(row.num_dropped for row in done.rows),
@@ -190,8 +193,8 @@ def _settings(run: PrepareRun) -> dict[str, Any]:
     return settings
 
 
-def _label(share: Share) -> str | None:
-    return f"{share.index}/{share.count}" if share.count > 1 else None
+def _label(world: World) -> str | None:
+    return f"{world.rank}/{world.size}" if world.size > 1 else None
 
 
 def _line(error: Exception) -> str:

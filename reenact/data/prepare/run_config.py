@@ -1,4 +1,4 @@
-"""The settings of one `python -m reenact.data.prepare` run."""
+"""The settings of one `python -m reenact prepare` run."""
 
 from __future__ import annotations
 

@@ -1,11 +1,10 @@
-"""Raw videos of synthetic people in VoxCeleb's layouts: python -m reenact.data.synthetic.raw
+"""Raw videos of synthetic people in VoxCeleb's layouts: python -m reenact synthetic-raw
 
 To try preparation, training and evaluation end to end before VoxCeleb is downloaded.
 """
 
 from __future__ import annotations
 
-import argparse
 from fractions import Fraction
 from pathlib import Path
 
@@ -14,7 +13,6 @@ import numpy as np
 from reenact.data.synthetic.clips import ClipPlan, SyntheticConfig, plan_clip
 from reenact.data.synthetic.generate import make_stage
 from reenact.data.synthetic.renderer import Renderer
-from reenact.errors import UserError, exit_code
 from reenact.media.images import write_frame
 from reenact.media.video import VideoWriter
 
@@ -100,25 +98,3 @@ def box_rows(plan: ClipPlan, shift: int, unit: float) -> str:
         values = (*low, *(high - low))
         lines.append(f"{100 + n:06d} \t" + "".join(f"{v:.0f} \t" for v in values) + "\n")
     return "".join(lines)
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m reenact.data.synthetic.raw", description=__doc__
-    )
-    parser.add_argument("--out", type=Path, required=True, help="folder of the raw data")
-    parser.add_argument("--layout", choices=LAYOUTS, required=True)
-    parser.add_argument("--clips", type=int, default=40)
-    parser.add_argument("--frames", type=int, default=16, help="frames per clip, at 25 a second")
-    parser.add_argument("--size", type=int, default=256, help="side of the frames in pixels")
-    arguments = parser.parse_args()
-    if min(arguments.clips, arguments.frames) < 1 or arguments.size < 64:
-        raise UserError("--clips and --frames must be at least 1, --size at least 64")
-    if arguments.out.exists() and any(arguments.out.iterdir()):
-        raise UserError(f"{arguments.out}: is not empty, choose a new folder")
-    write_raw(arguments.out, arguments.layout, arguments.clips, arguments.frames, arguments.size)
-    print(arguments.out)
-
-
-if __name__ == "__main__":
-    raise SystemExit(exit_code(main))

@@ -1,13 +1,11 @@
-"""Contact sheet of the generator: python -m reenact.data.synthetic.sheet --out sheet.png
+"""Contact sheet of the generator: python -m reenact synthetic-sheet --out sheet.png
 
 Every row is one clip: frames, one frame with landmarks and pupils, its masks, cross frames.
 """
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -18,9 +16,7 @@ from reenact.data.synthetic.clips import (
     plan_clip,
 )
 from reenact.data.synthetic.generate import make_stage
-from reenact.data.synthetic.person import SPLIT_CODES
 from reenact.data.synthetic.renderer import Renderer
-from reenact.errors import exit_code
 from reenact.face.params import retarget
 
 LANDMARK_COLOUR, PUPIL_COLOUR = (40, 255, 90), (255, 60, 60)
@@ -68,28 +64,3 @@ def contact_sheet(config: SyntheticConfig, indices: Sequence[int]) -> np.ndarray
     """Rows of `clip_row` stacked (H, W, 3)."""
     renderer = Renderer()
     return np.concatenate([clip_row(config, index, renderer) for index in indices])
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, required=True, help="picture to write")
-    parser.add_argument("--rows", type=int, default=8, help="number of clips")
-    parser.add_argument("--size", type=int, default=128, help="side of a tile in pixels")
-    parser.add_argument("--split", choices=tuple(SPLIT_CODES), default="train")
-    parser.add_argument("--seed", type=int, default=0)
-    args = parser.parse_args()
-    config = SyntheticConfig(
-        out=args.out.parent,
-        clips=max(args.rows, 6),
-        size=args.size,
-        split=args.split,
-        seed=args.seed,
-    )
-    sheet = contact_sheet(config, range(args.rows))
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(sheet).save(args.out)
-    print(args.out)
-
-
-if __name__ == "__main__":
-    raise SystemExit(exit_code(main))

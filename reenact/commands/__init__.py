@@ -1,0 +1,1 @@
+"""The command line: `diffusionact COMMAND`, and the scripts at the top of the repository."""

@@ -1,0 +1,60 @@
+"""Animate the face of a photo with the motion of a video or a picture.
+
+Without source and target: the demo, into results/demo.mp4.
+"""
+
+import argparse
+from pathlib import Path
+
+from reenact.commands.arguments import add_config, add_device, read_config
+from reenact.errors import UsageError, say
+from reenact.files import check_input_file
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("source", nargs="?", type=Path, help="photo of the face to animate")
+    parser.add_argument("target", nargs="?", type=Path, help="video or picture that gives motion")
+    parser.add_argument(
+        "--output", type=Path, help="default: results/<source>_<target>.mp4, .png for a picture"
+    )
+    add_config(parser, default="embedded/infer")
+    parser.add_argument("--num-steps", type=int, help="sampling steps of each frame")
+    add_device(parser)
+    parser.add_argument("--precision", choices=("auto", "fp32", "bf16", "fp16"))
+    parser.add_argument("--seed", type=int, help="seed of the noise, where x_T has any")
+    parser.add_argument("--grid", action="store_true", help="write source | target | result")
+    parser.add_argument(
+        "--relative", action="store_true", help="take the change since the first target frame"
+    )
+
+
+def run(arguments: argparse.Namespace) -> None:
+    source, target, output = arguments.source, arguments.target, arguments.output
+    if source is not None and target is None:
+        raise UsageError("give both source and target, or none for the demo")
+    for path in (source, target):
+        if path is not None:
+            check_input_file(path)
+    from reenact.assets import asset_path
+    from reenact.inference.paths import default_output
+    from reenact.inference.pipeline import reenact_files
+    from reenact.inference.run_config import InferRun
+
+    options = {
+        "reenactor.num_steps": arguments.num_steps,
+        "reenactor.precision": arguments.precision,
+        "reenactor.seed": arguments.seed,
+        "motion": "relative" if arguments.relative else None,
+    }
+    settings = read_config(arguments, InferRun, options)
+    if source is None:
+        source, target = asset_path("demo_source.png"), asset_path("demo_target.mp4")
+        output = output or Path("results") / "demo.mp4"
+    output = output or default_output(source, target)
+    done = reenact_files(
+        source, target, output, settings, device=arguments.device, grid=arguments.grid
+    )
+    say(
+        f"{done.output}: {done.num_frames} frame{'s' * (done.num_frames != 1)} "
+        f"in {done.seconds:.1f} s, rendered at {done.num_frames / done.render_seconds:.1f} frames/s"
+    )

@@ -1,0 +1,69 @@
+"""The one entry point: `diffusionact COMMAND ...`, `python -m reenact COMMAND ...`, the scripts."""
+
+import importlib
+import sys
+
+from reenact.commands.arguments import Parser
+from reenact.errors import exit_code
+from reenact.version import __version__
+
+COMMANDS = {
+    "infer": ("reenact.commands.infer", "animate a photo with a video or a picture"),
+    "train": ("reenact.commands.train", "train one stage"),
+    "eval": ("reenact.commands.evaluate", "measure a reenactor or any method's results"),
+    "prepare": ("reenact.commands.prepare", "turn raw videos into tracked face crops"),
+    "synthetic": ("reenact.commands.synthetic", "generate clips of synthetic people"),
+    "synthetic-raw": ("reenact.commands.synthetic_raw", "the same as raw videos, for a dry run"),
+    "synthetic-sheet": ("reenact.commands.synthetic_sheet", "a contact sheet of such people"),
+    "configs": ("reenact.commands.configs", "list or copy the shipped configs"),
+}
+"""A command is a module with a docstring, `add_arguments(parser)` and `run(arguments)`.
+
+The modules import torch and everything heavy inside of `run`: `--help` and a wrong option answer
+at once.
+"""
+
+
+def main() -> int:
+    """`diffusionact`: run the command that the first argument names; the exit code."""
+    arguments = sys.argv[1:]
+    if arguments in (["--version"], ["-V"]):
+        print(f"diffusionact-open {__version__}")
+        return 0
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(usage())
+        return 0
+    name = arguments[0]
+    if name not in COMMANDS:
+        print(f"{usage()}\n\nerror: no command {name!r}", file=sys.stderr)
+        return 2
+    return run_command(name, f"diffusionact {name}", arguments[1:])
+
+
+def run_command(name: str, prog: str, arguments: list[str]) -> int:
+    """Parse the arguments of one command, run it, and return its exit code.
+
+    prog: what the help calls the command.
+    """
+
+    def work() -> None:
+        module = importlib.import_module(COMMANDS[name][0])
+        parser = Parser(prog, str(module.__doc__))
+        module.add_arguments(parser)
+        module.run(parser.parse_args(arguments))
+
+    return exit_code(work)
+
+
+def usage() -> str:
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:<{width}}  {text}" for name, (_, text) in COMMANDS.items()]
+    return "\n".join(
+        [
+            "usage: diffusionact COMMAND [--help] ...",
+            "",
+            *lines,
+            "",
+            "--version prints the version.",
+        ]
+    )

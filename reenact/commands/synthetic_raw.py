@@ -1,0 +1,28 @@
+"""Write raw videos of synthetic people in one of VoxCeleb's layouts, for a dry run."""
+
+import argparse
+from pathlib import Path
+
+from reenact.errors import UserError, say
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    def option(name: str, default: int, text: str) -> None:
+        parser.add_argument(name, type=int, default=default, help=f"{text} (default: %(default)s)")
+
+    parser.add_argument("--out", type=Path, required=True, help="new folder of the raw data")
+    parser.add_argument("--layout", choices=("flat", "frames_cropped", "release"), required=True)
+    option("--clips", 40, "number of videos")
+    option("--frames", 16, "frames of each video, at 25 a second")
+    option("--size", 256, "side of the frames in pixels")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    if min(arguments.clips, arguments.frames) < 1 or arguments.size < 64:
+        raise UserError("--clips and --frames must be at least 1, --size at least 64")
+    if arguments.out.exists() and (not arguments.out.is_dir() or any(arguments.out.iterdir())):
+        raise UserError(f"{arguments.out}: is not empty, choose a new folder")
+    from reenact.data.synthetic.raw import write_raw
+
+    write_raw(arguments.out, arguments.layout, arguments.clips, arguments.frames, arguments.size)
+    say(str(arguments.out))

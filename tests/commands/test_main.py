@@ -1,0 +1,183 @@
+"""The command line itself: names, help, exit codes, streams and signals."""
+
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from reenact.commands.configs import config_names, find_config
+from reenact.commands.main import COMMANDS
+from reenact.errors import UserError
+from reenact.version import __version__
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def run(*arguments: str, **options) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "reenact", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        **options,
+    )
+
+
+def test_version_and_usage():
+    assert run("--version").stdout == f"diffusionact-open {__version__}\n"
+    usage = run("--help")
+    assert usage.returncode == 0
+    assert all(f"  {name} " in usage.stdout for name in COMMANDS)
+
+
+def test_an_unknown_command_is_a_usage_error():
+    done = run("animate")
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1] == "error: no command 'animate'"
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_of_every_command_answers_without_torch(name: str):
+    code = (
+        "import sys; from reenact.commands.main import run_command\n"
+        f"try: run_command({name!r}, {name!r}, ['--help'])\n"
+        "except SystemExit: sys.exit('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"usage: {name}")
+
+
+def test_a_source_without_a_target_is_a_usage_error():
+    done = run("infer", "photo.jpg")
+    assert (done.returncode, done.stderr) == (
+        2,
+        "error: give both source and target, or none for the demo\n",
+    )
+
+
+def test_a_file_name_with_a_dash_gets_a_hint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "-face.jpg").write_bytes(b"x")
+    code = (
+        "import sys; from reenact.commands.main import run_command\n"
+        "run_command('infer', 'infer', ['-face.jpg', 'b.mp4'])"
+    )
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, env=environment
+    )
+    assert done.returncode == 2
+    assert "write ./-face.jpg" in done.stderr
+
+
+def test_shipped_configs_are_found_by_name_and_by_path():
+    names = config_names()
+    assert {"embedded/infer", "voxceleb256/align", "tiny"} <= set(names)
+    for name in names:
+        assert find_config(name).is_file()
+    by_path = find_config(str(ROOT / "configs/embedded/infer.yaml"))
+    assert by_path == find_config("embedded/infer")
+    with pytest.raises(UserError, match="no such config file"):
+        find_config("embedded/nothing")
+
+
+def test_configs_are_copied_to_a_new_folder_only(tmp_path: Path):
+    done = run("configs", "--copy", str(tmp_path / "mine"))
+    assert done.returncode == 0
+    assert (tmp_path / "mine/embedded/infer.yaml").is_file()
+    again = run("configs", "--copy", str(tmp_path / "mine"))
+    assert again.returncode == 1
+    assert "exists already" in again.stderr
+
+
+WAITING = """
+import sys, time
+from pathlib import Path
+from reenact.errors import exit_code
+from reenact.files import atomic_output
+
+def main():
+    with atomic_output(Path(sys.argv[1])) as temporary:
+        temporary.write_text("half")
+        print("ready", flush=True)
+        time.sleep(30)
+
+sys.exit(exit_code(main))
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "line"),
+    [
+        ("SIGINT", 130, "interrupted"),
+        ("SIGTERM", 143, "stopped by SIGTERM"),
+        ("SIGHUP", 129, "stopped by SIGHUP"),
+    ],
+)
+def test_a_signal_leaves_no_file_and_says_one_line(tmp_path: Path, name: str, code: int, line: str):
+    process = subprocess.Popen(
+        [sys.executable, "-c", WAITING, str(tmp_path / "out.txt")],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(getattr(signal, name))
+    _, errors = process.communicate(timeout=20)
+    assert (process.returncode, errors) == (code, f"{line}\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+SAYING = (
+    "import sys; from reenact.errors import exit_code, say; "
+    "sys.exit(exit_code(lambda: say('é done')))"
+)
+
+
+@pytest.mark.parametrize(
+    ("shell", "code", "errors"),
+    [
+        ("{python} -c {code} >&-", 0, ""),
+        ("{python} -c {code} 2>&-", 0, ""),
+        ("({python} -c {code}; echo $? >&2) | true", 0, "0\n"),
+        ("PYTHONIOENCODING=ascii {python} -c {code}", 0, ""),
+        (
+            "{python} -c {code} >/dev/full",
+            1,
+            "error: standard output: cannot write (no space left on device); the work itself is "
+            "complete\n",
+        ),
+    ],
+)
+def test_closed_full_and_plain_streams(shell: str, code: int, errors: str):
+    line = shell.format(python=shlex.quote(sys.executable), code=shlex.quote(SAYING))
+    done = subprocess.run(["bash", "-c", line], cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (code, errors)
+
+
+def test_a_forked_worker_ends_silently_on_sigterm():
+    code = """
+import multiprocessing, sys, time
+from reenact.errors import exit_code
+
+def main():
+    worker = multiprocessing.get_context("fork").Process(target=time.sleep, args=(30,))
+    worker.start()
+    time.sleep(0.3)
+    worker.terminate()
+    worker.join()
+    print(worker.exitcode)
+
+sys.exit(exit_code(main))
+"""
+    started = time.monotonic()
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("-15\n", "")
+    assert time.monotonic() - started < 20

@@ -1,0 +1,68 @@
+"""The person mask against the LiteRT runtime, analytic cases and a picture with a known outline."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+from reenact.assets import asset_path
+from reenact.face.crop import FaceCrop
+from reenact.face.person_mask import PersonMask, guided_filter
+from reenact.media.images import image_from_frame
+
+GOLDEN = Path(__file__).resolve().parents[1] / "golden/tracker/person_mask.npz"
+
+
+@pytest.fixture(scope="module")
+def net() -> PersonMask:
+    return PersonMask()
+
+
+@pytest.fixture(scope="module")
+def demo() -> Tensor:
+    """The lower middle of the demo's source (1, 3, 256, 256)."""
+    with Image.open(asset_path("demo_source.png")) as picture:
+        frame = np.asarray(picture.convert("RGB"))
+    return image_from_frame(frame[64:, 32:288].copy())
+
+
+def test_mask_matches_litert(net: PersonMask, demo: Tensor) -> None:
+    with np.load(GOLDEN) as golden:
+        blocks = torch.from_numpy(golden["blocks"]).permute(2, 0, 1)[None] / 127.5 - 1
+        blocks = blocks.repeat_interleave(16, 2).repeat_interleave(16, 3)
+        for images, key in ((blocks, "blocks_person"), (demo, "demo_person")):
+            expected = torch.from_numpy(golden[key])[None, None]
+            torch.testing.assert_close(net(images)[..., ::4, ::4], expected, atol=3e-4, rtol=0)
+
+
+def test_guided_filter_keeps_what_is_linear_in_the_colours() -> None:
+    guide = torch.rand(2, 3, 24, 30, generator=torch.Generator().manual_seed(0))
+    mask = guide @ torch.eye(30) * torch.tensor([0.2, 0.5, 0.1])[:, None, None]
+    mask = mask.sum(1, keepdim=True) + 0.1
+    torch.testing.assert_close(guided_filter(guide, mask, 4, 1e-7), mask, atol=1e-3, rtol=0)
+
+
+def test_guided_filter_without_edges_is_a_mean() -> None:
+    flat, mask = torch.full((1, 3, 9, 9), 0.4), torch.zeros(1, 1, 9, 9)
+    mask[..., 4, 4] = 1
+    smooth = guided_filter(flat, mask, 1, 1e-4)
+    expected = torch.outer(*[torch.tensor([0, 0, 1, 2, 3, 2, 1, 0, 0]) / 9] * 2)
+    torch.testing.assert_close(smooth[0, 0], expected, atol=1e-5, rtol=0)
+
+
+def test_the_person_of_a_photo_is_found_at_any_place(net: PersonMask, demo: Tensor) -> None:
+    """The photo in a larger one: the same mask, and none of the rest."""
+    crop = FaceCrop(crop_from_frame=np.diag([1.0, 1.0, 1.0]), size=256)
+    alone = net.of_photo(demo, crop)
+    assert alone[0, 0, 128, 128] == 1
+    assert alone[0, 0, 0, 0] == alone[0, 0, 0, -1] == 0
+    # The wall goes on around the photo as the window's border does.
+    large = torch.nn.functional.pad(demo, (60, 40, 20, 0), mode="replicate")
+    moved = FaceCrop(crop_from_frame=np.array([[1.0, 0, -60], [0, 1, -20], [0, 0, 1]]), size=256)
+    again = net.of_photo(large, moved)
+    assert again.shape == (1, 1, 276, 356)
+    difference = (again[..., 20:, 60:316] - alone).abs()
+    assert difference[..., 10:-10, 10:-10].max() < 0.05
