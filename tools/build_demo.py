@@ -17,7 +17,7 @@ from reenact.data.synthetic.person import make_person
 from reenact.data.synthetic.renderer import Renderer
 from reenact.data.synthetic.scene import draw_background, draw_light
 from reenact.media.images import write_frame
-from reenact.media.video import VideoWriter
+from reenact.media.video_writer import VideoWriter
 
 
 def draw_frames(config: SyntheticConfig, index: int, renderer: Renderer) -> list[np.ndarray]:

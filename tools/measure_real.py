@@ -23,9 +23,8 @@ from tqdm import tqdm
 from reenact.assets import EMBEDDED_WEIGHTS, asset_path
 from reenact.config import load_config
 from reenact.errors import exit_code
-from reenact.evaluation.metrics import correlation
-from reenact.evaluation.reading import FaceReading
-from reenact.evaluation.tracker_reader import TrackerReader
+from reenact.evaluation.measuring.metrics import correlation
+from reenact.evaluation.readers import FaceReading, TrackerReader
 from reenact.face.expressions import JAW
 from reenact.face.stack import SourceFace
 from reenact.files import check_input_file
@@ -40,7 +39,7 @@ from reenact.media.images import (
     read_frame,
     write_frame,
 )
-from reenact.media.video import VideoReader
+from reenact.media.video_reader import VideoReader
 
 CONFIG = Path("configs/embedded/infer.yaml")
 STILL_FRAMES = 10

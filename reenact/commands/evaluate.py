@@ -24,9 +24,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
+    from reenact.evaluation.reporting.tables import markdown
     from reenact.evaluation.run import run_evaluation
     from reenact.evaluation.run_config import EvalRun
-    from reenact.evaluation.tables import markdown
 
     settings = read_config(arguments, EvalRun)
     if arguments.output is not None:

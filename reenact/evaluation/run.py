@@ -6,38 +6,45 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 from tqdm import tqdm
 
 from reenact.config import to_dict
 from reenact.data.clips import ClipSet
 from reenact.errors import UserError
-from reenact.evaluation.fvd import frechet_video_distance
-from reenact.evaluation.judges import Judges, load_judges
-from reenact.evaluation.lists import pairs_csv
-from reenact.evaluation.measure import feature_columns, measure
-from reenact.evaluation.output import OutputPictures, make_folder
-from reenact.evaluation.pairs import MODES, Pair, Video, list_pairs, videos_of
-from reenact.evaluation.predictions import PredictionFolder
-from reenact.evaluation.prepare import prepare_clips
-from reenact.evaluation.render import (
-    ParamsReader,
-    PredictionRenderer,
-    ReenactorRenderer,
-    Renderer,
-    load_batches,
+from reenact.evaluation.clips import prepare_clips
+from reenact.evaluation.measuring.frechet import windows
+from reenact.evaluation.measuring.judges import Judges, load_judges
+from reenact.evaluation.measuring.measure import feature_columns, measure
+from reenact.evaluation.measuring.metrics import METRICS, PAIR_METRICS
+from reenact.evaluation.measuring.records import Record, ResultFiles
+from reenact.evaluation.measuring.summary import ClipFeatures, summarise
+from reenact.evaluation.methods.batches import load_batches
+from reenact.evaluation.methods.methods import (
+    FolderMethod,
+    Method,
+    ReenactorMethod,
+    load_reenactor,
 )
-from reenact.evaluation.report import Example, write_reports
-from reenact.evaluation.results import Record, ResultFiles
+from reenact.evaluation.methods.predictions import PredictionFolder
+from reenact.evaluation.pairing.pairs import (
+    MODES,
+    Pair,
+    Video,
+    list_pairs,
+    pairs_csv,
+    videos_of,
+)
+from reenact.evaluation.readers import ParamsReader, StackReader
+from reenact.evaluation.reporting.files import Example, write_reports
+from reenact.evaluation.reporting.pictures import OutputPictures, read_strip
 from reenact.evaluation.run_config import EvalRun
-from reenact.evaluation.sheet import read_strip
-from reenact.evaluation.summary import COLUMNS, summarise
-from reenact.evaluation.weights import load_weights
+from reenact.files import make_folder
 from reenact.inference.config import ReenactorConfig
 from reenact.processes import ALONE, World, wait_until
 
@@ -54,7 +61,7 @@ class Subject:
     reenactor: the settings of the rendering, complete; None for a folder of results.
     """
 
-    renderer: Renderer
+    method: Method
     batch_size: int
     sha256: str
     reader: ParamsReader | None = None
@@ -82,17 +89,14 @@ def run_evaluation(run: EvalRun, device: str = "auto") -> dict[str, Any] | None:
 def _reenactor_subject(
     run: EvalRun, device: torch.device, world: World
 ) -> tuple[ClipSet, list[Pair], Subject]:
-    reenactor, sha256 = load_weights(run, str(device))
+    reenactor, sha256 = load_reenactor(run.weights, run.released, run.reenactor, str(device))
     clips = prepare_clips(run.data, reenactor.size, world)
     _check_face(run, clips)
     reader: ParamsReader | None = None
     if run.params == "tracked":
-        # Imported late: brings the networks of the face stack along.
-        from reenact.evaluation.stack_reader import StackReader
-
         reader = StackReader(reenactor.face)
     subject = Subject(
-        renderer=ReenactorRenderer(reenactor, run.shown_variants, run.oracle_steps),
+        method=ReenactorMethod(reenactor, run.shown_variants, run.oracle_steps),
         batch_size=run.reenactor.batch_size,
         sha256=sha256,
         reader=reader,
@@ -111,7 +115,7 @@ def _folder_subject(
     videos = folder.present(videos_of(pairs))
     present = {video[0].video for video in videos}
     subject = Subject(
-        renderer=PredictionRenderer(folder, videos, clips.by_name, run.shown_variants, device),
+        method=FolderMethod(folder, videos, clips.by_name, run.shown_variants, device),
         batch_size=run.reenactor.batch_size,
         sha256=_folder_sha256(run.predictions),
     )
@@ -135,7 +139,7 @@ def evaluate(
     be written.
     """
     name = _fingerprint(run, clips, subject.sha256)
-    pictures = OutputPictures(run.output, name, pairs, run)
+    pictures = OutputPictures(run.output, name, pairs, run.num_examples, run.keeps_predictions)
     columns = feature_columns(run.shown_variants, judges.widths)
     width = max(column.stop for column in columns.values())
     files = ResultFiles(run.output, name, width, world.rank)
@@ -147,19 +151,20 @@ def evaluate(
     records = files.read()
     chosen = [records[pair.key] for pair in pairs]
 
-    def features(part: Sequence[Record], picture: str, extractor: str) -> np.ndarray:
-        return files.features(part, columns[picture, extractor])
+    def features(part: Sequence[Record], picture: str, network: str) -> np.ndarray | None:
+        column = columns.get((picture, network))
+        return None if column is None else files.features(part, column)
 
-    summary = summarise(chosen, features, tuple(judges.widths))
-    if judges.i3d is not None:
-        _add_fvd(summary, run, clips, pairs, judges, pictures, device)
+    summary = summarise(
+        chosen, features, clip_features(run, clips, pairs, judges, pictures, device)
+    )
     summary["meta"] = _meta(run, clips, pairs, subject)
     examples = [
         Example(record=records[pair.key], frames=frames)
         for pair in pairs
         if pair.key in pictures.strips and (frames := read_strip(pictures.strips[pair.key]))
     ]
-    write_reports(run, summary, chosen, examples, pairs_csv(pairs))
+    write_reports(run.output, run.json_path, summary, chosen, examples, pairs_csv(pairs))
     return summary
 
 
@@ -181,37 +186,42 @@ def _measure_missing(
         total=count, initial=count - left, unit="pair", desc="eval", disable=not world.is_main
     ) as bar:
         for batch in load_batches(todo, clips.by_name, subject.batch_size, subject.reader):
-            images = subject.renderer.render(batch)
+            images = subject.method.render(batch)
             records, features = measure(batch, images, clips.by_name, judges)
             pictures.write(batch, images)
             files.append(records, features)
             bar.update(len(records))
 
 
-def _add_fvd(
-    summary: dict[str, Any],
+def clip_features(
     run: EvalRun,
     clips: ClipSet,
     pairs: list[Pair],
     judges: Judges,
     pictures: OutputPictures,
     device: torch.device,
-) -> None:
-    root = run.predictions or pictures.predictions
-    assert root is not None
-    assert judges.i3d is not None
-    folder = PredictionFolder(root, clips.size)
-    distance = partial(
-        frechet_video_distance,
-        clips=clips.by_name,
-        folder=folder,
-        i3d=judges.i3d,
-        num_frames=run.judges.fvd_frames,
-        device=device,
-    )
-    for mode in MODES:
-        if mode in summary:
-            summary[mode]["ours"]["fvd"] = distance(_of_mode(videos_of(pairs), mode))
+) -> ClipFeatures:
+    """I3D features of the result's videos and of the true ones, from the folder of results."""
+
+    def features(mode: str, variant: str) -> tuple[Tensor, Tensor] | None:
+        # Cross pairs are left out: not every frame of their target has a true picture.
+        if judges.i3d is None or variant != "ours" or mode == "cross":
+            return None
+        root = run.predictions or pictures.predictions
+        assert root is not None
+        folder = PredictionFolder(root, clips.size)
+        parts: tuple[list[Tensor], list[Tensor]] = ([], [])
+        for video in _of_mode(videos_of(pairs), mode):
+            target = clips.by_name[video[0].target_clip]
+            predictions = folder.frames(video, target.num_frames)
+            references = [target.frame(pair.reference) for pair in video]
+            for part, frames in zip(parts, (predictions, references), strict=True):
+                for window in windows(frames, run.judges.fvd_frames):
+                    with torch.inference_mode():
+                        part.append(judges.i3d(window.to(device)).float().cpu())
+        return (torch.cat(parts[0]), torch.cat(parts[1])) if parts[0] else None
+
+    return features
 
 
 def _of_mode(videos: Sequence[Video], mode: str) -> list[Video]:
@@ -236,6 +246,7 @@ def _fingerprint(run: EvalRun, clips: ClipSet, sha256: str) -> str:
         "params": run.params,
         "variants": run.shown_variants,
         "oracle_steps": run.oracle_steps,
+        "metrics": [metric.name for metric in PAIR_METRICS],
         "judges": {k: v for k, v in to_dict(run.judges).items() if k not in ("i3d", "fvd_frames")},
         "released": run.released and to_dict(run.released),
         # The batch size changes speed, not results.
@@ -266,5 +277,5 @@ def _meta(run: EvalRun, clips: ClipSet, pairs: list[Pair], subject: Subject) -> 
         "weights_sha256": None if run.predictions else subject.sha256,
         "clips_sha256": clips.fingerprint,
         "backbones": run.judges.backbones,
-        "columns": {c.name: {"direction": c.direction, "unit": c.unit} for c in COLUMNS},
+        "columns": {c.name: {"direction": c.direction, "unit": c.unit} for c in METRICS},
     }

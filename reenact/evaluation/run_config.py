@@ -5,53 +5,12 @@ from pathlib import Path
 from typing import Literal
 
 from diffae.schedule import respaced_timesteps
-from reenact.evaluation.judges import JudgeConfig
-from reenact.evaluation.pairs import PairConfig
-from reenact.evaluation.summary import VARIANTS, Variant
+from reenact.evaluation.clips import ClipsConfig
+from reenact.evaluation.measuring.judges import JudgeConfig
+from reenact.evaluation.methods.methods import VARIANTS, Variant
+from reenact.evaluation.pairing.pairs import PairListConfig
 from reenact.face.released.config import ReleasedConfig
 from reenact.inference.config import ReenactorConfig
-
-
-@dataclass(frozen=True, kw_only=True)
-class SyntheticClips:
-    """Synthetic people, generated where they are missing, at the model's size.
-
-    frames: frames a clip. cross: rendered truths of cross-reenactment a clip. seed: another seed
-    gives other clips. num_workers: for generating.
-    """
-
-    frames: int = 16
-    cross: int = 8
-    seed: int = 0
-    num_workers: int = 2
-
-    def __post_init__(self) -> None:
-        if self.num_workers < 1:
-            raise ValueError(f"num_workers: must be at least 1, got {self.num_workers}")
-        if self.frames < 2:
-            raise ValueError(f"frames: a self pair needs at least 2, got {self.frames}")
-        if self.cross < 0:
-            raise ValueError(f"cross: must not be negative, got {self.cross}")
-
-
-@dataclass(frozen=True, kw_only=True)
-class ClipsConfig:
-    """The clips: prepared ones (`reenact.data.prepare`) or synthetic ones.
-
-    folder: where they lie. num_clips: only the first so many give sources (null: all).
-    synthetic: null = the clips must be there; else `num_clips` of them are generated.
-    """
-
-    folder: Path
-    split: str = "test"
-    num_clips: int | None = None
-    synthetic: SyntheticClips | None = None
-
-    def __post_init__(self) -> None:
-        if self.num_clips is not None and self.num_clips < 1:
-            raise ValueError(f"num_clips: must be at least 1, got {self.num_clips}")
-        if self.synthetic is not None and self.num_clips is None:
-            raise ValueError("num_clips: how many synthetic clips?")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +45,7 @@ class EvalRun:
     oracle_steps: int = 20
     save_predictions: bool = False
     published: bool = False
-    pairs: PairConfig = field(default_factory=PairConfig)
+    pairs: PairListConfig = field(default_factory=PairListConfig)
     judges: JudgeConfig = field(default_factory=JudgeConfig)
     reenactor: ReenactorConfig = field(default_factory=ReenactorConfig)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from reenact.errors import UserError
 from reenact.files import check_output_path
 from reenact.media.images import WRITABLE_SUFFIXES, is_image_path
-from reenact.media.video import SUFFIXES as VIDEO_SUFFIXES
+from reenact.media.video_writer import SUFFIXES as VIDEO_SUFFIXES
 
 
 def default_output(source: Path, target: Path) -> Path:

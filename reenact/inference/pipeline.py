@@ -21,7 +21,9 @@ from reenact.inference.paths import check_output, make_folder
 from reenact.inference.reenactor import Reenactor, SourceState
 from reenact.inference.run_config import InferRun, Motion
 from reenact.media.images import image_from_frame, is_image_path, read_frame, write_frame
-from reenact.media.video import VideoReader, VideoWriter
+from reenact.media.timeline import exact_rate
+from reenact.media.video_reader import VideoReader
+from reenact.media.video_writer import VideoWriter
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +53,7 @@ def reenact_files(
 ) -> Summary:
     """Animates the face of the photo `source` with the target video or picture.
 
-    Writes an MP4 with the target's frame rate, frame count and audio, or a picture for a picture.
+    Writes an MP4 with the target's frames, their times and its audio, or a picture for a picture.
     device: "auto" or a torch device. grid: writes source crop | target crop | result. Progress
     and warnings go to stderr. Raises UserError or CheckpointError, and leaves no file behind, for
     whatever is wrong with the inputs, the output path or the weights.
@@ -59,7 +61,7 @@ def reenact_files(
     started = time.perf_counter()
     check_output(output, source, target)
     photo = read_frame(source)
-    clip = open_target(target)
+    clip = open_target(target, run.fps)
     reenactor = make_reenactor(run.weights, run.released, run.reenactor, device)
 
     face = find_source(photo, source, reenactor)
@@ -86,11 +88,14 @@ def reenact_files(
     )
 
 
-def open_target(target: Path) -> VideoReader | StillClip:
-    """A video, or a picture as a clip of one frame. Raises UserError if it cannot be read."""
+def open_target(target: Path, fps: float | None = None) -> VideoReader | StillClip:
+    """A video, or a picture as a clip of one frame. Raises UserError if it cannot be read.
+
+    fps: None = the video's own frames and times, else a constant rate.
+    """
     if is_image_path(target):
         return StillClip(frame=read_frame(target))
-    return VideoReader(target)
+    return VideoReader(target, fps=None if fps is None else exact_rate(fps))
 
 
 def find_source(photo: Frame, path: Path, reenactor: Reenactor) -> SourceFace[Any]:
@@ -208,7 +213,14 @@ def write_result(
         write_frame(output, first)
         return
     height, width = first.shape[:2]
-    with VideoWriter(output, width=width, height=height, fps=clip.fps, audio_from=target) as writer:
+    with VideoWriter(
+        output,
+        width=width,
+        height=height,
+        timeline=clip.timeline,
+        audio_from=target,
+        audio_origin=clip.origin,
+    ) as writer:
         writer.write(first)
         for frame in frames:
             writer.write(frame)

@@ -17,7 +17,7 @@ from reenact.face.stack import FaceStack
 from reenact.face.surface.motion_field import MotionField
 from reenact.inference.carried import SourceDetail, with_detail
 from reenact.inference.config import ReenactorConfig
-from reenact.inference.method import Method
+from reenact.inference.networks import Networks
 from reenact.inference.start import find_start
 from reenact.models.reenactment_encoder import motion_vector
 from reenact.models.weights import Recipe, ReenactorWeights
@@ -29,7 +29,7 @@ FIELD_SIZE = 256
 class StackDrawings:
     """What a face stack draws of the faces `source` (B, or one for all) and `wanted` (B).
 
-    Implements `method.Drawings`. Both are in the terms of crops of side `size`. The motion field
+    Implements `networks.Drawings`. Both are in the terms of crops of side `size`. The motion field
     has the side `resolution`; it is drawn once, when it is asked for.
     """
 
@@ -134,7 +134,7 @@ class Reenactor:
         self.device = next(self.diffae.parameters()).device
         self.dtype = compute_dtype(config.precision, self.device)
         unet = weights.unet
-        self.method = Method(
+        self.networks = Networks(
             diffae=self.diffae,
             encoder=weights.encoder.eval().to(memory_format=torch.channels_last),
             unet=unet and unet.eval().to(memory_format=torch.channels_last),
@@ -159,18 +159,18 @@ class Reenactor:
 
         @cache
         def z_source() -> Tensor:
-            return self.method.code(image, drawings, of_source=True).float()
+            return self.networks.code(image, drawings, of_source=True).float()
 
         @cache
         def inverted() -> Tensor:
-            return self.method.invert(image, z_source())
+            return self.networks.invert(image, z_source())
 
         x_T, detail = None, None
         if not find_start(self.recipe.x_T).follows_motion:
-            x_T = self.method.start(image, drawings, self._noise(), inverted=inverted)
+            x_T = self.networks.start(image, drawings, self._noise(), inverted=inverted)
         if self.recipe.carry_detail:
             sharp = image if sharp is None else sharp.to(self.device)
-            detail = SourceDetail.of(sharp, self.method.decode(inverted(), z_source()))
+            detail = SourceDetail.of(sharp, self.networks.decode(inverted(), z_source()))
         return SourceState(params=params, image=image, x_T=x_T, detail=detail)
 
     def render(self, state: SourceState, target: FaceBatch) -> Tensor:
@@ -192,12 +192,12 @@ class Reenactor:
         image = state.image.expand(len(driven), -1, -1, -1)
         side = self.size if state.detail is None else state.detail.sharp.shape[-1]
         drawings = self._drawings(state.params, driven, side)
-        z_r = self.method.code(image, drawings).float()
+        z_r = self.networks.code(image, drawings).float()
         if state.x_T is None:
-            x_T = self.method.start(image, drawings, self._noise(), z_r=z_r)
+            x_T = self.networks.start(image, drawings, self._noise(), z_r=z_r)
         else:
             x_T = state.x_T.expand_as(image)
-        images = self.method.decode(x_T, z_r)
+        images = self.networks.decode(x_T, z_r)
         if state.detail is not None:
             images = with_detail(images, state.detail, drawings.detailed_field().resized(side))
         return images.clamp(-1, 1)

@@ -23,6 +23,8 @@ class InferRun:
         source photo (shrunk to `paste_max_side` for videos).
     motion: "absolute" takes the target's expression and pose as they are, "relative" takes their
         change since the first target frame with a face and adds it to the source's own.
+    fps: frames per second of the result; null = every target frame at its own time. Any other
+        value repeats or leaves out target frames; 29.97 means 30000/1001.
     levels: "exact" maps [-1, 1] to [0, 255]; "stretched" stretches every picture from its own
         darkest to its brightest value, as the authors' script saves it.
     released: null = the open face stack; else the authors' (FLAME, EMOCA, ETH-XGaze).
@@ -33,6 +35,7 @@ class InferRun:
     compose: Literal["crop", "follow", "paste_back"]
     paste_max_side: int
     motion: Motion
+    fps: float | None = None
     levels: Levels = "exact"
     released: ReleasedConfig | None = None
     reenactor: ReenactorConfig
@@ -41,3 +44,5 @@ class InferRun:
         for name in ("output_size", "paste_max_side"):
             if not 16 <= getattr(self, name) <= 4096:
                 raise UserError(f"{name}: must be 16 to 4096 pixels, got {getattr(self, name)}")
+        if self.fps is not None and not 1 <= self.fps <= 240:
+            raise UserError(f"fps: must be 1 to 240 frames per second, got {self.fps}")

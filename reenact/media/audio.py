@@ -1,15 +1,19 @@
 """The sound of one file carried over into another, in step with its pictures."""
 
 import contextlib
-from collections.abc import Generator, Iterator
+import itertools
+from collections.abc import Generator, Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reenact.errors import UserError
 from reenact.files import check_input_file
+from reenact.media.container import decoded, open_container, seconds, sound_stream, video_stream
+from reenact.media.timeline import unbroken
 
 if TYPE_CHECKING:
+    from av.audio.frame import AudioFrame
     from av.audio.stream import AudioStream
     from av.container import InputContainer, OutputContainer
     from av.packet import Packet
@@ -19,15 +23,18 @@ COPIED_CODECS = frozenset({"aac", "ac3", "alac", "eac3", "flac", "mp3", "mp3floa
 AAC_RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000)
 AAC_BITS_PER_CHANNEL = 96_000
 
-# Codecs start with packets that only warm the decoder up; they carry times just below zero.
+# Codecs start with packets that only warm the decoder up. Their times lie just below zero.
 PRIMING = Fraction(1, 10)
+
+# Time stamps that differ from the number of samples by less than this are only rounded.
+JITTER = Fraction(1, 100)
 
 
 class AudioTrack:
-    """The sound of a file as a stream of `output`; times count from the first picture.
+    """The sound of a file as a stream of `output`.
 
     Packets are copied as they are where mp4 can hold the codec, else decoded and encoded as AAC.
-    origin: seconds of the first picture in the input, zero in the output.
+    origin: seconds by the clock of the input that become 0 in the output.
     `copy_until` must be called with growing times; `close` frees the input.
     """
 
@@ -91,25 +98,37 @@ class AudioTrack:
             yield packet
 
     def _transcoded(self) -> Generator["Packet", None, None]:
-        import av
-
         start: Fraction | None = None
-        num_samples = 0
-        for packet in _demuxed(self._input, self._source):
-            try:
-                frames = self._source.codec_context.decode(packet)
-            except av.error.FFmpegError:
+        length = Fraction(0)  # seconds given to the encoder
+        for frame in self._decoded():
+            assert frame.time_base is not None
+            if frame.pts is not None:
+                time = frame.pts * frame.time_base - self._origin
+            else:
+                time = Fraction(0) if start is None else start + length
+            if start is None:
+                if time + Fraction(frame.samples, frame.sample_rate) < -PRIMING:
+                    continue
+                start = time
+            gap = time - (start + length)
+            if gap < -JITTER:  # overlaps what was there before; the rest follows at its own time
                 continue
-            for frame in frames:
-                if start is None:
-                    assert frame.time_base is not None
-                    start = (frame.pts or 0) * frame.time_base - self._origin
+            silence = _silence(frame, gap) if gap > JITTER else ()
+            for part in itertools.chain(silence, (frame,)):
                 # The encoder wants sound without gaps from zero on; `start` is added after it.
-                frame.pts, frame.time_base = num_samples, Fraction(1, frame.sample_rate)
-                num_samples += frame.samples
-                yield from self._shifted(self._stream.encode(frame), start)
+                part.pts = round(length * part.sample_rate)
+                part.time_base = Fraction(1, part.sample_rate)
+                length += Fraction(part.samples, part.sample_rate)
+                yield from self._shifted(self._stream.encode(part), start)
         if start is not None:
             yield from self._shifted(self._stream.encode(None), start)
+
+    def _decoded(self) -> Iterator["AudioFrame"]:
+        import av
+
+        for packet in _demuxed(self._input, self._source):
+            with contextlib.suppress(av.error.FFmpegError):
+                yield from self._source.codec_context.decode(packet)
 
     def _shifted(self, packets: list["Packet"], start: Fraction) -> Iterator["Packet"]:
         for packet in packets:
@@ -121,30 +140,27 @@ class AudioTrack:
             yield packet
 
 
-def sound_stream(container: "InputContainer") -> "AudioStream | None":
-    """The first audio stream that can be decoded, or None."""
-    for stream in container.streams.audio:
-        if stream.codec_context is not None and stream.codec_context.sample_rate > 0:
-            return stream
-    return None
-
-
-def open_audio(path: str | Path, output: "OutputContainer") -> AudioTrack | None:
+def open_audio(
+    path: str | Path, output: "OutputContainer", origin: Fraction | None = None
+) -> AudioTrack | None:
     """The sound of `path` as a new stream of `output`, or None if it has none.
 
+    origin: seconds by the clock of `path` that become 0; None = when its pictures start.
     Raises UserError if the file cannot be read.
     """
     import av
 
     path = check_input_file(path)
     try:
-        container = _opened(path)
+        container = open_container(path)
     except av.error.FFmpegError as error:
         raise UserError(f"{path}: its sound cannot be read, give a video or audio file") from error
     try:
         source = sound_stream(container)
         if source is not None:
-            return AudioTrack(container, source, output, _first_picture_time(path))
+            if origin is None:
+                origin = _first_picture_time(path)
+            return AudioTrack(container, source, output, origin)
     except BaseException:
         container.close()
         raise
@@ -153,11 +169,39 @@ def open_audio(path: str | Path, output: "OutputContainer") -> AudioTrack | None
 
 
 def _demuxed(container: "InputContainer", stream: "AudioStream") -> Iterator["Packet"]:
+    """The packets of the stream; where its clock was reset, times follow what was before."""
     import av
 
+    last: Fraction | None = None
+    step = shift = Fraction(0)
     # A damaged end of the file ends the sound there.
     with contextlib.suppress(av.error.FFmpegError):
-        yield from container.demux(stream)
+        for packet in container.demux(stream):
+            if packet.pts is not None:
+                time = packet.pts * packet.time_base + shift
+                if last is not None:
+                    back = unbroken(last, time, step)
+                    shift, time = shift + back, time + back
+                ticks = round(shift / packet.time_base)
+                packet.pts += ticks
+                packet.dts = None if packet.dts is None else packet.dts + ticks
+                last, step = time, Fraction((packet.duration or 0) * packet.time_base)
+            yield packet
+
+
+def _silence(like: "AudioFrame", length: Fraction) -> Iterable["AudioFrame"]:
+    """`length` seconds of silence in frames of at most one second, in the format of `like`."""
+    from av.audio.frame import AudioFrame
+
+    zero = b"\x80" if like.format.name in ("u8", "u8p") else b"\0"
+    num_samples = round(length * like.sample_rate)
+    while num_samples > 0:
+        frame = AudioFrame(like.format.name, like.layout.name, min(num_samples, like.sample_rate))
+        frame.sample_rate = like.sample_rate
+        for plane in frame.planes:
+            plane.update(zero * plane.buffer_size)
+        num_samples -= frame.samples
+        yield frame
 
 
 def _first_picture_time(path: Path) -> Fraction:
@@ -167,19 +211,12 @@ def _first_picture_time(path: Path) -> Fraction:
     """
     import av
 
-    with contextlib.suppress(av.error.FFmpegError), _opened(path) as container:
-        if container.streams.video:
-            stream = container.streams.video[0]
-            first = next(container.decode(stream), None)
-            if first is not None and first.pts is not None and stream.time_base is not None:
-                return Fraction(first.pts * stream.time_base)
+    with contextlib.suppress(av.error.FFmpegError), open_container(path) as container:
+        stream = video_stream(container)
+        if stream is not None:
+            first = next(decoded(container, stream), None)
+            return (first and seconds(first, stream)) or Fraction(0)
     return Fraction(0)
-
-
-def _opened(path: Path) -> "InputContainer":
-    import av
-
-    return av.open(str(path.absolute()), metadata_errors="replace")
 
 
 def _add_aac_stream(source: "AudioStream", output: "OutputContainer") -> "AudioStream":

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from diffae import ConditionalUNet, SamplerName, load_checkpoint
 from reenact.data.dataset import PairConfig
 from reenact.errors import UserError
-from reenact.inference.method import Method
+from reenact.inference.networks import Networks
 from reenact.inference.start import StartName, find_start
 from reenact.losses import LossNets, LossWeights
 from reenact.models.checkpoint import is_reenactor, load_reenactor, save_reenactor
@@ -139,23 +139,23 @@ class ReenactStage:
             raise UserError(f"{path}: has a tuned U-Net, so reenact.tune_unet must be true")
         return encoder, unet
 
-    def method(self, networks: TrainedNetworks, recipe: Recipe | None = None) -> Method:
+    def networks(self, trained: TrainedNetworks, recipe: Recipe | None = None) -> Networks:
         """What inference runs, with these networks; by default with the recipe of the training."""
-        return Method(
+        return Networks(
             diffae=self.diffae,
-            encoder=networks.encoder,
-            unet=networks.unet,
+            encoder=trained.encoder,
+            unet=trained.unet,
             recipe=recipe or self.config.recipe,
         )
 
-    def render(self, networks: TrainedNetworks, batch: dict[str, Tensor]) -> Tensor:
+    def render(self, trained: TrainedNetworks, batch: dict[str, Tensor]) -> Tensor:
         """The reenacted pictures (B, 3, S, S) of a training batch, with gradients."""
-        config, method = self.config, self.method(networks)
+        config, networks = self.config, self.networks(trained)
         source, drawings = batch["source"], BatchDrawings(self.draw, batch)
-        z_r = method.code(source, drawings)
-        x_T = method.start(source, drawings, batch["eps"], z_r=z_r)
+        z_r = networks.code(source, drawings)
+        x_T = networks.start(source, drawings, batch["eps"], z_r=z_r)
         if config.render == "sampler":
-            return self._decode(method, x_T, z_r)
+            return self._decode(networks, x_T, z_r)
         low, high = config.one_step_t
         t = (low + batch["u"] * (high + 1 - low)).long().clamp(max=high)
         # A cross pair without a reference may not see it here either.
@@ -168,9 +168,9 @@ class ReenactStage:
         x_0, _ = self.diffae.predict_x_0_eps(x_t, t, z_r, unet=networks.unet, clip=False)
         return x_0
 
-    def _decode(self, method: Method, x_T: Tensor, z_r: Tensor) -> Tensor:
+    def _decode(self, networks: Networks, x_T: Tensor, z_r: Tensor) -> Tensor:
         config = self.config
-        return method.decode(
+        return networks.decode(
             x_T, z_r, grad_steps=config.grad_steps or None, recompute=config.recompute
         )
 
@@ -203,17 +203,19 @@ class ReenactStage:
         are the L1 of each result to the target.
         """
         target, logging = batch["reference"], self.logging
-        method = self.method(
+        networks = self.networks(
             cast(TrainedNetworks, model),
             replace(
                 self.config.recipe, num_steps=logging.num_steps, encode_steps=logging.encode_steps
             ),
         )
         source, drawings = batch["source"], BatchDrawings(self.draw, batch)
-        z_r = method.code(source, drawings)
+        z_r = networks.code(source, drawings)
         modes: tuple[StartName, ...] = (self.config.x_T, "source", "mixed", "random")
-        starts = [method.start(source, drawings, batch["eps"], z_r=z_r, x_T=mode) for mode in modes]
-        decoded = self._decode(method, torch.cat(starts), z_r.repeat(len(modes), 1))
+        starts = [
+            networks.start(source, drawings, batch["eps"], z_r=z_r, x_T=mode) for mode in modes
+        ]
+        decoded = self._decode(networks, torch.cat(starts), z_r.repeat(len(modes), 1))
         columns = list(decoded.float().chunk(len(modes)))
         mask = batch["reference_mask"]
         scalars = {"l1_copy_source": float((batch["source"] - target).abs().mean())}

@@ -61,7 +61,7 @@ class Drawer(Protocol):
 
 
 class BatchDrawings:
-    """A drawer and a batch of pairs together; implements `reenact.inference.method.Drawings`."""
+    """A drawer and a batch of pairs together; implements `reenact.inference.networks.Drawings`."""
 
     def __init__(self, draw: Drawer, batch: Batch) -> None:
         self.draw, self.batch = draw, batch

@@ -8,7 +8,7 @@ from reenact.data.prepare.layouts import ClipSource, SourceConfig
 from reenact.data.prepare.raw_frames import read_boxes, read_frames
 from reenact.errors import UserError
 from reenact.media.images import write_frame
-from reenact.media.video import VideoWriter
+from reenact.media.video_writer import VideoWriter
 
 HEAD = "Identity  : \tid10001\nReference : \tvid\nOffset    : \t-2\nFV Conf   : \t17.9\t(1)\n"
 HEAD += "ASD Conf  : \t3.8\n\nFRAME \tX \tY \tW \tH \n"

@@ -13,14 +13,15 @@ from reenact.config import load_config, to_dict
 from reenact.data.clips import open_clips
 from reenact.errors import UserError
 from reenact.evaluation import run as run_module
-from reenact.evaluation.judges import JudgeConfig, Judges
-from reenact.evaluation.pairs import PairConfig, list_pairs, videos_of
-from reenact.evaluation.prepare import prepare_clips
-from reenact.evaluation.reading import FaceReading
-from reenact.evaluation.render import ReenactorRenderer, StateCache, load_batches
+from reenact.evaluation.clips import ClipsConfig, prepare_clips
+from reenact.evaluation.measuring.judges import JudgeConfig, Judges
+from reenact.evaluation.measuring.metrics import METRICS
+from reenact.evaluation.methods.batches import load_batches
+from reenact.evaluation.methods.methods import VARIANTS, ReenactorMethod, StateCache
+from reenact.evaluation.pairing.pairs import PairListConfig, list_pairs, videos_of
+from reenact.evaluation.readers import FaceReading
 from reenact.evaluation.run import Subject, evaluate
-from reenact.evaluation.run_config import ClipsConfig, EvalRun
-from reenact.evaluation.summary import COLUMNS, VARIANTS
+from reenact.evaluation.run_config import EvalRun
 from reenact.face.params import FaceParams, retarget
 from reenact.inference.reenactor import Reenactor, ReenactorConfig
 from reenact.models.checkpoint import ReenactorWeights
@@ -96,7 +97,7 @@ def run(tmp_path, clips_folder) -> EvalRun:
         data=ClipsConfig(folder=clips_folder),
         output=tmp_path / "out",
         num_examples=2,
-        pairs=PairConfig(self_every=2),
+        pairs=PairListConfig(self_every=2),
         oracle_steps=2,
         reenactor=ReenactorConfig(num_steps=2, encode_steps=2, precision="fp32", batch_size=5),
     )
@@ -104,7 +105,7 @@ def run(tmp_path, clips_folder) -> EvalRun:
 
 @pytest.fixture
 def judges() -> Judges:
-    return Judges(reader=PixelReader(), perceptual=PixelDistance(), widths={"efffid": 3})
+    return Judges(reader=PixelReader(), effnet=PixelDistance(), widths={"effnet": 3})
 
 
 def evaluate_once(
@@ -113,7 +114,7 @@ def evaluate_once(
     clips = prepare_clips(run.data, SIZE)
     reenactor = Reenactor(weights, FlatFace(), run.reenactor)  # type: ignore[arg-type]
     subject = Subject(
-        renderer=ReenactorRenderer(reenactor, run.shown_variants, run.oracle_steps),
+        method=ReenactorMethod(reenactor, run.shown_variants, run.oracle_steps),
         batch_size=run.reenactor.batch_size,
         sha256="abc",
         reader=judges.reader if run.params == "tracked" else None,  # type: ignore[arg-type]
@@ -136,11 +137,11 @@ def assert_alike(first: dict, second: dict, tolerance: float = 2e-3) -> None:
 def test_end_to_end(run, weights, judges):
     summary = evaluate_once(run, weights, judges)
     assert json.loads(run.json_path.read_text()) == summary
-    assert set(summary) == {"self", "cross", "reference", "gap_closure", "meta"}
+    assert set(summary) == {"self", "cross", "reference", "meta"}
     for mode in ("self", "cross"):
         assert set(summary[mode]) == set(VARIANTS)
         for row in summary[mode].values():
-            assert set(row) == {column.name for column in COLUMNS}
+            assert set(row) == {column.name for column in METRICS}
             assert 0 < row["l1"] < 1
             assert row["found"] == 100
         assert summary[mode]["ours"]["efffid"] > 0
@@ -214,8 +215,8 @@ def test_with_the_source_as_the_truth_an_untouched_encoder_reaches_the_oracle(ru
     videos = videos_of(list_pairs(clips, run.pairs)[:3])
     batch = next(load_batches(videos, clips.by_name, 3))
     reenactor = Reenactor(weights, FlatFace(), run.reenactor)  # type: ignore[arg-type]
-    renderer = ReenactorRenderer(reenactor, VARIANTS, run.oracle_steps)
-    images = renderer.render(replace(batch, reference=batch.source))
+    method = ReenactorMethod(reenactor, VARIANTS, run.oracle_steps)
+    images = method.render(replace(batch, reference=batch.source))
     # They invert batches of different sizes, and an untrained inversion enlarges rounding.
     torch.testing.assert_close(images["ours"], images["oracle"], atol=1e-3, rtol=0)
     assert (images["ours"] - images["copy_source"]).abs().max() > 0.01
@@ -240,11 +241,11 @@ def test_sources_shared_by_batches_are_inverted_once(run, weights, monkeypatch):
 
 
 def test_cross_pairs_without_a_truth_are_compared_with_the_target(run, weights, judges):
-    config = PairConfig(num_self=0, cross="drawn", num_cross_videos=2, num_large_pose=2)
+    config = PairListConfig(num_self=0, cross="drawn", num_cross_videos=2, num_large_pose=2)
     summary = evaluate_once(
         replace(run, pairs=replace(config, large_pose_deg=1.0)), weights, judges
     )
-    assert set(summary) == {"cross", "large_pose", "reference", "gap_closure", "meta"}
+    assert set(summary) == {"cross", "large_pose", "reference", "meta"}
     row = summary["cross"]["ours"]
     for name in ("l1", "psnr", "ssim", "efflpips", "nme", "efffid", "effvd"):
         assert row[name] is None, name
@@ -302,7 +303,7 @@ def test_missing_predictions_are_left_out(run, weights, judges, monkeypatch, cap
 
 
 def test_fvd_reads_whole_videos_back(run, weights, judges):
-    run = replace(run, pairs=PairConfig(), judges=JudgeConfig(fvd_frames=10))
+    run = replace(run, pairs=PairListConfig(), judges=JudgeConfig(fvd_frames=10))
     seen = []
 
     def i3d(videos: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ import scipy.linalg
 import torch
 from torch import nn
 
-from reenact.evaluation.frechet import frechet_distance, video_features
+from reenact.evaluation.measuring.frechet import frechet_distance, video_features
 
 
 def by_scipy(a: torch.Tensor, b: torch.Tensor) -> float:

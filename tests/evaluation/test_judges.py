@@ -5,7 +5,12 @@ import torch
 from torch import nn
 
 from reenact.errors import UserError
-from reenact.evaluation.judges import JudgeConfig, load_judges, scripted_i3d, scripted_inception
+from reenact.evaluation.measuring.judges import (
+    JudgeConfig,
+    load_judges,
+    scripted_i3d,
+    scripted_inception,
+)
 
 # The stand-ins are scripted as the published files were.
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
@@ -54,7 +59,7 @@ def test_scripted_networks_get_levels_from_0_to_255(files):
 def test_judges_of_a_config(files):
     config = JudgeConfig(inception=files / "inception.pt", i3d=files / "i3d.pt")
     judges = load_judges(config, torch.device("cpu"))
-    assert judges.widths == {"efffid": 320, "fid": 3}
+    assert judges.widths == {"effnet": 320, "inception": 3}
     images = torch.rand(2, 3, 64, 64) * 2 - 1
     for name, extract in judges.extractors.items():
         assert extract(images).shape == (2, judges.widths[name])

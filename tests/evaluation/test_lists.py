@@ -4,19 +4,18 @@ import pytest
 
 from reenact.data.clips import ClipSet, open_clips
 from reenact.errors import UserError
-from reenact.evaluation.lists import (
+from reenact.evaluation.pairing.lists import (
     COMMITTED,
     LISTS_DIR,
     VOXCELEB1_TEST,
     Row,
     bind,
     drawn_people,
-    pairs_csv,
     people_csv,
     read_rows,
     voxceleb2_test,
 )
-from reenact.evaluation.pairs import PairConfig, list_pairs
+from reenact.evaluation.pairing.pairs import PairListConfig, list_pairs, pairs_csv
 
 
 @pytest.fixture
@@ -66,7 +65,7 @@ def test_a_row_may_name_a_clip_a_path_or_a_person(clips, text):
 
 
 def test_paths_of_the_release_and_of_flat_folders_mean_the_prepared_clips():
-    from reenact.evaluation.lists import _normal, _readings
+    from reenact.evaluation.pairing.lists import _normal, _readings
 
     assert _normal("id10280/NXjT3732Ekg/00001.mp4") == "id10280#NXjT3732Ekg#00001"
     assert _normal("test/id10280#NXjT3732Ekg#001093#001192.mp4") == (
@@ -131,9 +130,11 @@ def test_damaged_lists_are_user_errors(tmp_path, text, message):
 
 
 def test_a_written_list_gives_the_same_pairs_again(clips, tmp_path):
-    config = PairConfig(self_every=2, num_self=3, cross="drawn", num_cross_videos=2, cross_every=3)
+    config = PairListConfig(
+        self_every=2, num_self=3, cross="drawn", num_cross_videos=2, cross_every=3
+    )
     pairs = list_pairs(clips, config)
     path = tmp_path / "pairs.csv"
     path.write_text(pairs_csv(pairs))
-    again = list_pairs(clips, PairConfig(num_self=0, cross="listed", list=str(path)))
+    again = list_pairs(clips, PairListConfig(num_self=0, cross="listed", list=str(path)))
     assert [pair.key for pair in again] == [pair.key for pair in pairs]

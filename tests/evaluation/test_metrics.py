@@ -1,10 +1,12 @@
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from reenact.evaluation import metrics
+from reenact.evaluation.measuring import metrics
+from reenact.evaluation.measuring.judges import JudgeConfig
 
 
 def images(count: int = 2, size: int = 24) -> torch.Tensor:
@@ -142,15 +144,19 @@ def test_correlation():
     assert metrics.correlation(x[:2], x[:2]) is None
 
 
-def test_gap_closure():
-    assert metrics.gap_closure(floor=0.4, ours=0.2, ceiling=0.2) == pytest.approx(1)
-    assert metrics.gap_closure(floor=0.4, ours=0.4, ceiling=0.2) == pytest.approx(0)
-    assert metrics.gap_closure(floor=0.4, ours=0.25, ceiling=0.2) == pytest.approx(0.75)
-    assert metrics.gap_closure(floor=0.2, ours=0.1, ceiling=0.3) is None
-
-
 def test_results_do_not_depend_on_the_batch():
     a, b = images(4), images(4)
     for metric in (metrics.l1, metrics.psnr, metrics.ssim):
         single = torch.cat([metric(x[None], y[None]) for x, y in zip(a, b, strict=True)])
         torch.testing.assert_close(metric(a, b), single)
+
+
+def test_every_metric_is_complete_and_every_network_has_a_name():
+    everything = JudgeConfig(lpips="alex", inception=Path("a.pt"), i3d=Path("b.pt"))
+    names = [metric.name for metric in metrics.METRICS]
+    assert len(set(names)) == len(names)
+    for metric in metrics.METRICS:
+        assert (metric.pair is None) != (metric.pooled is None), metric.name
+        assert metric.network in {"", *everything.networks}, metric.name
+        assert metric.note.endswith("."), metric.name
+    assert "lpips" not in JudgeConfig().networks

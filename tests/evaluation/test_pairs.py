@@ -8,7 +8,13 @@ import torch
 
 from reenact.data.clips import ClipSet, open_clips
 from reenact.errors import UserError
-from reenact.evaluation.pairs import NO_TRUTH, PairConfig, list_pairs, pick_examples, videos_of
+from reenact.evaluation.pairing.pairs import (
+    NO_TRUTH,
+    PairListConfig,
+    list_pairs,
+    pick_examples,
+    videos_of,
+)
 from reenact.face.params import FaceParams
 
 
@@ -17,7 +23,7 @@ def read_clips(folder: Path) -> ClipSet:
 
 
 def test_all_pairs_when_nothing_limits_them(clips_folder):
-    pairs = list_pairs(read_clips(clips_folder), PairConfig(self_every=2))
+    pairs = list_pairs(read_clips(clips_folder), PairListConfig(self_every=2))
     of_self = [pair for pair in pairs if pair.mode == "self"]
     of_cross = [pair for pair in pairs if pair.mode == "cross"]
     assert [pair.target_frame for pair in of_self] == [2, 4] * 3
@@ -30,7 +36,7 @@ def test_all_pairs_when_nothing_limits_them(clips_folder):
 
 def test_lists_are_deterministic_and_without_repeats(clips_folder):
     clips = read_clips(clips_folder)
-    config = PairConfig(self_every=1, num_self=7, num_cross=4, seed=3)
+    config = PairListConfig(self_every=1, num_self=7, num_cross=4, seed=3)
     pairs = list_pairs(clips, config)
     assert pairs == list_pairs(read_clips(clips_folder), config)
     keys = [pair.key for pair in pairs]
@@ -39,19 +45,19 @@ def test_lists_are_deterministic_and_without_repeats(clips_folder):
         (pair.source_clip, pair.source_frame) == (pair.target_clip, pair.target_frame)
         for pair in pairs
     )
-    other = list_pairs(clips, PairConfig(self_every=1, num_self=7, num_cross=4, seed=4))
+    other = list_pairs(clips, PairListConfig(self_every=1, num_self=7, num_cross=4, seed=4))
     assert [pair.key for pair in other] != keys
 
 
 def test_a_mode_can_be_left_out(clips_folder):
-    pairs = list_pairs(read_clips(clips_folder), PairConfig(num_cross=0))
+    pairs = list_pairs(read_clips(clips_folder), PairListConfig(num_cross=0))
     assert {pair.mode for pair in pairs} == {"self"}
 
 
 def test_cross_records_of_clips_outside_the_selection_are_left_out(clips_folder):
     clips = read_clips(clips_folder)
     clips = replace(clips, clips=clips.clips[:2])
-    pairs = list_pairs(clips, PairConfig(num_self=0))
+    pairs = list_pairs(clips, PairListConfig(num_self=0))
     assert [(pair.source_clip, pair.target_clip) for pair in pairs] == [
         ("test_000000", "test_000001"),
         ("test_000001", "test_000000"),
@@ -59,7 +65,7 @@ def test_cross_records_of_clips_outside_the_selection_are_left_out(clips_folder)
 
 
 def test_only_the_first_clips_give_sources_but_any_gives_a_target(clips_folder):
-    pairs = list_pairs(read_clips(clips_folder), PairConfig(), num_sources=1)
+    pairs = list_pairs(read_clips(clips_folder), PairListConfig(), num_sources=1)
     assert {pair.source_clip for pair in pairs} == {"test_000000"}
     assert {pair.target_clip for pair in pairs if pair.mode == "cross"} == {
         "test_000001",
@@ -68,7 +74,7 @@ def test_only_the_first_clips_give_sources_but_any_gives_a_target(clips_folder):
 
 
 def test_examples_are_spread_over_both_modes(clips_folder):
-    pairs = list_pairs(read_clips(clips_folder), PairConfig(self_every=1))
+    pairs = list_pairs(read_clips(clips_folder), PairListConfig(self_every=1))
     examples = pick_examples(pairs, 3)
     assert [pair.mode for pair in examples] == ["self"] * 3 + ["cross"] * 3
     assert len({pair.source_clip for pair in examples if pair.mode == "self"}) == 3
@@ -88,12 +94,12 @@ def test_examples_are_spread_over_both_modes(clips_folder):
 )
 def test_senseless_settings_are_refused(values):
     with pytest.raises(ValueError, match=r"self_every|num_self|list|num_cross_videos"):
-        PairConfig(**values)
+        PairListConfig(**values)
 
 
 def test_drawn_cross_videos_join_different_people_and_have_no_truth(clips_folder):
     clips = read_clips(clips_folder)
-    config = PairConfig(num_self=0, cross="drawn", num_cross_videos=4, cross_every=2)
+    config = PairListConfig(num_self=0, cross="drawn", num_cross_videos=4, cross_every=2)
     pairs = list_pairs(clips, config)
     videos = videos_of(pairs)
     assert len(videos) == 4
@@ -110,7 +116,7 @@ def test_drawn_cross_videos_join_different_people_and_have_no_truth(clips_folder
 
 def test_one_person_cannot_be_crossed(clips_folder):
     clips = read_clips(clips_folder)
-    config = PairConfig(cross="drawn")
+    config = PairListConfig(cross="drawn")
     with pytest.raises(UserError, match="at least two people"):
         list_pairs(replace(clips, clips=clips.clips[:1]), config)
 
@@ -128,7 +134,7 @@ def write_list(tmp_path: Path) -> Callable[[str], str]:
 def test_rows_of_a_list_become_cross_and_self_pairs(clips_folder, write_list):
     clips = read_clips(clips_folder)
     name = write_list("source,driving\ntest_000000,test_000002\ntest_000001,test_000001\n")
-    config = PairConfig(num_self=0, cross="listed", list=name)
+    config = PairListConfig(num_self=0, cross="listed", list=name)
     cross, of_self = (
         [pair for pair in list_pairs(clips, config) if pair.mode == mode]
         for mode in ("cross", "self")
@@ -153,7 +159,7 @@ def test_large_pose_takes_only_turned_heads(clips_folder):
     np.savez(clip / "params.npz", **params)
     clips = read_clips(clips_folder)
     only = replace(clips, clips=[clips.by_name["test_000001"]])
-    config = PairConfig(num_self=0, num_cross=0, num_large_pose=5)
+    config = PairListConfig(num_self=0, num_cross=0, num_large_pose=5)
     pairs = list_pairs(only, config)
     assert [pair.target_frame for pair in pairs] == [2, 3, 4]
     assert {(pair.mode, pair.source_frame) for pair in pairs} == {("large_pose", 0)}

@@ -3,8 +3,8 @@ import pytest
 from PIL import Image
 
 from reenact.errors import UserError
-from reenact.evaluation.pairs import Pair
-from reenact.evaluation.predictions import PredictionFolder, picture_path, write_prediction
+from reenact.evaluation.methods.predictions import PredictionFolder, picture_path, write_prediction
+from reenact.evaluation.pairing.pairs import Pair
 
 SIZE = 16
 
@@ -61,7 +61,7 @@ def test_pictures_in_order_serve_when_they_are_as_many_as_pairs_or_as_target_fra
 def test_videos_of_any_size_are_read(tmp_path):
     from fractions import Fraction
 
-    from reenact.media.video import VideoWriter
+    from reenact.media.video_writer import VideoWriter
 
     path = tmp_path / f"{video()[0].video}.mp4"
     path.parent.mkdir(parents=True)

@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 
 from reenact.errors import UserError
-from reenact.evaluation import published
-from reenact.evaluation.page import Example, html
-from reenact.evaluation.plot import scatter
-from reenact.evaluation.report import write_reports
-from reenact.evaluation.run_config import ClipsConfig, EvalRun
-from reenact.evaluation.sheet import PANELS, contact_sheet, read_strip, write_strip
-from reenact.evaluation.summary import COLUMNS, TRACES, VARIANTS, summarise
-from reenact.evaluation.tables import latex, markdown, table_csv, videos_csv
+from reenact.evaluation.measuring.metrics import METRICS, TRACES
+from reenact.evaluation.measuring.summary import summarise
+from reenact.evaluation.methods.methods import VARIANTS
+from reenact.evaluation.reporting import published
+from reenact.evaluation.reporting.files import write_reports
+from reenact.evaluation.reporting.page import Example, html
+from reenact.evaluation.reporting.pictures import PANELS, contact_sheet, read_strip, write_strip
+from reenact.evaluation.reporting.plot import scatter
+from reenact.evaluation.reporting.tables import latex, markdown, table_csv, videos_csv
 from reenact.media.images import read_frame
 
 VOID = {"meta", "img", "br"}
@@ -43,7 +44,7 @@ class Checker(HTMLParser):
 @pytest.fixture
 def records() -> list[dict]:
     def reading(value: float) -> dict:
-        row = {column.name: value for column in COLUMNS}
+        row = {column.name: value for column in METRICS}
         return row | dict.fromkeys(TRACES, value) | {"found": True}
 
     return [
@@ -90,15 +91,6 @@ def rows() -> list[dict[str, np.ndarray]]:
 @pytest.fixture
 def examples(rows, records) -> list[Example]:
     return [Example(record=records[0], frames=rows[0]), Example(record=records[7], frames=rows[1])]
-
-
-@pytest.fixture
-def run(tmp_path) -> EvalRun:
-    return EvalRun(
-        data=ClipsConfig(folder=tmp_path),
-        output=tmp_path / "out",
-        report_json=tmp_path / "numbers" / "embedded.json",
-    )
 
 
 def test_markdown_has_a_full_table_for_each_mode(summary):
@@ -156,7 +148,7 @@ def test_csv_tables_keep_every_number(summary, records):
     lines = table_csv(summary).splitlines()
     assert len(lines) == 1 + 2 * len(VARIANTS)
     header, first = lines[0].split(","), lines[1].split(",")
-    assert header[3:] == [column.name for column in COLUMNS]
+    assert header[3:] == [column.name for column in METRICS]
     assert float(first[header.index("l1")]) == summary["self"]["ours"]["l1"]
     videos = videos_csv(records).splitlines()
     assert len(videos) == 1 + 6
@@ -206,22 +198,23 @@ def test_strip_comes_back(tmp_path, rows):
     assert read_strip(path) is None
 
 
-def test_all_reports_are_written(run, summary, records, examples):
-    written = write_reports(run, summary, records, examples, "mode\n")
+def test_all_reports_are_written(tmp_path, summary, records, examples):
+    out, numbers = tmp_path / "out", tmp_path / "numbers" / "embedded.json"
+    written = write_reports(out, numbers, summary, records, examples, "mode\n")
     assert all(path.is_file() for path in written)
-    assert json.loads(run.json_path.read_text()) == summary
-    assert read_frame(run.output / "sheet.png").shape[0] > 100
+    assert json.loads(numbers.read_text()) == summary
+    assert read_frame(out / "sheet.png").shape[0] > 100
     again = [path.read_bytes() for path in written]
-    write_reports(run, summary, records, examples, "mode\n")
+    write_reports(out, numbers, summary, records, examples, "mode\n")
     assert again == [path.read_bytes() for path in written]
 
 
-def test_reports_without_pictures(run, summary, records):
-    write_reports(run, summary, records, [], "")
-    assert (run.output / "report.html").is_file()
+def test_reports_without_pictures(tmp_path, summary, records):
+    write_reports(tmp_path / "out", tmp_path / "a.json", summary, records, [], "")
+    assert (tmp_path / "out" / "report.html").is_file()
 
 
-def test_an_output_that_cannot_be_written_is_a_user_error(run, tmp_path, summary, records):
+def test_an_output_that_cannot_be_written_is_a_user_error(tmp_path, summary, records):
     (tmp_path / "out").write_text("in the way")
     with pytest.raises(UserError, match="out"):
-        write_reports(run, summary, records, [], "")
+        write_reports(tmp_path / "out", tmp_path / "a.json", summary, records, [], "")

@@ -103,7 +103,10 @@ def photo(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def make_clip(tmp_path: Path) -> Callable[..., Path]:
-    """Writes a video in which the disk walks to the right; `missing` frames show no disk."""
+    """Writes a video in which the disk walks to the right.
+
+    `missing` frames show no disk. times: seconds of the frames, else i / fps.
+    """
     import av
 
     def make(
@@ -112,16 +115,21 @@ def make_clip(tmp_path: Path) -> Callable[..., Path]:
         missing: Iterable[int] = (),
         audio: bool = False,
         name: str = "clip.mp4",
+        times: list[Fraction] | None = None,
     ) -> Path:
         path = tmp_path / name
         missing = set(missing)
         with av.open(str(path), "w") as file:
             video = file.add_stream("libx264", rate=fps)
             video.width, video.height, video.pix_fmt = 96, 80, "yuv420p"
+            video.codec_context.time_base = Fraction(1, 90_000)
             sound = file.add_stream("aac", rate=44100) if audio else None
             for i in range(num_frames):
-                picture = disk_frame(35 + 2 * i, 40, 0 if i in missing else 16)
-                file.mux(video.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+                frame = disk_frame(35 + 2 * i, 40, 0 if i in missing else 16)
+                picture = av.VideoFrame.from_ndarray(frame, format="rgb24")
+                picture.pts = round(90_000 * (i / fps if times is None else times[i]))
+                picture.time_base = Fraction(1, 90_000)
+                file.mux(video.encode(picture))
             file.mux(video.encode(None))
             if sound is not None:
                 samples = int(44100 * num_frames / fps)

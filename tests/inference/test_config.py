@@ -17,7 +17,7 @@ def test_null_means_as_trained(weights, fake_face):
     reenactor = Reenactor(trained, fake_face, ReenactorConfig(precision="fp32"))
     assert reenactor.recipe == TRAINED
     assert reenactor.config.num_steps == 7
-    assert reenactor.method.recipe == TRAINED
+    assert reenactor.networks.recipe == TRAINED
     changed = Reenactor(trained, fake_face, ReenactorConfig(num_steps=3, x_T="random"))
     assert changed.recipe == dataclasses.replace(TRAINED, num_steps=3, x_T="random")
 

@@ -17,7 +17,7 @@ from reenact.inference import ReenactorConfig, load, pipeline
 from reenact.inference.pipeline import reenact_files
 from reenact.inference.run_config import InferRun
 from reenact.media.images import read_frame
-from reenact.media.video import VideoReader
+from reenact.media.video_reader import VideoReader
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = ROOT / "configs" / "embedded" / "infer.yaml"
@@ -49,6 +49,23 @@ def test_frame_rate_frame_count_and_audio_survive(run, photo, make_clip, tmp_pat
     assert result.has_audio
     assert (result.width, result.height) == (48, 48)
     assert [p.name for p in (tmp_path / "new").iterdir()] == ["result.mp4"]
+
+
+def test_every_frame_keeps_its_own_time(run, photo, make_clip, tmp_path):
+    times = [Fraction(i, 10) for i in range(5)] + [Fraction(15 + i, 30) for i in range(4)]
+    target = make_clip(times=times, audio=True)
+    reenact_files(photo, target, tmp_path / "result.mp4", run, device="cpu")
+    assert VideoReader(tmp_path / "result.mp4").timeline.times == tuple(times)
+
+
+def test_another_frame_rate_by_choice(run, photo, make_clip, tmp_path):
+    target = make_clip(num_frames=6, fps=Fraction(12), audio=True)
+    run = dataclasses.replace(run, fps=24.0)
+    done = reenact_files(photo, target, tmp_path / "result.mp4", run, device="cpu")
+    result = VideoReader(tmp_path / "result.mp4")
+    assert (done.num_frames, result.num_frames, result.fps) == (12, 12, 24)
+    with pytest.raises(UserError, match="fps: must be 1 to 240"):
+        dataclasses.replace(run, fps=0.0)
 
 
 def test_a_target_without_sound_gives_a_result_without(run, photo, make_clip, tmp_path):

@@ -49,7 +49,7 @@ def test_the_sources_own_motion_is_decoded_under_its_own_code(weights, fake_face
     again = reenactor.render(state, faces(1))
     # Drawn with its own parameters the source has z_r = z_source.
     drawing = fake_face.landmark_map(faces(1), 32)
-    z_source = reenactor.method.encoder(source, drawing)
+    z_source = reenactor.networks.encoder(source, drawing)
     straight = reenactor.diffae.decode(state.x_T, z_source, num_steps=FAST.num_steps)
     torch.testing.assert_close(again, straight.clamp(-1, 1), atol=2e-4, rtol=0)
 

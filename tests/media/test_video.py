@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from reenact.errors import UserError
 from reenact.media.images import write_frame
-from reenact.media.video import VideoReader, VideoWriter
+from reenact.media.video_reader import VideoReader
+from reenact.media.video_writer import VideoWriter
 
 NTSC = Fraction(30000, 1001)
 TONE_START = 0.5

@@ -13,7 +13,7 @@ from reenact.face.head_model import HeadModel
 from reenact.face.open.stack import OpenFaceStack
 from reenact.face.params import FaceParams
 from reenact.inference.config import ReenactorConfig
-from reenact.inference.method import Method
+from reenact.inference.networks import Networks
 from reenact.inference.reenactor import Reenactor
 from reenact.inference.run_config import InferRun
 from reenact.inference.start import STARTS
@@ -79,7 +79,7 @@ def test_training_and_inference_render_the_same_picture(weights, x_T):
     reenactor = Reenactor(replace(weights, recipe=recipe), Drawer(), config)
     inferred = reenactor.render(reenactor.set_source(image, source), target)
 
-    method = Method(
+    networks = Networks(
         diffae=weights.diffae, encoder=weights.encoder, unet=weights.unet, recipe=recipe
     )
     noise = torch.randn(1, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(3))
@@ -87,9 +87,9 @@ def test_training_and_inference_render_the_same_picture(weights, x_T):
     for role, params in (("source", source), ("target", target)):
         batch |= {f"{role}_{name}": value for name, value in params.tensors().items()}
     drawings = BatchDrawings(OpenDrawer(SIZE, torch.device("cpu")), batch)
-    z_r = method.code(image, drawings)
-    start = method.start(image, drawings, batch["eps"], z_r=z_r)
-    trained = method.decode(start, z_r)
+    z_r = networks.code(image, drawings)
+    start = networks.start(image, drawings, batch["eps"], z_r=z_r)
+    trained = networks.decode(start, z_r)
     torch.testing.assert_close(trained.clamp(-1, 1), inferred, atol=1e-5, rtol=0)
 
     assert not start.requires_grad

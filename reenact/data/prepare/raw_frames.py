@@ -14,7 +14,7 @@ from reenact.data.prepare.layouts import ClipSource, SourceConfig
 from reenact.errors import UserError
 from reenact.face.stack import Frame
 from reenact.media.images import is_image_path, read_frame
-from reenact.media.video import VideoReader
+from reenact.media.video_reader import VideoReader
 
 BOX_MARGIN = 0.75
 """Room around the boxes, in box sides: a face crop with hair is twice as wide as a face box."""

@@ -14,7 +14,7 @@ from reenact.data.synthetic.clips import ClipPlan, SyntheticConfig, plan_clip
 from reenact.data.synthetic.generate import make_stage
 from reenact.data.synthetic.renderer import Renderer
 from reenact.media.images import write_frame
-from reenact.media.video import VideoWriter
+from reenact.media.video_writer import VideoWriter
 
 LAYOUTS = ("flat", "frames_cropped", "release")
 CLIPS_OF_PERSON = 2

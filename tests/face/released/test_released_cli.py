@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from reenact.media.images import read_frame
-from reenact.media.video import VideoReader, VideoWriter
+from reenact.media.video_reader import VideoReader
+from reenact.media.video_writer import VideoWriter
 
 ROOT = Path(__file__).resolve().parents[3]
 CONFIG = ROOT / "configs" / "released.yaml"

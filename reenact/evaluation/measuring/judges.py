@@ -1,4 +1,4 @@
-"""The networks that measure, and which ones a run takes."""
+"""The judges: the networks behind the metrics, and which ones a run takes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from reenact.errors import UserError
-from reenact.evaluation.reading import FaceReader, PerceptualDistance
+from reenact.evaluation.measuring.comparison import PerceptualDistance
+from reenact.evaluation.measuring.metrics import METRICS
+from reenact.evaluation.readers import FaceReader, TrackerReader
+from reenact.models.arcface import ArcFace
+from reenact.models.lpips_net import LpipsNet
+from reenact.models.perceptual import PerceptualNet
 
 Features = Callable[[Tensor], Tensor]
 """Images (B, 3, H, W) in [-1, 1] to features (B, D)."""
@@ -32,13 +37,13 @@ ORIGINS = {
 
 @dataclass(frozen=True, kw_only=True)
 class JudgeConfig:
-    """Which networks measure. The open ones are always there; the others need files of yours.
+    """Which networks measure. The open ones are always there. The others need files of yours.
 
-    identity: the network of csim; "arcface" needs `identity_weights`, an iresnet50.
-    lpips: the trunk of lpips, null = no lpips; `perceptual_weights`: torchvision's file of it
-        (null: from torch's hub folder, downloaded there).
-    inception, i3d: TorchScript files; without them there is no fid, and no fvd.
-    fvd_frames: frames of a clip that the I3D sees; videos are cut into such clips.
+    identity: the network of csim. "arcface" needs `identity_weights`, an iresnet50.
+    lpips: the trunk of lpips; null = no lpips. `perceptual_weights`: torchvision's file of the
+        trunk (null: from torch's hub folder, downloaded there).
+    inception, i3d: TorchScript files. Without them there is no fid and no fvd.
+    fvd_frames: length of the windows that the I3D sees. Videos are cut into such windows.
     """
 
     identity: Literal["sface", "arcface"] = "sface"
@@ -54,74 +59,78 @@ class JudgeConfig:
             raise ValueError(f"fvd_frames: the I3D needs at least 10, got {self.fvd_frames}")
 
     @property
-    def backbones(self) -> dict[str, str]:
-        """Which network stands behind which column."""
+    def networks(self) -> dict[str, str]:
+        """The networks of this run: the key that metrics use, and the name for the report."""
         names = {
-            "csim": {"sface": "SFace", "arcface": "ArcFace iresnet50"}[self.identity],
-            "efflpips, efffid, effvd": "EfficientNet-lite0 (ImageNet)",
-            "apd, aed, gaze_error, nme": "this project's tracker and head model",
+            "identity": {"sface": "SFace", "arcface": "ArcFace iresnet50"}[self.identity],
+            "effnet": "EfficientNet-lite0 (ImageNet)",
+            "tracker": "this project's tracker and head model",
         }
         if self.lpips is not None:
             names["lpips"] = {"alex": "LPIPS 0.1, AlexNet", "vgg": "LPIPS 0.1, VGG-16"}[self.lpips]
         if self.inception is not None:
-            names["fid"] = f"Inception ({self.inception.name})"
+            names["inception"] = f"Inception ({self.inception.name})"
         if self.i3d is not None:
-            names["fvd"] = f"I3D ({self.i3d.name}), clips of {self.fvd_frames} frames"
+            names["i3d"] = f"I3D ({self.i3d.name}), windows of {self.fvd_frames} frames"
         return names
+
+    @property
+    def backbones(self) -> dict[str, str]:
+        """The metrics of each network of this run, and the network's name."""
+        metrics = {
+            key: ", ".join(metric.name for metric in METRICS if metric.network == key)
+            for key in self.networks
+        }
+        return {metrics[key]: name for key, name in self.networks.items()}
 
 
 class OpenPerceptual(PerceptualDistance, Protocol):
-    """What is asked of `reenact.models.perceptual.PerceptualNet`."""
+    """The part of `reenact.models.perceptual.PerceptualNet` that is used here."""
 
     def pooled(self, images: Tensor) -> Tensor: ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class Judges:
-    """reader: faces in pictures. perceptual, lpips: distances of pictures. inception: features of
-    fid, and i3d: of fvd, from videos (B, 3, T, H, W) in [-1, 1].
+    """The loaded networks.
+
+    reader: reads faces. effnet, lpips: distances of pictures. inception: features of pictures.
+    i3d: features of videos (B, 3, T, H, W) in [-1, 1]. widths: the features a picture, by network.
     """
 
     reader: FaceReader
-    perceptual: OpenPerceptual
+    effnet: OpenPerceptual
     lpips: PerceptualDistance | None = None
     inception: Features | None = None
     i3d: Features | None = None
-    widths: dict[str, int] = field(default_factory=lambda: {"efffid": 320})
+    widths: dict[str, int] = field(default_factory=lambda: {"effnet": 320})
 
     @property
     def extractors(self) -> dict[str, Features]:
-        """The Fréchet distances of pictures and their features."""
-        chosen: dict[str, Features] = {"efffid": self.perceptual.pooled}
+        """The networks that give features of pictures, in the order of the stored columns."""
+        chosen: dict[str, Features] = {"effnet": self.effnet.pooled}
         if self.inception is not None:
-            chosen["fid"] = self.inception
+            chosen["inception"] = self.inception
         return chosen
 
 
 def load_judges(config: JudgeConfig, device: torch.device) -> Judges:
-    """Raises UserError or CheckpointError for a missing or foreign file."""
-    from reenact.evaluation.tracker_reader import TrackerReader
-    from reenact.models.perceptual import PerceptualNet
-
+    """Load the networks. Raises UserError or CheckpointError for a missing or foreign file."""
     identity = lpips = inception = i3d = None
     if config.identity == "arcface":
-        from reenact.models.arcface import ArcFace
-
         identity = ArcFace.from_file(config.identity_weights).to(device)
     if config.lpips is not None:
-        from reenact.models.lpips_net import LpipsNet
-
         lpips = LpipsNet(config.lpips, config.perceptual_weights).to(device)
     if config.inception is not None:
         inception = scripted_inception(config.inception, device)
     if config.i3d is not None:
         i3d = scripted_i3d(config.i3d, device)
-    widths = {"efffid": 320}
+    widths = {"effnet": 320}
     if inception is not None:
-        widths["fid"] = int(inception(torch.zeros(1, 3, 64, 64, device=device)).shape[1])
+        widths["inception"] = int(inception(torch.zeros(1, 3, 64, 64, device=device)).shape[1])
     return Judges(
         reader=TrackerReader(device, identity),
-        perceptual=PerceptualNet().to(device),
+        effnet=PerceptualNet().to(device),
         lpips=lpips,
         inception=inception,
         i3d=i3d,
@@ -130,7 +139,7 @@ def load_judges(config: JudgeConfig, device: torch.device) -> Judges:
 
 
 def scripted_inception(path: Path, device: torch.device) -> Features:
-    """Features of FID. The network resizes by itself, as in the original TensorFlow graph."""
+    """The features of FID. The network resizes by itself, as the original TensorFlow graph does."""
     net = _scripted(path, "inception", device)
 
     def features(images: Tensor) -> Tensor:
@@ -141,7 +150,7 @@ def scripted_inception(path: Path, device: torch.device) -> Features:
 
 
 def scripted_i3d(path: Path, device: torch.device) -> Features:
-    """Features of FVD from videos (B, 3, T, H, W) in [-1, 1], which are brought to 224 pixels."""
+    """The features of FVD. Videos (B, 3, T, H, W) in [-1, 1] are resized to 224 pixels."""
     net = _scripted(path, "i3d", device)
 
     def features(videos: Tensor) -> Tensor:
@@ -159,7 +168,7 @@ def _scripted(path: Path, name: str, device: torch.device) -> torch.jit.ScriptMo
         raise UserError(f"{path}: no such file; {name} takes {ORIGINS[name]}")
     try:
         with warnings.catch_warnings():
-            # Deprecated in torch, but the form in which these two networks are passed around.
+            # torch calls the format deprecated, but these two networks are published in it.
             warnings.simplefilter("ignore", FutureWarning)
             return torch.jit.load(str(path), map_location=device).eval()
     except RuntimeError as error:

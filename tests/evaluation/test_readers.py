@@ -5,14 +5,20 @@ from PIL import Image
 from torch import Tensor
 
 from reenact.errors import UserError
-from reenact.evaluation import metrics
-from reenact.evaluation.reading import measure_faces
-from reenact.evaluation.stack_reader import StackReader
-from reenact.evaluation.tracker_reader import TrackerReader
+from reenact.evaluation.measuring import metrics
+from reenact.evaluation.measuring.comparison import Comparison
+from reenact.evaluation.measuring.measure import readings
+from reenact.evaluation.measuring.metrics import TRACES
+from reenact.evaluation.readers import StackReader, TrackerReader
 from reenact.face.open.stack import OpenFaceStack
 from reenact.face.params import FaceParams
 from reenact.face.released.params import FlameParams
 from reenact.media.images import image_from_frame
+
+
+class NoDistance:
+    def distance(self, a: Tensor, b: Tensor) -> Tensor:
+        return torch.zeros(len(a))
 
 
 @pytest.fixture(scope="module")
@@ -47,12 +53,24 @@ def test_mirroring_and_turning_the_picture(reader, images):
 
 def test_a_picture_against_itself_is_perfect_and_a_lost_face_is_none(reader, images):
     reading = reader.read(images[[0, 2]])
-    same, lost = measure_faces(reading, reading[[0, 0]], reading[[0, 0]])
+    comparison = Comparison(
+        prediction=images[[0, 2]],
+        reference=images[[0, 2]],
+        face=reading,
+        reference_face=reading[[0, 0]],
+        source_face=reading[[0, 0]],
+        effnet=NoDistance(),
+        lpips=None,
+    )
+    same, lost = readings(comparison, [True, True])
     assert same["found"]
     assert same["csim"] == pytest.approx(1)
     for name in ("apd", "aed", "gaze_error", "nme"):
         assert same[name] == pytest.approx(0, abs=1e-5)
-    assert lost == dict.fromkeys(lost, None) | {"found": False}
+    unknown = [name for name, value in lost.items() if value is None]
+    assert unknown == ["lpips", "csim", "apd", "aed", "gaze_error", "nme", *TRACES]
+    assert not lost["found"]
+    assert lost["l1"] == 0
 
 
 def test_tracked_params_fall_back_where_no_face_is_seen(images):

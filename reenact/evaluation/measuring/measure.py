@@ -1,19 +1,24 @@
 """From the pictures of a batch to the records of its pairs."""
 
-from typing import Any
-
 import numpy as np
 import torch
 from torch import Tensor
 
 from reenact.data.clips import Clip
-from reenact.evaluation import metrics
 from reenact.evaluation.angles import angle_difference_deg, head_angles_deg
-from reenact.evaluation.judges import Judges
-from reenact.evaluation.pairs import Pair
-from reenact.evaluation.reading import FaceReading, measure_faces, measure_images
-from reenact.evaluation.render import Batch
-from reenact.evaluation.results import Record
+from reenact.evaluation.measuring.comparison import Comparison, Reading
+from reenact.evaluation.measuring.judges import Judges
+from reenact.evaluation.measuring.metrics import (
+    BY_NAME,
+    PAIR_METRICS,
+    TRACES,
+    Metric,
+    csim,
+)
+from reenact.evaluation.measuring.records import Record
+from reenact.evaluation.methods.batches import Batch
+from reenact.evaluation.pairing.pairs import Pair
+from reenact.evaluation.readers import FaceReading
 
 
 @torch.inference_mode()
@@ -22,32 +27,39 @@ def measure(
 ) -> tuple[list[Record], np.ndarray]:
     """The records of a batch, and rows of features (B, W) in the order of `feature_columns`.
 
-    All variants and the reference are read by the same judges. Pairs without a true picture are
-    compared with the target: only pose, expression and gaze, and nothing that depends on the face.
+    The same judges read all variants and the reference. Where a pair has no true picture, the
+    reference is the target. Only pose, expression and gaze are then compared with it.
     """
     device = images["ours"].device
     references = batch.reference.to(device)
-    # What a user sees is 8 bits deep; measuring that keeps rounding the same for all variants.
+    # A user sees 8 bits. All variants are rounded to 8 bits in the same way before measuring.
     shown = {name: _quantised(image) for name, image in images.items()}
     source = _read_sources(batch, judges)
-    reading = {
+    faces = {
         name: source if name == "copy_source" else judges.reader.read(image)
         for name, image in shown.items()
     }
     reference = judges.reader.read(references)
     has_truth = [pair.has_truth for pair in batch.pairs]
-    variants = {
-        name: _readings(
-            measure_images(image, references, judges.perceptual, judges.lpips),
-            measure_faces(reading[name], reference, source),
-            has_truth,
+
+    def compare(prediction: Tensor, face: FaceReading) -> Comparison:
+        return Comparison(
+            prediction=prediction,
+            reference=references,
+            face=face,
+            reference_face=reference,
+            source_face=source,
+            effnet=judges.effnet,
+            lpips=judges.lpips,
         )
-        for name, image in shown.items()
+
+    variants = {
+        name: readings(compare(image, faces[name]), has_truth) for name, image in shown.items()
     }
-    truth = _readings([{}] * len(has_truth), measure_faces(reference, reference, source), has_truth)
+    truth = readings(compare(references, reference), has_truth, (BY_NAME["csim"],))
     for row, true in zip(truth, has_truth, strict=True):
         if not true:
-            row["csim"] = None  # that of the target, another person: see target_csim
+            row["csim"] = None  # this is the target, another person: see target_csim
     strangers = _target_csim(batch, reference, source, judges)
     records = [
         {
@@ -67,8 +79,35 @@ def measure(
     return records, torch.cat(features, 1).float().cpu().numpy()
 
 
+def readings(
+    comparison: Comparison, has_truth: list[bool], metrics: tuple[Metric, ...] = PAIR_METRICS
+) -> list[Reading]:
+    """The numbers of B pictures: `found`, the metrics and the traces.
+
+    A number is None where the pair lacks something that the metric needs.
+    """
+    there = {
+        "truth": has_truth,
+        "face": comparison.face.found.tolist(),
+        "reference_face": comparison.reference_face.found.tolist(),
+        "source_face": comparison.source_face.found.tolist(),
+        "lpips": [comparison.lpips is not None] * len(has_truth),
+    }
+    rows: list[Reading] = [{"found": found} for found in there["face"]]
+    for metric in metrics:
+        assert metric.pair is not None
+        is_known = [all(there[need][i] for need in metric.needs) for i in range(len(rows))]
+        if any(is_known):
+            _add(rows, metric.name, metric.pair(comparison), is_known)
+        else:
+            _add(rows, metric.name, torch.zeros(len(rows)), is_known)
+    for name, trace in TRACES.items():
+        _add(rows, name, trace(comparison.face), there["face"])
+    return rows
+
+
 def feature_columns(variants: list[str], widths: dict[str, int]) -> dict[tuple[str, str], slice]:
-    """Where the features (picture, extractor) of a pair lie in its row."""
+    """Which columns of a row of features belong to (picture, network)."""
     columns, start = {}, 0
     for picture in (*variants, "reference"):
         for name, width in widths.items():
@@ -77,8 +116,13 @@ def feature_columns(variants: list[str], widths: dict[str, int]) -> dict[tuple[s
     return columns
 
 
+def _add(rows: list[Reading], name: str, values: Tensor, is_known: list[bool]) -> None:
+    for row, value, known in zip(rows, values.float().cpu().tolist(), is_known, strict=True):
+        row[name] = round(value, 6) if known else None
+
+
 def _read_sources(batch: Batch, judges: Judges) -> FaceReading:
-    """Pairs of one source stand together; its picture is read once."""
+    """The faces of the sources. A source that several pairs share is read once."""
     keys = [(pair.source_clip, pair.source_frame) for pair in batch.pairs]
     first = {key: keys.index(key) for key in keys}
     place = {key: i for i, key in enumerate(first)}
@@ -89,7 +133,7 @@ def _read_sources(batch: Batch, judges: Judges) -> FaceReading:
 def _target_csim(
     batch: Batch, reference: FaceReading, source: FaceReading, judges: Judges
 ) -> list[float | None]:
-    """csim of target and source in the cross pairs; None for other pairs and lost faces."""
+    """csim of target and source in the cross pairs. None for other pairs and lost faces."""
     result: list[float | None] = [None] * len(batch.pairs)
     cross = [i for i, pair in enumerate(batch.pairs) if pair.mode == "cross"]
     unread = [i for i in cross if batch.pairs[i].has_truth]
@@ -99,23 +143,10 @@ def _target_csim(
         if not rows or faces is None:
             continue
         target = faces if faces is read else faces[rows]
-        cosine = metrics.csim(target.identity, source[rows].identity)
+        cosine = csim(target.identity, source[rows].identity)
         for i, value, ok in zip(rows, cosine.tolist(), target.found.tolist(), strict=True):
             result[i] = round(value, 6) if ok and source.found[i] else None
     return result
-
-
-def _readings(
-    pictures: list[dict[str, Any]], faces: list[dict[str, Any]], has_truth: list[bool]
-) -> list[dict[str, Any]]:
-    """Picture and face measures of each pair; None for what only a true picture could tell."""
-    rows = []
-    for picture, face, true in zip(pictures, faces, has_truth, strict=True):
-        row = picture | face
-        if not true:
-            row |= dict.fromkeys((*picture, "nme"), None)
-        rows.append({k: round(v, 6) if isinstance(v, float) else v for k, v in row.items()})
-    return rows
 
 
 def _quantised(image: Tensor) -> Tensor:
@@ -123,7 +154,7 @@ def _quantised(image: Tensor) -> Tensor:
 
 
 def _yaw_change_deg(pair: Pair, clips: dict[str, Clip]) -> float:
-    """How far the head turns from source to target, by the clips' parameters, in degrees."""
+    """How far the head turns from source to target by the clips' parameters, in degrees."""
     source = head_angles_deg(clips[pair.source_clip].params[pair.source_frame])
     target = head_angles_deg(clips[pair.target_clip].params[pair.target_frame])
     return round(float(angle_difference_deg(target, source)[0, 0]), 4)

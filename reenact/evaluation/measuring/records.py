@@ -1,4 +1,4 @@
-"""What is measured, on disk as it comes: one record and one row of features a pair."""
+"""The measured numbers on disk: one record and one row of features for each pair."""
 
 import json
 from collections.abc import Sequence
@@ -9,17 +9,17 @@ import numpy as np
 
 from reenact.errors import UserError
 
-# {"key", "mode", "video", "has_truth", "yaw_change_deg", "target_csim", "reference": reading,
-# "variants": {…: reading}, "features": [rank, row]}; a reading holds found, the values of the
-# columns (None without a face) and the traces.
 Record = dict[str, Any]
+"""{"key", "mode", "video", "has_truth", "yaw_change_deg", "target_csim", "reference": reading,
+"variants": {name: reading}, "features": [rank, row]}; a reading is a `metrics.Reading`.
+"""
 
 
 class ResultFiles:
-    """The results of one setting. Every process appends to files of its own and reads all.
+    """The results of one method. Each process appends to its own files and reads all files.
 
-    Each record is a JSON line. A line cut short by a crash is dropped on reading; its pair is
-    simply measured again. `width`: length of a row of features.
+    Each record is one JSON line. A crash can cut a line short. Such a line is dropped when it is
+    read, and its pair is measured again. width: length of a row of features.
     """
 
     def __init__(self, folder: Path, name: str, width: int, rank: int = 0) -> None:
@@ -27,7 +27,7 @@ class ResultFiles:
         self.records_path = folder / f"records-{name}.{rank}.jsonl"
 
     def read(self) -> dict[str, Record]:
-        """All complete records by key. This process's own file is mended if its end is broken."""
+        """All complete records by key. A broken end of this process's own file is repaired."""
         records: dict[str, Record] = {}
         for path in sorted(self.folder.glob(f"records-{self.name}.*.jsonl")):
             own, broken = [], False
@@ -45,21 +45,20 @@ class ResultFiles:
         return records
 
     def count(self) -> int:
-        """Lines in all files, for a quick look whether the others are done."""
+        """The number of lines in all files: a fast check whether the others are done."""
         paths = self.folder.glob(f"records-{self.name}.*.jsonl")
         return sum(path.read_bytes().count(b"\n") for path in paths)
 
     def append(self, records: Sequence[Record], features: np.ndarray) -> None:
-        """Adds records and their features (B, width) and hands both to the system.
+        """Write records and their features (B, width). Raises UserError.
 
-        The features go first, so that no record points at a row that is not there. Raises
-        UserError.
+        The features are written first, so that no record points at a missing row.
         """
         path = self._features_path(self.rank)
         row_bytes = 4 * self.width
         try:
             with path.open("ab") as file:
-                # A row cut short by a crash has no record; the next one takes its place.
+                # A row that a crash cut short has no record. The next row takes its place.
                 file.truncate(file.tell() - file.tell() % row_bytes)
                 first = file.seek(0, 2) // row_bytes
                 file.write(features.astype("<f4").tobytes())
@@ -71,8 +70,9 @@ class ResultFiles:
             raise UserError(f"{path}: cannot write ({error.strerror})") from None
 
     def features(self, records: Sequence[Record], columns: slice = slice(None)) -> np.ndarray:
-        """(N, W) float32: these columns of the records. Raises UserError when a file is gone or
-        cut.
+        """These columns of the records' features, (N, W) float32.
+
+        Raises UserError when a file is missing or too short.
         """
         width = len(range(self.width)[columns])
         result = np.empty((len(records), width), np.float32)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from reenact.errors import UserError
-from reenact.evaluation.results import ResultFiles
+from reenact.evaluation.measuring.records import ResultFiles
 
 
 def rows(*values: float) -> np.ndarray:

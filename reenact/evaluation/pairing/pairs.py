@@ -1,5 +1,7 @@
 """Which frames meet: the self, cross and large-pose pairs of a set of clips."""
 
+import csv
+import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -10,7 +12,7 @@ import numpy as np
 from reenact.data.clips import Clip, ClipSet
 from reenact.errors import UserError
 from reenact.evaluation.angles import angle_difference_deg, head_angles_deg
-from reenact.evaluation.lists import Row, bind, drawn_rows, read_rows
+from reenact.evaluation.pairing.lists import Row, bind, drawn_rows, read_rows
 
 Mode = Literal["self", "cross", "large_pose"]
 MODES: tuple[Mode, ...] = ("self", "cross", "large_pose")
@@ -18,7 +20,7 @@ NO_TRUTH = -1
 
 
 @dataclass(frozen=True, kw_only=True)
-class PairConfig:
+class PairListConfig:
     """Which pairs are measured.
 
     self_every: every k-th frame after the first, which is the source, is a target of the self
@@ -98,7 +100,9 @@ Video = list[Pair]
 """Pairs of one source frame and one target clip, in the order of the target frames."""
 
 
-def list_pairs(clips: ClipSet, config: PairConfig, num_sources: int | None = None) -> list[Pair]:
+def list_pairs(
+    clips: ClipSet, config: PairListConfig, num_sources: int | None = None
+) -> list[Pair]:
     """All pairs of a run, mode by mode, sorted: the same for the same clips and settings.
 
     num_sources: only so many clips, the first ones, give sources (cross targets come from any).
@@ -148,6 +152,18 @@ def pick_examples(pairs: list[Pair], num_examples: int) -> list[Pair]:
     return picked
 
 
+def pairs_csv(pairs: Sequence[Pair]) -> str:
+    """Every pair with its frames, in the columns that `read_rows` reads, and the mode."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["mode", "source", "frame", "driving", "driving_frame"])
+    for pair in pairs:
+        writer.writerow(
+            [pair.mode, pair.source_clip, pair.source_frame, pair.target_clip, pair.target_frame]
+        )
+    return text.getvalue()
+
+
 def _within(mode: Mode, clip: Clip, source_frame: int, frame: int) -> Pair:
     """A pair inside one clip: its target frame is the truth."""
     return Pair(
@@ -160,14 +176,14 @@ def _within(mode: Mode, clip: Clip, source_frame: int, frame: int) -> Pair:
     )
 
 
-def _listed(clips: ClipSet, config: PairConfig) -> list[Pair]:
+def _listed(clips: ClipSet, config: PairListConfig) -> list[Pair]:
     if config.list is None:
         return []
     rows = bind(read_rows(config.list), clips, config.seed)
     return [pair for row in rows for pair in _row_pairs(row, clips, config.cross_every)]
 
 
-def _cross_pairs(clips: ClipSet, sources: list[Clip], config: PairConfig) -> list[Pair]:
+def _cross_pairs(clips: ClipSet, sources: list[Clip], config: PairListConfig) -> list[Pair]:
     """Those that no list names."""
     if config.cross == "rendered":
         return _rendered(clips, sources)

@@ -11,8 +11,8 @@ import numpy as np
 from PIL import Image
 
 from reenact.errors import UserError
-from reenact.evaluation.pairs import Pair, Video
-from reenact.files import atomic_output
+from reenact.evaluation.pairing.pairs import Pair, Video
+from reenact.files import atomic_output, make_folder
 from reenact.media.images import read_frame
 from reenact.processes import say
 
@@ -59,7 +59,7 @@ class PredictionFolder:
                 for path in _pictures(place, video, num_target_frames)
             ]
         if self._video is None or self._video[0] != place:
-            from reenact.media.video import VideoReader
+            from reenact.media.video_reader import VideoReader
 
             with VideoReader(place) as reader:
                 self._video = (place, [self._resized(frame) for frame in reader])
@@ -93,10 +93,7 @@ def picture_path(root: Path, pair: Pair) -> Path:
 def write_prediction(root: Path, pair: Pair, frame: np.ndarray) -> None:
     """Writes frame (S, S, 3) where `PredictionFolder` finds it. Raises UserError."""
     path = picture_path(root, pair)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"{path.parent}: cannot make this folder ({error.strerror})") from None
+    make_folder(path.parent)
     with atomic_output(path) as temporary:
         Image.fromarray(frame).save(temporary)
 

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from reenact.evaluation import published
-from reenact.evaluation.results import Record
-from reenact.evaluation.summary import COLUMNS, FACE_COLUMNS, IMAGE_COLUMNS, Column
+from reenact.evaluation.measuring.metrics import METRICS, PAIR_METRICS, Metric
+from reenact.evaluation.measuring.records import Record
+from reenact.evaluation.measuring.summary import mean
+from reenact.evaluation.reporting import published
 
 MODE_TITLES = {
     "self": "Self-reenactment",
@@ -51,7 +52,7 @@ def published_table(summary: dict[str, Any]) -> Table:
 
 
 def markdown(summary: dict[str, Any]) -> str:
-    """The tables, the gap closure and what the numbers mean, as Markdown."""
+    """The tables and the meaning of the numbers, as Markdown."""
     meta = summary["meta"]
     lines = [f"# Evaluation of {meta['label']}", "", facts(summary), ""]
     for mode in modes_of(summary):
@@ -86,7 +87,7 @@ def latex(summary: dict[str, Any]) -> str:
 
 def table_csv(summary: dict[str, Any]) -> str:
     """One line a mode and variant, all columns, full digits."""
-    names = [column.name for column in COLUMNS]
+    names = [metric.name for metric in METRICS]
     rows = [
         [mode, display_name(summary, name), summary["meta"]["num_pairs"][mode]]
         + [row[column] for column in names]
@@ -98,7 +99,7 @@ def table_csv(summary: dict[str, Any]) -> str:
 
 def videos_csv(records: Sequence[Record]) -> str:
     """One line a video: means of the result over its pairs, where the numbers are known."""
-    names = [column.name for column in (*IMAGE_COLUMNS, *FACE_COLUMNS)]
+    names = [metric.name for metric in PAIR_METRICS]
     videos: dict[str, list[Record]] = {}
     for record in records:
         videos.setdefault(record["video"], []).append(record)
@@ -106,8 +107,8 @@ def videos_csv(records: Sequence[Record]) -> str:
     for video, part in videos.items():
         readings = [record["variants"]["ours"] for record in part]
         found = sum(reading["found"] for reading in readings)
-        means = [_mean([reading.get(name) for reading in readings]) for name in names]
-        yaw = _mean([record["yaw_change_deg"] for record in part])
+        means = [mean([reading.get(name) for reading in readings]) for name in names]
+        yaw = mean([record["yaw_change_deg"] for record in part])
         rows.append([video, len(part), found, yaw, *means])
     return _csv(["video", "num_pairs", "num_found", "yaw_change_deg", *names], rows)
 
@@ -124,9 +125,9 @@ def display_name(summary: dict[str, Any], variant: str) -> str:
     return str(summary["meta"]["label"]) if variant == "ours" else variant
 
 
-def known_columns(table: dict[str, dict[str, float | None]]) -> list[Column]:
+def known_columns(table: dict[str, dict[str, float | None]]) -> list[Metric]:
     """Those with a number in any row."""
-    return [c for c in COLUMNS if any(row.get(c.name) is not None for row in table.values())]
+    return [c for c in METRICS if any(row.get(c.name) is not None for row in table.values())]
 
 
 def number(value: float | None, digits: int) -> str:
@@ -155,17 +156,6 @@ def facts(summary: dict[str, Any]) -> str:
 
 def sentences(summary: dict[str, Any], mode: str) -> list[str]:
     """What the table of a mode does not say."""
-    lines = []
-    if mode in summary["gap_closure"]:
-        closures = [
-            f"{name} {100 * value:.0f} %" if value is not None else f"{name} – (no gap)"
-            for name, value in summary["gap_closure"][mode].items()
-        ]
-        lines.append(
-            f"Of the gap between copy_source and oracle, {display_name(summary, 'ours')} closes: "
-            + ", ".join(closures)
-            + "."
-        )
     row = summary["reference"][mode]
     text = f"face found in {number(row['found'], 1)} %"
     if row["csim"] is not None:
@@ -174,33 +164,26 @@ def sentences(summary: dict[str, Any], mode: str) -> list[str]:
     text = f"The {whose} pictures themselves: {text}."
     if row["target_csim"] is not None:
         text += f" The target's csim with the source, another person: {row['target_csim']:.3f}."
-    return [*lines, text]
+    return [text]
 
 
 def notes(summary: dict[str, Any]) -> list[str]:
-    """What the numbers mean, and which networks stand behind them."""
+    """What the rows and the numbers mean, and which networks are behind them."""
     ours = display_name(summary, "ours")
+    shown = {column.name for mode in modes_of(summary) for column in known_columns(summary[mode])}
     backbones = "; ".join(f"{k}: {v}" for k, v in summary["meta"]["backbones"].items())
     return [
-        f"{ours}: what is evaluated. copy_source: the source itself, unchanged (the floor). "
-        "oracle: the pretrained autoencoder decodes the code of the true picture from the source's "
-        "x_T (the ceiling of the method).",
+        f"{ours}: the method that is evaluated.",
+        "copy_source: the source picture itself, unchanged.",
+        "oracle: the pretrained autoencoder decodes the semantic code of the true picture from the "
+        "source's x_T. It shows what the code alone can give. It is no upper limit: a method that "
+        "also carries the source's details can be better.",
+        *(f"{metric.name}: {metric.note}" for metric in METRICS if metric.name in shown),
         f"Networks: {backbones}.",
-        "l1 (mean difference of values from 0 to 1), psnr, ssim and the perceptual distances "
-        "compare with the true picture; cross pairs have one only where it was rendered. efflpips, "
-        "efffid and effvd use EfficientNet-lite0 features and are not comparable with published "
-        "LPIPS, FID and FVD.",
-        "fid, fvd, efffid and effvd compare sets, and are too large for small ones: compare only "
-        "equal numbers of pairs and videos. effvd takes the measured frames of a video as "
-        "consecutive.",
-        "apd (mean difference of yaw, pitch and roll), aed, gaze_error (relative to the head) and "
-        "nme (mean landmark error in % of the distance between the outer eye corners) compare what "
-        "the tracker reads from the prediction with what it reads from the true picture, or from "
-        "the target where there is none (then without nme).",
-        "AED here is the expression distance (mean difference of 52 coefficients, × 100), not the "
-        "identity distance that the FOMM family calls AED. csim is the cosine with the source.",
-        "Face measures are means over the pairs where the faces were found; found says how many of "
-        "the predictions these are. Correlations run over all pairs: prediction against truth.",
+        "Where a cross pair has no true picture, pose, expression and gaze are compared with the "
+        "target, and the other comparisons have no value.",
+        "Fréchet distances of small sets are too large. Compare only equal numbers of pairs and "
+        "videos. fvd and effvd take the measured frames of a video as consecutive.",
     ]
 
 
@@ -229,11 +212,6 @@ def _latex(text: str) -> str:
         "–": "--",
     }
     return "".join(replacements.get(character, character) for character in text)
-
-
-def _mean(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return round(sum(known) / len(known), 6) if known else None
 
 
 def _csv(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> str:

@@ -41,7 +41,7 @@ class Drawings(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Method:
+class Networks:
     """The networks together with the recipe for rendering.
 
     No function switches gradients off, except where it says so. `dtype` is the number format of

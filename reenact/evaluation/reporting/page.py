@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from reenact.evaluation import published
-from reenact.evaluation.plot import scatter
-from reenact.evaluation.results import Record
-from reenact.evaluation.sheet import PANELS, jpeg
-from reenact.evaluation.summary import COLUMNS
-from reenact.evaluation.tables import (
+from reenact.evaluation.measuring.metrics import BY_NAME
+from reenact.evaluation.measuring.records import Record
+from reenact.evaluation.reporting import published
+from reenact.evaluation.reporting.pictures import PANELS, jpeg
+from reenact.evaluation.reporting.plot import scatter
+from reenact.evaluation.reporting.tables import (
     MODE_TITLES,
     Table,
     display_name,
@@ -175,9 +175,8 @@ def _error_plot(summary: dict[str, Any], records: Sequence[Record], name: str) -
         ]
         for variant in (records[0]["variants"] if records else ())
     }
-    headers = {column.name: column.header for column in COLUMNS}
     label = display_name(summary, "ours")
-    return scatter(series, "change of yaw (degrees)", headers[name], {"ours": label})
+    return scatter(series, "change of yaw (degrees)", BY_NAME[name].header, {"ours": label})
 
 
 def _text(text: str) -> str:

@@ -12,7 +12,6 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,9 +20,6 @@ from reenact.data.prepare.layouts import clip_name
 from reenact.errors import UserError
 from reenact.files import check_input_file
 from reenact.processes import say
-
-if TYPE_CHECKING:
-    from reenact.evaluation.pairs import Pair
 
 LISTS_DIR = Path(__file__).parent / "lists"
 COMMITTED = {"voxceleb1": "voxceleb1_cross.csv", "voxceleb2": "voxceleb2_cross.csv"}
@@ -150,18 +146,6 @@ def drawn_people(people: Sequence[str], count: int, seed: int) -> list[tuple[str
         first, offset = int(rng.integers(len(people))), int(rng.integers(1, len(people)))
         drawn.add((people[first], people[(first + offset) % len(people)]))
     return sorted(drawn)
-
-
-def pairs_csv(pairs: Sequence[Pair]) -> str:
-    """Every pair with its frames, in the columns that `read_rows` reads, and the mode."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["mode", "source", "frame", "driving", "driving_frame"])
-    for pair in pairs:
-        writer.writerow(
-            [pair.mode, pair.source_clip, pair.source_frame, pair.target_clip, pair.target_frame]
-        )
-    return text.getvalue()
 
 
 def people_csv(people: Sequence[str]) -> str:

@@ -1,0 +1,1 @@
+"""What is evaluated: our reenactor, or the result files of any other method."""

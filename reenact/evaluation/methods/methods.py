@@ -1,0 +1,135 @@
+"""The methods that are evaluated: each makes the pictures of a batch."""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from reenact.assets import EMBEDDED_WEIGHTS, asset_path
+from reenact.data.clips import Clip
+from reenact.device import autocast
+from reenact.evaluation.methods.batches import Batch
+from reenact.evaluation.methods.predictions import PredictionFolder
+from reenact.evaluation.pairing.pairs import Video
+from reenact.face.released.config import ReleasedConfig
+from reenact.face.released.files import locate
+from reenact.files import check_input_file
+from reenact.inference.config import ReenactorConfig
+from reenact.inference.load import make_reenactor
+from reenact.inference.reenactor import Reenactor, SourceState
+from reenact.media.images import image_from_frame
+
+Variant = Literal["ours", "copy_source", "oracle"]
+VARIANTS: tuple[Variant, ...] = ("ours", "copy_source", "oracle")
+
+
+class Method(Protocol):
+    """Anything that makes the pictures that are measured."""
+
+    def render(self, batch: Batch) -> dict[str, Tensor]:
+        """The pictures of every variant, (B, 3, S, S) in [-1, 1] each."""
+        ...
+
+
+def load_reenactor(
+    weights: Path | None, released: ReleasedConfig | None, config: ReenactorConfig, device: str
+) -> tuple[Reenactor, str]:
+    """The reenactor and the sha256 of its weights file.
+
+    Raises UserError or CheckpointError for missing or foreign files.
+    """
+    if weights is not None:
+        path = check_input_file(weights)
+    elif released is not None:
+        path = locate(released.files).diffusionact
+    else:
+        path = asset_path(EMBEDDED_WEIGHTS)
+    reenactor = make_reenactor(weights, released, config, device)
+    with path.open("rb") as file:
+        return reenactor, hashlib.file_digest(file, "sha256").hexdigest()
+
+
+class StateCache:
+    """The source states of the current batch. A source that the last batch had is kept."""
+
+    def __init__(self, reenactor: Reenactor) -> None:
+        self.reenactor = reenactor
+        self.states: dict[tuple[str, int], SourceState] = {}
+
+    def rows(self, batch: Batch) -> SourceState:
+        """A state with one row for each pair of the batch."""
+        keys = [(pair.source_clip, pair.source_frame) for pair in batch.pairs]
+        first = {key: keys.index(key) for key in keys}
+        new = [key for key in first if key not in self.states]
+        kept = {key: self.states[key] for key in first if key in self.states}
+        if new:
+            index = [first[key] for key in new]
+            state = self.reenactor.set_source(batch.source[index], batch.source_params[index])
+            kept |= {key: state[[i]] for i, key in enumerate(new)}
+        self.states = kept
+        return SourceState.cat([kept[key] for key in keys])
+
+
+class ReenactorMethod:
+    """Our reenactor.
+
+    The variant "oracle" uses only the pretrained DiffAE. It decodes the semantic code of the true
+    picture from the x_T of the source, with `oracle_steps` DDIM steps each way.
+    """
+
+    def __init__(self, reenactor: Reenactor, variants: Sequence[str], oracle_steps: int) -> None:
+        self.reenactor, self.variants, self.oracle_steps = reenactor, variants, oracle_steps
+        self.cache = StateCache(reenactor)
+
+    @torch.inference_mode()
+    def render(self, batch: Batch) -> dict[str, Tensor]:
+        images = {"ours": self.reenactor.render(self.cache.rows(batch), batch.target_params)}
+        if "copy_source" in self.variants:
+            images["copy_source"] = batch.source.to(self.reenactor.device)
+        if "oracle" in self.variants:
+            images["oracle"] = self._oracle(batch)
+        return images
+
+    def _oracle(self, batch: Batch) -> Tensor:
+        diffae, device = self.reenactor.diffae, self.reenactor.device
+        source, reference = batch.source.to(device), batch.reference.to(device)
+        with autocast(self.reenactor.dtype, device):
+            z_source, z_target = diffae.encode_semantic(source), diffae.encode_semantic(reference)
+            x_T = diffae.encode_stochastic(source, z_source, num_steps=self.oracle_steps)
+            oracle = diffae.decode(x_T, z_target, num_steps=self.oracle_steps)
+        return oracle.float().clamp(-1, 1)
+
+
+class FolderMethod:
+    """Any method whose results lie in a folder. One video is in memory at a time."""
+
+    def __init__(
+        self,
+        folder: PredictionFolder,
+        videos: Sequence[Video],
+        clips: dict[str, Clip],
+        variants: Sequence[str],
+        device: torch.device,
+    ) -> None:
+        self.folder, self.clips, self.variants = folder, clips, variants
+        self.device = device
+        self.videos = {video[0].video: video for video in videos}
+        self._frames: dict[str, dict[str, np.ndarray]] = {}
+
+    def render(self, batch: Batch) -> dict[str, Tensor]:
+        wanted = {pair.video for pair in batch.pairs}
+        self._frames = {name: frames for name, frames in self._frames.items() if name in wanted}
+        for name in wanted - self._frames.keys():
+            video = self.videos[name]
+            count = self.clips[video[0].target_clip].num_frames
+            frames = self.folder.frames(video, count)
+            self._frames[name] = {p.key: f for p, f in zip(video, frames, strict=True)}
+        chosen = [self._frames[pair.video][pair.key] for pair in batch.pairs]
+        images = {"ours": image_from_frame(np.stack(chosen)).to(self.device)}
+        if "copy_source" in self.variants:
+            images["copy_source"] = batch.source.to(self.device)
+        return images

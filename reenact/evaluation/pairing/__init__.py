@@ -1,0 +1,1 @@
+"""Which source frame meets which target frame: drawn pairs and pair lists."""

@@ -1,0 +1,1 @@
+"""From the summary to a report: tables, plots, pictures, and the files that hold them."""

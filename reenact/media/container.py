@@ -1,0 +1,70 @@
+"""Video and sound files opened through PyAV, and the streams in them."""
+
+import contextlib
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from av.audio.stream import AudioStream
+    from av.container import InputContainer
+    from av.packet import Packet
+    from av.video.frame import VideoFrame
+    from av.video.stream import VideoStream
+
+
+def open_container(path: Path) -> "InputContainer":
+    """The opened file. Raises av.error.FFmpegError if it is no video or sound file."""
+    import av
+
+    return av.open(str(path.absolute()), metadata_errors="replace")
+
+
+def video_stream(container: "InputContainer") -> "VideoStream | None":
+    """The first stream of moving pictures that can be decoded, or None."""
+    from av.stream import Disposition
+
+    cover = Disposition.attached_pic | Disposition.timed_thumbnails
+    for stream in container.streams.video:
+        if stream.codec_context is not None and not stream.disposition & cover:
+            return stream
+    return None
+
+
+def sound_stream(container: "InputContainer") -> "AudioStream | None":
+    """The first sound stream that can be decoded, or None."""
+    for stream in container.streams.audio:
+        if stream.codec_context is not None and stream.codec_context.sample_rate > 0:
+            return stream
+    return None
+
+
+def decoded(container: "InputContainer", stream: "VideoStream") -> Iterator["VideoFrame"]:
+    """Every picture that can be decoded, in the order in which they are shown."""
+    import av
+
+    # A damaged end of the file ends the loop. The decoder still holds some pictures then.
+    with contextlib.suppress(av.error.FFmpegError):
+        for packet in container.demux(stream):
+            if packet.size == 0:  # the demuxer's own end mark; the decoder is flushed below
+                break
+            with contextlib.suppress(av.error.FFmpegError):
+                yield from stream.codec_context.decode(packet)
+    with contextlib.suppress(av.error.FFmpegError):
+        yield from stream.codec_context.decode(None)
+
+
+def seconds(timed: "Packet | VideoFrame", stream: "VideoStream") -> Fraction | None:
+    """The time stamp of a packet or picture of the stream, None if it has none."""
+    # Pictures that come from the flushed decoder carry no time base of their own.
+    if timed.pts is None or stream.time_base is None:
+        return None
+    return Fraction(timed.pts * stream.time_base)
+
+
+def duration(timed: "Packet | VideoFrame", stream: "VideoStream") -> Fraction | None:
+    """How long a packet or picture of the stream is shown, None if the file does not say."""
+    if not timed.duration or stream.time_base is None:
+        return None
+    return Fraction(timed.duration * stream.time_base)
