@@ -89,7 +89,7 @@ def run_evaluation(run: EvalRun, device: str = "auto") -> dict[str, Any] | None:
 def _reenactor_subject(
     run: EvalRun, device: torch.device, world: World
 ) -> tuple[ClipSet, list[Pair], Subject]:
-    reenactor, sha256 = load_reenactor(run.weights, run.released, run.reenactor, str(device))
+    reenactor, sha256 = load_reenactor(run.weights, run.face, run.reenactor, str(device))
     clips = prepare_clips(run.data, reenactor.size, world)
     _check_face(run, clips)
     reader: ParamsReader | None = None
@@ -229,7 +229,7 @@ def _of_mode(videos: Sequence[Video], mode: str) -> list[Video]:
 
 
 def _check_face(run: EvalRun, clips: ClipSet) -> None:
-    face = "open" if run.released is None else "released"
+    face = run.face.name
     if run.params == "stored" and clips.face != face:
         raise UserError(
             f"{clips.root}: its parameters are the {clips.face} face stack's, the weights need the "
@@ -248,7 +248,7 @@ def _fingerprint(run: EvalRun, clips: ClipSet, sha256: str) -> str:
         "oracle_steps": run.oracle_steps,
         "metrics": [metric.name for metric in PAIR_METRICS],
         "judges": {k: v for k, v in to_dict(run.judges).items() if k not in ("i3d", "fvd_frames")},
-        "released": run.released and to_dict(run.released),
+        "face": to_dict(run.face),
         # The batch size changes speed, not results.
         "reenactor": {k: v for k, v in to_dict(run.reenactor).items() if k != "batch_size"},
     }

@@ -9,7 +9,7 @@ from reenact.evaluation.clips import ClipsConfig
 from reenact.evaluation.measuring.judges import JudgeConfig
 from reenact.evaluation.methods.methods import VARIANTS, Variant
 from reenact.evaluation.pairing.pairs import PairListConfig
-from reenact.face.released.config import ReleasedConfig
+from reenact.face.factory import FaceConfig
 from reenact.inference.config import ReenactorConfig
 
 
@@ -17,8 +17,9 @@ from reenact.inference.config import ReenactorConfig
 class EvalRun:
     """One evaluation. Running the same config again continues where it stopped.
 
-    weights: checkpoint of the reenactor; null = the shipped one, or the authors' with `released`.
-    released: null = the open face stack; else the authors' (FLAME, EMOCA, ETH-XGaze).
+    weights: checkpoint of the reenactor; null = the one made for the face stack: the shipped one,
+    or the authors'.
+    face: which face stack reads and draws faces.
     predictions: a folder of results of any method (see `predictions.py`); no weights are loaded.
     label: what the result is called in the reports.
     output: folder of the records, the pictures and the reports. report_json: where the numbers go
@@ -33,7 +34,7 @@ class EvalRun:
     """
 
     weights: Path | None = None
-    released: ReleasedConfig | None = None
+    face: FaceConfig = field(default_factory=FaceConfig)
     predictions: Path | None = None
     label: str = "ours"
     data: ClipsConfig

@@ -5,7 +5,6 @@ from typing import Any
 
 from diffae import SamplerName
 from reenact.device import Precision
-from reenact.errors import UserError
 from reenact.inference.start import StartName, find_start
 from reenact.models.weights import Recipe, Steps
 from reenact.ranges import Checked, Count, Seed, Share
@@ -77,12 +76,3 @@ class ReenactorConfig(Checked):
 
 def _shown(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def check_for_released(recipe: Recipe) -> None:
-    """Raises UserError if the recipe needs the open head model, which the authors' stack lacks."""
-    if find_start(recipe.x_T).follows_motion or recipe.carry_detail:
-        raise UserError(
-            "reenactor: x_T moved and carry_detail follow the open head model's surface; with "
-            "`released` set x_T to source and carry_detail to false"
-        )

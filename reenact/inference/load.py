@@ -2,53 +2,52 @@
 
 import sys
 from pathlib import Path
-from typing import Any
 
-from reenact.assets import EMBEDDED_WEIGHTS, asset_path
 from reenact.device import pick_device
-from reenact.face.open.stack import OpenFaceStack
-from reenact.face.released.config import ReleasedConfig
-from reenact.face.stack import FaceStack
-from reenact.inference.config import ReenactorConfig, check_for_released
+from reenact.errors import UserError
+from reenact.face.factory import FaceConfig, make_face_stack, own_weights
+from reenact.face.stack import OwnWeights
+from reenact.inference.config import ReenactorConfig
 from reenact.inference.reenactor import Reenactor
+from reenact.inference.start import find_start
 from reenact.models.checkpoint import load_reenactor
 from reenact.models.weights import Recipe
 
 
 def make_reenactor(
-    weights: Path | None, released: ReleasedConfig | None, config: ReenactorConfig, device: str
+    weights: Path | None, face: FaceConfig, config: ReenactorConfig, device: str
 ) -> Reenactor:
     """The reenactor with its weights on `device` ("auto" or a torch device).
 
-    Without `released` it takes the open face stack, and the shipped weights if `weights` is None.
-    With `released` it takes the authors' stack, and their weights if `weights` is None. A config
-    that differs from the weights' recipe gives a warning on stderr. Raises UserError or
-    CheckpointError.
+    `weights` None takes those that were trained with the face stack. A config that differs from
+    the weights' recipe gives a warning on stderr. Raises UserError or CheckpointError for missing
+    or foreign files, and for settings or weights that need more than the face stack can do.
     """
     place = pick_device(device)
-    face: FaceStack[Any]
-    if released is None:
-        face = OpenFaceStack(place)
-        networks = load_reenactor(weights or asset_path(EMBEDDED_WEIGHTS), place)
-    else:
-        check_for_released(config.recipe(Recipe()))
-        # Imported late: these networks need torchvision and the face-alignment package.
-        from reenact.face.released.files import locate
-        from reenact.face.released.stack import ReleasedFaceStack
-        from reenact.models.released import load_released
-
-        files = locate(released.files)
-        face = ReleasedFaceStack.from_files(files, released, place)
-        if weights is None:
-            networks = load_released(files.diffusionact, files.diffae, place)
-        else:
-            networks = load_reenactor(weights, place)
-    recipe = config.recipe(networks.recipe or Recipe())
-    if released is not None:
-        check_for_released(recipe)
+    _check_surface(config.recipe(Recipe()), face)
+    path, diffae = own_weights(face) if weights is None else OwnWeights(weights)
+    stack = make_face_stack(face, place)
+    networks = load_reenactor(path, place, diffae)
+    if networks.encoder.motion_head is not None and not face.entry.has_motion_vector:
+        raise UserError(
+            f"{path}: its E_r has a motion head, which the {face.name} face stack cannot feed: "
+            "take weights that were trained with that stack"
+        )
+    _check_surface(config.recipe(networks.recipe or Recipe()), face)
     if warning := _recipe_warning(networks.recipe, config):
-        print(f"warning: {warning}", file=sys.stderr)
-    return Reenactor(networks, face, config)
+        print(f"warning: {path}: {warning}", file=sys.stderr)
+    return Reenactor(networks, stack, config)
+
+
+def _check_surface(recipe: Recipe, face: FaceConfig) -> None:
+    """Raises UserError if the recipe needs the head model's surface and the stack has none."""
+    if face.entry.has_surface:
+        return
+    if find_start(recipe.x_T).follows_motion or recipe.carry_detail:
+        raise UserError(
+            "reenactor: x_T moved and carry_detail follow the surface of the head model, which the "
+            f"{face.name} face stack does not have: set x_T to source and carry_detail to false"
+        )
 
 
 def _recipe_warning(trained: Recipe | None, config: ReenactorConfig) -> str | None:
@@ -57,10 +56,8 @@ def _recipe_warning(trained: Recipe | None, config: ReenactorConfig) -> str | No
         missing = config.left_out
         if not missing:
             return None
-        defaults = ", ".join(f"{name} {getattr(Recipe(), name)}" for name in missing)
-        return (
-            f"the weights do not say how to render with them; the paper's way is taken: {defaults}"
-        )
+        values = ", ".join(f"{name} {getattr(Recipe(), name)}" for name in missing)
+        return f"the file does not say how to render with it; the paper's way is taken: {values}"
     if changes := config.changes(trained):
-        return f"the weights were trained to be rendered otherwise: {'; '.join(changes)}"
+        return f"trained to be rendered otherwise: {'; '.join(changes)}"
     return None

@@ -4,40 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from diffae import ConditionalUNet, DiffAE
 from reenact.device import autocast
-from reenact.face.surface.motion_field import MotionField
+from reenact.inference.drawings import Drawings
 from reenact.inference.start import StartInputs, StartName, find_start
 from reenact.models.reenactment_encoder import ReenactmentEncoder
 from reenact.models.weights import Recipe
-
-
-class Drawings(Protocol):
-    """What the face stack draws of B pairs of a source face and the wanted face, S pixels wide."""
-
-    def landmark_map(self, *, of_source: bool = False) -> Tensor:
-        """The drawing (B, 3, S, S) of the wanted face, or of the source as it is."""
-        ...
-
-    def motion(self, *, of_source: bool = False) -> Tensor | None:
-        """The motion vector (B, 120) from the source to the wanted face, or to the source itself.
-
-        None where the face stack has none. Only an E_r with a motion head asks for it.
-        """
-        ...
-
-    def head_region(self) -> Tensor:
-        """Where the source's head and hair are: (B, 1, S, S) in [0, 1]."""
-        ...
-
-    def motion_field(self) -> MotionField:
-        """From the wanted picture back to the source, of side S."""
-        ...
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,63 +12,16 @@ from torch import Tensor
 
 from reenact.device import compute_dtype
 from reenact.face.batch import FaceBatch
-from reenact.face.params import FaceParams
 from reenact.face.stack import FaceStack
-from reenact.face.surface.motion_field import MotionField
 from reenact.inference.carried import SourceDetail, with_detail
 from reenact.inference.config import ReenactorConfig
+from reenact.inference.drawings import Drawings
 from reenact.inference.networks import Networks
 from reenact.inference.start import find_start
-from reenact.models.reenactment_encoder import motion_vector
 from reenact.models.weights import Recipe, ReenactorWeights
 
 FIELD_SIZE = 256
 """Motion fields are drawn with at most this side; for larger pictures they are enlarged."""
-
-
-class StackDrawings:
-    """What a face stack draws of the faces `source` (B, or one for all) and `wanted` (B).
-
-    Implements `networks.Drawings`. Both are in the terms of crops of side `size`. The motion field
-    has the side `resolution`; it is drawn once, when it is asked for.
-    """
-
-    def __init__(
-        self,
-        face: FaceStack[Any],
-        source: FaceBatch,
-        wanted: FaceBatch,
-        size: int,
-        resolution: int,
-        device: torch.device,
-    ) -> None:
-        self.face, self.source, self.wanted = face, source, wanted
-        self.size, self.resolution, self.device = size, resolution, device
-        self._field: MotionField | None = None
-
-    def landmark_map(self, *, of_source: bool = False) -> Tensor:
-        params = self.source if of_source else self.wanted
-        return self.face.landmark_map(params, self.size).to(self.device)
-
-    def motion(self, *, of_source: bool = False) -> Tensor:
-        wanted = self.source if of_source else self.wanted
-        assert isinstance(self.source, FaceParams)
-        assert isinstance(wanted, FaceParams)
-        return motion_vector(self.source, wanted, self.size)
-
-    def head_region(self) -> Tensor:
-        return self.face.head_region(self.source, self.size).to(self.device)
-
-    def motion_field(self) -> MotionField:
-        return self.detailed_field().resized(self.size)
-
-    def detailed_field(self) -> MotionField:
-        """The motion field of side `resolution`."""
-        if self._field is None:
-            self._field = self.face.motion_field(
-                self.source, self.wanted, self.size, self.resolution
-            )
-        return self._field
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,10 +141,9 @@ class Reenactor:
 
     @torch.inference_mode()
     def _render_batch(self, state: SourceState, target: FaceBatch) -> Tensor:
-        driven = self.face.retarget(state.params, target.to(self.device))
-        image = state.image.expand(len(driven), -1, -1, -1)
+        image = state.image.expand(len(target), -1, -1, -1)
         side = self.size if state.detail is None else state.detail.sharp.shape[-1]
-        drawings = self._drawings(state.params, driven, side)
+        drawings = self._drawings(state.params, target.to(self.device), side)
         z_r = self.networks.code(image, drawings).float()
         if state.x_T is None:
             x_T = self.networks.start(image, drawings, self._noise(), z_r=z_r)
@@ -202,10 +154,16 @@ class Reenactor:
             images = with_detail(images, state.detail, drawings.detailed_field().resized(side))
         return images.clamp(-1, 1)
 
-    def _drawings(self, source: FaceBatch, wanted: FaceBatch, side: int) -> StackDrawings:
+    def _drawings(self, source: FaceBatch, target: FaceBatch, side: int) -> Drawings:
         """For results of `side` pixels."""
-        resolution = min(side, max(self.size, FIELD_SIZE))
-        return StackDrawings(self.face, source, wanted, self.size, resolution, self.device)
+        return Drawings(
+            self.face,
+            source,
+            target,
+            size=self.size,
+            device=self.device,
+            field_size=min(side, max(self.size, FIELD_SIZE)),
+        )
 
     def _noise(self) -> Tensor:
         generator = torch.Generator().manual_seed(self.config.seed)

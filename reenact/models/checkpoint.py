@@ -77,20 +77,27 @@ def save_reenactor(
         save_file(tensors, temporary, metadata={FORMAT: json.dumps(header)})
 
 
-def load_reenactor(path: str | Path, map_location: str | torch.device = "cpu") -> ReenactorWeights:
+def load_reenactor(
+    path: str | Path,
+    map_location: str | torch.device = "cpu",
+    diffae_path: str | Path | None = None,
+) -> ReenactorWeights:
     """Read weights as float32 in evaluation mode.
 
-    A .safetensors must be one that `save_reenactor` wrote. Any other file is read as the one that
-    the authors of DiffusionAct published, with DiffAE's `last.ckpt` beside it (see
-    `load_released`). Raises CheckpointError when the file is missing, unreadable or of another
-    kind, and when its tensors do not fit its config one to one.
+    A .safetensors must be one that `save_reenactor` wrote. Any other file is read as one that the
+    authors of DiffusionAct published. `diffae_path` is the DiffAE file that this one may need (see
+    `load_released`); None takes `last.ckpt` beside it if it is there. Raises CheckpointError when
+    the file is missing, unreadable or of another kind, and when its tensors do not fit its config
+    one to one.
     """
     path = Path(path)
     if not path.is_file():
         raise CheckpointError(f"{path}: no such file")
     if path.suffix != ".safetensors":
         beside = path.with_name("last.ckpt")
-        return load_released(path, beside if beside.is_file() else None, map_location)
+        if diffae_path is None and beside.is_file():
+            diffae_path = beside
+        return load_released(path, diffae_path, map_location)
     try:
         with safe_open(path, framework="pt", device=str(map_location)) as file:
             metadata = file.metadata() or {}

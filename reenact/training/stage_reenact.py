@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from diffae import ConditionalUNet, SamplerName, load_checkpoint
 from reenact.data.dataset import PairConfig
 from reenact.errors import UserError
+from reenact.face.params import FaceParams
 from reenact.inference.networks import Networks
 from reenact.inference.start import StartName, find_start
 from reenact.losses import LossNets, LossWeights
@@ -20,9 +21,9 @@ from reenact.models.checkpoint import is_reenactor, load_reenactor, save_reenact
 from reenact.models.reenactment_encoder import ReenactmentEncoder
 from reenact.models.weights import Recipe
 from reenact.training.critics import NEEDS_TRACKER, Critics
-from reenact.training.memory import Memory
-from reenact.training.meter import tally
-from reenact.training.targets import BatchDrawings, make_drawer
+from reenact.training.gradient_guard import GradientGuard
+from reenact.training.log import tally
+from reenact.training.targets import Drawer
 
 if TYPE_CHECKING:
     from reenact.training.run_config import TrainRun
@@ -102,10 +103,10 @@ class ReenactStage:
                 "published diffusionact_model.pt"
             )
         tracked = sorted(NEEDS_TRACKER & set(run.reenact.weights.active()))
-        if run.released is not None and tracked:
+        if tracked and run.face.entry.params is not FaceParams:
             raise UserError(
-                f"reenact.weights: {', '.join(tracked)} are read by the open face stack's tracker, "
-                "set them to 0 for clips that the released one read"
+                f"reenact.weights: {', '.join(tracked)} compare the open tracker's reading with "
+                f"the clips' parameters, set them to 0 for clips of the {run.face.name} face stack"
             )
         self.config = run.reenact
         self.logging = run.logging
@@ -118,11 +119,11 @@ class ReenactStage:
         self.diffae.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.image_size = self.diffae.config.image_size
         self.model: nn.Module = TrainedNetworks(encoder, unet).to(device).requires_grad_(True)
-        self.draw = make_drawer(
-            run.released, self.image_size, device, has_motion=encoder.motion_head is not None
+        self.draw = Drawer(
+            run.face, self.image_size, device, has_motion=encoder.motion_head is not None
         )
         self.critics = Critics(run.reenact.weights, run.reenact.nets, device)
-        self.memory: Memory = self.critics.guard
+        self.guard: GradientGuard | None = self.critics.guard
 
     def _load(self, path: Path) -> tuple[ReenactmentEncoder, ConditionalUNet | None]:
         """Set the frozen DiffAE; return the networks to train."""
@@ -151,7 +152,7 @@ class ReenactStage:
     def render(self, trained: TrainedNetworks, batch: dict[str, Tensor]) -> Tensor:
         """The reenacted pictures (B, 3, S, S) of a training batch, with gradients."""
         config, networks = self.config, self.networks(trained)
-        source, drawings = batch["source"], BatchDrawings(self.draw, batch)
+        source, drawings = batch["source"], self.draw.drawings(batch)
         z_r = networks.code(source, drawings)
         x_T = networks.start(source, drawings, batch["eps"], z_r=z_r)
         if config.render == "sampler":
@@ -195,7 +196,7 @@ class ReenactStage:
     @torch.no_grad()
     def preview(
         self, model: nn.Module, batch: dict[str, Tensor]
-    ) -> tuple[dict[str, float], list[Tensor]]:
+    ) -> tuple[dict[str, float], dict[str, Tensor]]:
         """The scalars and columns of a preview.
 
         Columns: source, landmark map, target, then results from the trained start (`result`), from
@@ -209,21 +210,23 @@ class ReenactStage:
                 self.config.recipe, num_steps=logging.num_steps, encode_steps=logging.encode_steps
             ),
         )
-        source, drawings = batch["source"], BatchDrawings(self.draw, batch)
+        source, drawings = batch["source"], self.draw.drawings(batch)
         z_r = networks.code(source, drawings)
         modes: tuple[StartName, ...] = (self.config.x_T, "source", "mixed", "random")
         starts = [
             networks.start(source, drawings, batch["eps"], z_r=z_r, x_T=mode) for mode in modes
         ]
         decoded = self._decode(networks, torch.cat(starts), z_r.repeat(len(modes), 1))
-        columns = list(decoded.float().chunk(len(modes)))
+        predictions = list(decoded.float().chunk(len(modes)))
         mask = batch["reference_mask"]
         scalars = {"l1_copy_source": float((batch["source"] - target).abs().mean())}
-        for mode, prediction in zip(("result", *modes[1:]), columns, strict=True):
+        for mode, prediction in zip(("result", *modes[1:]), predictions, strict=True):
             error = (prediction - target).abs()
             scalars[f"l1_{mode}"] = float(error.mean())
             scalars[f"face_l1_{mode}"] = float((error * mask).sum() / (3 * mask.sum()).clamp(min=1))
-        return scalars, [source, drawings.landmark_map(), target, *columns]
+        columns = {"source": source, "drawing": drawings.landmark_map(), "target": target}
+        titles = ("result", *(f"x_T {mode}" for mode in modes[1:]))
+        return scalars, columns | dict(zip(titles, predictions, strict=True))
 
     def export(self, model: nn.Module, path: Path, step: int) -> None:
         """Write DiffAE, E_r and the tuned U-Net as one .safetensors."""

@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 
 from reenact.errors import UserError
+from reenact.face.factory import FaceConfig
 from reenact.inference import Reenactor, ReenactorConfig, load
 from reenact.models.checkpoint import save_reenactor
 from reenact.models.weights import Recipe
@@ -56,27 +57,26 @@ def path(weights, tmp_path):
         (ReenactorConfig(num_steps=7, carry_detail=False), ""),
         (
             ReenactorConfig(num_steps=2, carry_detail=True, temperature=1.0),
-            "warning: the weights were trained to be rendered otherwise: "
-            "num_steps 7, now 2; carry_detail false, now true\n",
+            "trained to be rendered otherwise: num_steps 7, now 2; carry_detail false, now true\n",
         ),
     ],
 )
 def test_another_value_warns_once(path, config, warning, fake_face, monkeypatch, capsys):
-    monkeypatch.setattr(load, "OpenFaceStack", lambda device: fake_face)
-    load.make_reenactor(path, None, config, "cpu")
-    assert capsys.readouterr().err == warning
+    monkeypatch.setattr(load, "make_face_stack", lambda config, device: fake_face)
+    load.make_reenactor(path, FaceConfig(), config, "cpu")
+    assert capsys.readouterr().err == (f"warning: {path}: {warning}" if warning else "")
 
 
 def test_weights_without_a_recipe_warn_about_what_is_left_open(
     weights, tmp_path, fake_face, monkeypatch, capsys
 ):
-    monkeypatch.setattr(load, "OpenFaceStack", lambda device: fake_face)
+    monkeypatch.setattr(load, "make_face_stack", lambda config, device: fake_face)
     path = tmp_path / "old.safetensors"
     save_reenactor(path, weights.diffae, weights.encoder)
     complete = ReenactorConfig(**dataclasses.asdict(TRAINED))
-    load.make_reenactor(path, None, complete, "cpu")
+    load.make_reenactor(path, FaceConfig(), complete, "cpu")
     assert capsys.readouterr().err == ""
-    load.make_reenactor(path, None, dataclasses.replace(complete, num_steps=None), "cpu")
+    load.make_reenactor(path, FaceConfig(), dataclasses.replace(complete, num_steps=None), "cpu")
     warned = capsys.readouterr().err
     assert warned.count("\n") == 1
     assert warned.endswith("the paper's way is taken: num_steps 20\n")

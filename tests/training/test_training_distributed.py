@@ -116,7 +116,7 @@ def assert_alike(
         assert a.keys() == b.keys()
         for name in a.keys() - {"images_per_second"}:
             assert a[name] == pytest.approx(b[name], rel=rounding, abs=1e-9), name
-    start = open_session(run, CPU).state.model.state_dict()
+    start = open_session(run, CPU).model.state_dict()
     ends = [state_of(r)["model"] for r in (run, other)]
     way = sum((ends[0][n] - start[n]).square().sum() for n in start)
     apart = sum((ends[0][n] - ends[1][n]).square().sum() for n in start)
@@ -278,6 +278,6 @@ def test_torchrun_stops_all_processes_after_the_same_step(make_run):
 
 def test_a_stored_config_of_before_still_reads(make_run):
     values = to_dict(make_run())
-    for name in ("accumulate", "recompute_blocks", "compile", "released"):
+    for name in ("accumulate", "recompute_blocks", "compile", "face"):
         values.pop(name)
     assert from_dict(TrainRun, values) == make_run()

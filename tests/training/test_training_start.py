@@ -9,8 +9,7 @@ import torch
 from diffae import DiffAE, DiffAEConfig
 from reenact.config import load_config
 from reenact.evaluation.run_config import EvalRun
-from reenact.face.head_model import HeadModel
-from reenact.face.open.stack import OpenFaceStack
+from reenact.face.factory import FaceConfig, make_face_stack
 from reenact.face.params import FaceParams
 from reenact.inference.config import ReenactorConfig
 from reenact.inference.networks import Networks
@@ -20,18 +19,10 @@ from reenact.inference.start import STARTS
 from reenact.models.reenactment_encoder import ReenactmentEncoder
 from reenact.models.weights import Recipe, ReenactorWeights
 from reenact.training.run_config import TrainRun
-from reenact.training.targets import BatchDrawings, OpenDrawer
+from reenact.training.targets import Drawer
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 SIZE = 32
-
-
-class Drawer(OpenFaceStack):
-    """The open face stack without the networks that read pictures."""
-
-    def __init__(self) -> None:
-        self.head_model = HeadModel()
-        self.device = torch.device("cpu")
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +67,8 @@ def test_training_and_inference_render_the_same_picture(weights, x_T):
     source, target, image = faces(0.0), faces(0.3), torch.rand(2, 3, SIZE, SIZE) * 2 - 1
     recipe = Recipe(num_steps=2, encode_steps=2, sampler="ddim_trailing", x_T=x_T)
     config = ReenactorConfig(precision="fp32", seed=3)
-    reenactor = Reenactor(replace(weights, recipe=recipe), Drawer(), config)
+    face = make_face_stack(FaceConfig(), torch.device("cpu"))
+    reenactor = Reenactor(replace(weights, recipe=recipe), face, config)
     inferred = reenactor.render(reenactor.set_source(image, source), target)
 
     networks = Networks(
@@ -86,7 +78,8 @@ def test_training_and_inference_render_the_same_picture(weights, x_T):
     batch = {"source": image, "eps": noise.expand(2, -1, -1, -1)}
     for role, params in (("source", source), ("target", target)):
         batch |= {f"{role}_{name}": value for name, value in params.tensors().items()}
-    drawings = BatchDrawings(OpenDrawer(SIZE, torch.device("cpu")), batch)
+    draw = Drawer(FaceConfig(), SIZE, torch.device("cpu"), has_motion=True)
+    drawings = draw.drawings(batch)
     z_r = networks.code(image, drawings)
     start = networks.start(image, drawings, batch["eps"], z_r=z_r)
     trained = networks.decode(start, z_r)

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from reenact.data.clips import Clip
-from reenact.evaluation.angles import angle_difference_deg, head_angles_deg
+from reenact.evaluation.angles import angle_difference_deg
 from reenact.evaluation.measuring.comparison import Comparison, Reading
 from reenact.evaluation.measuring.judges import Judges
 from reenact.evaluation.measuring.metrics import (
@@ -155,6 +155,6 @@ def _quantised(image: Tensor) -> Tensor:
 
 def _yaw_change_deg(pair: Pair, clips: dict[str, Clip]) -> float:
     """How far the head turns from source to target by the clips' parameters, in degrees."""
-    source = head_angles_deg(clips[pair.source_clip].params[pair.source_frame])
-    target = head_angles_deg(clips[pair.target_clip].params[pair.target_frame])
+    source = clips[pair.source_clip].params[pair.source_frame].head_angles_deg()
+    target = clips[pair.target_clip].params[pair.target_frame].head_angles_deg()
     return round(float(angle_difference_deg(target, source)[0, 0]), 4)

@@ -9,14 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from reenact.assets import EMBEDDED_WEIGHTS, asset_path
 from reenact.data.clips import Clip
 from reenact.device import autocast
 from reenact.evaluation.methods.batches import Batch
 from reenact.evaluation.methods.predictions import PredictionFolder
 from reenact.evaluation.pairing.pairs import Video
-from reenact.face.released.config import ReleasedConfig
-from reenact.face.released.files import locate
+from reenact.face.factory import FaceConfig, own_weights
 from reenact.files import check_input_file
 from reenact.inference.config import ReenactorConfig
 from reenact.inference.load import make_reenactor
@@ -36,19 +34,14 @@ class Method(Protocol):
 
 
 def load_reenactor(
-    weights: Path | None, released: ReleasedConfig | None, config: ReenactorConfig, device: str
+    weights: Path | None, face: FaceConfig, config: ReenactorConfig, device: str
 ) -> tuple[Reenactor, str]:
     """The reenactor and the sha256 of its weights file.
 
     Raises UserError or CheckpointError for missing or foreign files.
     """
-    if weights is not None:
-        path = check_input_file(weights)
-    elif released is not None:
-        path = locate(released.files).diffusionact
-    else:
-        path = asset_path(EMBEDDED_WEIGHTS)
-    reenactor = make_reenactor(weights, released, config, device)
+    path = own_weights(face).path if weights is None else check_input_file(weights)
+    reenactor = make_reenactor(weights, face, config, device)
     with path.open("rb") as file:
         return reenactor, hashlib.file_digest(file, "sha256").hexdigest()
 
