@@ -15,9 +15,10 @@ from reenact.face.surface.motion_field import MotionField
 
 
 class Drawings:
-    """Drawings of B pairs of a source face and the wanted face. None of them has gradients.
+    """Drawings of B pairs of a source face and the wanted face.
 
-    The motion field takes time. It is drawn once, when it is asked for.
+    They have no gradients. Maps, motion vectors and fields are float32, whatever the number format
+    of a training step. The motion field takes time: it is drawn once, when it is asked for.
     """
 
     def __init__(
@@ -60,8 +61,7 @@ class Drawings:
 
     def head_region(self) -> Tensor:
         """Where the source's head and hair are: (B, 1, S, S) in [0, 1]."""
-        with self._exact():
-            return self.face.head_region(self.source, self.size).to(self.device)
+        return self.face.head_region(self.source, self.size).to(self.device)
 
     def motion_field(self) -> MotionField:
         """The motion from the wanted picture back to the source, of side S."""
@@ -78,6 +78,5 @@ class Drawings:
 
     @contextmanager
     def _exact(self) -> Iterator[None]:
-        """Float32, whatever the number format of the training step."""
         with torch.no_grad(), torch.autocast(self.device.type, enabled=False):
             yield

@@ -16,13 +16,19 @@ from reenact.errors import UserError
 from reenact.face.params import FaceParams
 from reenact.inference.networks import Networks
 from reenact.inference.start import StartName, find_start
-from reenact.losses import LossNets, LossWeights
 from reenact.models.checkpoint import is_reenactor, load_reenactor, save_reenactor
 from reenact.models.reenactment_encoder import ReenactmentEncoder
 from reenact.models.weights import Recipe
-from reenact.training.critics import NEEDS_TRACKER, Critics
 from reenact.training.gradient_guard import GradientGuard
 from reenact.training.log import tally
+from reenact.training.loss_terms import (
+    LOSSES,
+    LossInputs,
+    LossNets,
+    LossNetworks,
+    LossWeights,
+    compute_losses,
+)
 from reenact.training.targets import Drawer
 
 if TYPE_CHECKING:
@@ -102,7 +108,8 @@ class ReenactStage:
                 "stage reenact needs `init`: what stage align exported, a trained DiffAE, or the "
                 "published diffusionact_model.pt"
             )
-        tracked = sorted(NEEDS_TRACKER & set(run.reenact.weights.active()))
+        self.weights = run.reenact.weights.active()
+        tracked = sorted(name for name in self.weights if LOSSES[name].needs == "tracker")
         if tracked and run.face.entry.params is not FaceParams:
             raise UserError(
                 f"reenact.weights: {', '.join(tracked)} compare the open tracker's reading with "
@@ -122,8 +129,8 @@ class ReenactStage:
         self.draw = Drawer(
             run.face, self.image_size, device, has_motion=encoder.motion_head is not None
         )
-        self.critics = Critics(run.reenact.weights, run.reenact.nets, device)
-        self.guard: GradientGuard | None = self.critics.guard
+        self.nets = LossNetworks(self.weights, run.reenact.nets, device)
+        self.guard = GradientGuard().to(device)
 
     def _load(self, path: Path) -> tuple[ReenactmentEncoder, ConditionalUNet | None]:
         """Set the frozen DiffAE; return the networks to train."""
@@ -185,12 +192,20 @@ class ReenactStage:
         unweighted, over the samples that have it.
         """
         prediction = self.render(cast(TrainedNetworks, model), batch).float()
+        inputs = LossInputs(
+            prediction=prediction,
+            batch=batch,
+            draw=self.draw,
+            has_reference=self._has_reference(batch),
+            nets=self.nets,
+            guard=self.guard,
+        )
         with torch.autocast(prediction.device.type, enabled=False):
-            judged = self.critics.losses(prediction, batch, self.draw, self._has_reference(batch))
+            terms = compute_losses(self.weights, inputs)
         total = prediction.new_zeros(len(prediction))
-        for name, weight in self.config.weights.active().items():
-            total = total + weight * judged[name].terms
-        tallies = {name: tally(*loss) for name, loss in judged.items()}
+        for name, weight in self.weights.items():
+            total = total + weight * terms[name].filled
+        tallies = {name: tally(*term) for name, term in terms.items()}
         return total, {"loss": tally(total)} | tallies
 
     @torch.no_grad()

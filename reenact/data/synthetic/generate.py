@@ -29,6 +29,7 @@ from reenact.data.synthetic.person import Person, make_person
 from reenact.data.synthetic.renderer import Renderer
 from reenact.data.synthetic.scene import Background, Light, draw_background, draw_light
 from reenact.face.params import FaceParams, retarget
+from reenact.files import make_folder
 
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
@@ -227,7 +228,7 @@ def generate(config: SyntheticConfig, progress: bool = False) -> Path:
     finished clips can be used at once. A clip depends on (seed, split, index) alone, its cross
     frames also on the number of clips.
     """
-    config.out.mkdir(parents=True, exist_ok=True)
+    make_folder(config.out)
     for leftover in config.out.glob(f"{config.split}_*.tmp"):
         shutil.rmtree(leftover, ignore_errors=True)
     write_manifest(config)

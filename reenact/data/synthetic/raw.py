@@ -13,6 +13,7 @@ import numpy as np
 from reenact.data.synthetic.clips import ClipPlan, SyntheticConfig, plan_clip
 from reenact.data.synthetic.generate import make_stage
 from reenact.data.synthetic.renderer import Renderer
+from reenact.files import make_folder
 from reenact.media.images import write_frame
 from reenact.media.video_writer import VideoWriter
 
@@ -79,7 +80,7 @@ def write_raw(out: Path, layout: str, num_clips: int, num_frames: int, side: int
 
 
 def write_video(path: Path, frames: list[np.ndarray]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     height, width = frames[0].shape[:2]
     with VideoWriter(path, width=width, height=height, fps=Fraction(25)) as video:
         for frame in frames:
