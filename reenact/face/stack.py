@@ -106,10 +106,9 @@ class TargetMotion(Generic[Params]):
         lines = []
         if self.num_missing:
             others = self.num_other_people
-            which = f", {others} of them only other people's" if others else ""
+            what = f"show only other people ({others}) or no face" if others else "had no face"
             lines.append(
-                f"{self.num_missing} of {len(self)} target frames had no face to follow{which}; "
-                "the last pose was kept"
+                f"{self.num_missing} of {len(self)} target frames {what}; the last pose was kept"
             )
         if self.num_newcomer:
             lines.append(

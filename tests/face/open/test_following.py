@@ -76,8 +76,7 @@ def test_a_cut_to_another_person_and_back(stack, man, woman):
     held = motion.params.rotation[2:5]
     assert held[1].equal(held[2])
     assert motion.warnings() == [
-        "2 of 8 target frames had no face to follow, 2 of them only other people's; "
-        "the last pose was kept"
+        "2 of 8 target frames show only other people (2) or no face; the last pose was kept"
     ]
 
 
