@@ -60,16 +60,16 @@ def _gaze(path: Path) -> object:
     return GazeNet.from_file(path)
 
 
-def _s3fd(path: Path) -> object:
+def _s3fd(path: Path) -> None:
     from reenact.face.released.landmarks import build_networks, load_weights
 
-    return load_weights(build_networks()[0], path, "S3FD")
+    load_weights(build_networks()[0], path, "S3FD")
 
 
-def _fan(path: Path) -> object:
+def _fan(path: Path) -> None:
     from reenact.face.released.landmarks import build_networks, load_weights
 
-    return load_weights(build_networks()[1], path, "2D-FAN-4")
+    load_weights(build_networks()[1], path, "2D-FAN-4")
 
 
 def _arcface(path: Path) -> object:
