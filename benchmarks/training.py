@@ -28,9 +28,9 @@ from reenact.device import pick_device
 from reenact.face.params import FaceParams
 from reenact.models.reenactment_encoder import MEAN_SCALE
 from reenact.models.released import PUBLISHED_CONFIG
+from reenact.training.loop import train_step
 from reenact.training.run_config import TrainRun
 from reenact.training.session import on_device, open_session
-from reenact.training.step import train_step
 
 TINY = DiffAEConfig(
     image_size=32,

@@ -1,69 +1,78 @@
-"""The state of a run on disk: one file, replaced atomically."""
+"""The state of a run on disk: one file in the run folder, replaced atomically."""
 
 from __future__ import annotations
 
 import os
 import pickle
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
+from reenact.config import to_dict
 from reenact.errors import UserError
-from reenact.training.memory import Memory
+from reenact.training.log import Meter
+from reenact.training.session import Session
 
 CHECKPOINT_NAME = "checkpoint.pt"
+SAME_RUN = ("stage", "model", "seed", "batch_size")
+"""Keys of the config that a resumed run may not change."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class TrainState:
-    """What a step changes. `step` counts finished optimizer steps."""
+def save(session: Session, meter: Meter, step: int) -> None:
+    """Write the checkpoint after `step` finished steps. All processes call it, one writes.
 
-    model: nn.Module
-    ema: nn.Module
-    optimizer: torch.optim.Optimizer
-    memory: Memory
-
-
-def save(run_dir: Path, state: TrainState, step: int, config: dict[str, Any]) -> Path:
-    """Write the checkpoint of `run_dir`; a crash while writing leaves the previous one whole."""
-    path = run_dir / CHECKPOINT_NAME
-    temporary = path.with_suffix(".tmp")
-    torch.save(
-        {
-            "step": step,
-            "config": config,
-            "model": state.model.state_dict(),
-            "ema": state.ema.state_dict(),
-            "optimizer": state.optimizer.state_dict(),
-            "memory": state.memory.state_dict(),
-        },
-        temporary,
-    )
-    os.replace(temporary, path)
-    return path
-
-
-def resume(run_dir: Path, state: TrainState, config: dict[str, Any]) -> int:
-    """Load the checkpoint of `run_dir` into `state`, if there is one; returns the finished steps (0
-    without one).
-
-    Raises UserError when the checkpoint is unreadable or belongs to another run: its stage, model,
-    seed and batch size must be the config's; rates, losses, lengths, the device and the number of
-    processes may differ.
+    A crash while writing leaves the previous checkpoint whole. Raises UserError when the disk is
+    full.
     """
-    path = run_dir / CHECKPOINT_NAME
-    if not path.is_file():
-        return 0
+    # All processes hold the same weights, but each has its own part of the logged means.
+    meter_state = meter.state(session.world)
+    if not session.world.is_main:
+        return
+    guard = session.stage.guard
+    path = session.run.run_dir / CHECKPOINT_NAME
+    temporary = path.with_suffix(".tmp")
+    content = {
+        "step": step,
+        "config": to_dict(session.run),
+        "model": session.model.state_dict(),
+        "ema": session.ema.state_dict(),
+        "optimizer": session.optimizer.state_dict(),
+        "memory": {} if guard is None else guard.state_dict(),
+        "meter": meter_state,
+    }
+    try:
+        torch.save(content, temporary)
+        os.replace(temporary, path)
+    except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError
+        line = " ".join(str(error).split())[:200]
+        raise UserError(f"{path}: cannot write the checkpoint ({line})") from error
+
+
+def resume(session: Session, meter: Meter) -> int:
+    """Load the run folder's checkpoint, if there is one; returns the number of finished steps.
+
+    Stage, model, seed and batch size must be those of the config. Rates, losses, lengths, the
+    device and the number of processes may differ. Raises UserError when the checkpoint is
+    unreadable or belongs to another run, and when the processes see different folders.
+    """
+    run, world = session.run, session.world
+    path = run.run_dir / CHECKPOINT_NAME
+    step = _load(session, meter) if path.is_file() else 0
+    if int(world.sum(torch.tensor(step))) != step * world.size:
+        raise UserError(f"{run.run_dir}: not the same folder for all processes, share it")
+    return step
+
+
+def _load(session: Session, meter: Meter) -> int:
+    path, config = session.run.run_dir / CHECKPOINT_NAME, to_dict(session.run)
     try:
         saved = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, EOFError, OSError, pickle.UnpicklingError) as error:
+        line = " ".join(str(error).split())[:200]
         raise UserError(
-            f"{path}: unreadable checkpoint ({error}), move it away to start anew"
+            f"{path}: unreadable checkpoint ({line}), move it away to start anew"
         ) from error
-    for name in ("stage", "model", "seed", "batch_size"):
+    for name in SAME_RUN:
         theirs, ours = saved["config"].get(name), config.get(name)
         if theirs != ours:
             raise UserError(
@@ -71,11 +80,14 @@ def resume(run_dir: Path, state: TrainState, config: dict[str, Any]) -> int:
                 "choose another run_dir"
             )
     try:
-        state.model.load_state_dict(saved["model"])
-        state.ema.load_state_dict(saved["ema"])
-        _load_optimizer(state.optimizer, saved["optimizer"])
-        if "memory" in saved:  # absent in checkpoints from before there was any
-            state.memory.load_state_dict(saved["memory"])
+        session.model.load_state_dict(saved["model"])
+        session.ema.load_state_dict(saved["ema"])
+        _load_optimizer(session.optimizer, saved["optimizer"])
+        # The next two are missing in checkpoints of older versions.
+        if session.stage.guard is not None and "memory" in saved:
+            session.stage.guard.load_state_dict(saved["memory"])
+        if "meter" in saved:
+            meter.load_state(saved["meter"], session.world)
     except (RuntimeError, ValueError) as error:
         line = str(error).splitlines()[0]
         raise UserError(
@@ -85,7 +97,7 @@ def resume(run_dir: Path, state: TrainState, config: dict[str, Any]) -> int:
 
 
 def _load_optimizer(optimizer: torch.optim.Optimizer, saved: dict[str, Any]) -> None:
-    """Take over the moments, and leave the settings as the config says."""
+    """Take over the moments, but keep the settings of the config."""
     for group, own in zip(saved["param_groups"], optimizer.param_groups, strict=True):
         group |= {name: value for name, value in own.items() if name != "params"}
     optimizer.load_state_dict(saved)

@@ -20,7 +20,7 @@ from reenact.losses import LossNets, LossWeights
 from reenact.models.arcface import ArcFace
 from reenact.models.lpips_net import LpipsNet
 from reenact.models.perceptual import PerceptualNet
-from reenact.training.memory import GradientGuard
+from reenact.training.gradient_guard import GradientGuard
 from reenact.training.targets import Drawer
 
 NEEDS_PERCEPTUAL = {"perceptual", "style"}

@@ -11,7 +11,7 @@ from reenact.data.dataset import DataConfig
 from reenact.device import Precision
 from reenact.face.released.config import ReleasedConfig
 from reenact.training.log import LoggingConfig
-from reenact.training.optim import OptimizerConfig
+from reenact.training.optimizer import OptimizerConfig
 from reenact.training.stage_align import AlignConfig
 from reenact.training.stage_autoencoder import AutoencoderConfig
 from reenact.training.stage_reenact import ReenactConfig

@@ -1,29 +1,44 @@
-"""The networks of one run on one device, and how they are put together."""
+"""One training run in memory: its networks on one device, and everything that a step changes."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from reenact.config import to_dict
 from reenact.device import compute_dtype
 from reenact.errors import UserError
 from reenact.processes import ALONE, World
-from reenact.training.checkpoint import TrainState
-from reenact.training.ema import ema_copy
-from reenact.training.optim import make_optimizer
+from reenact.training.optimizer import ema_copy, make_optimizer
 from reenact.training.run_config import TrainRun
-from reenact.training.stages import Stage, make_stage, networks
+from reenact.training.stages import TrainingStage, make_stage, networks
+
+
+@dataclass(frozen=True, kw_only=True)
+class Session:
+    """The networks of a run.
+
+    A step changes `model`, its average `ema`, the state of `optimizer` and the stage's `guard`.
+    `loss` is the stage's loss; several processes share its gradients.
+    """
+
+    run: TrainRun
+    stage: TrainingStage
+    model: nn.Module
+    ema: nn.Module
+    optimizer: torch.optim.Optimizer
+    loss: nn.Module
+    device: torch.device
+    dtype: torch.dtype
+    world: World
 
 
 class StepLoss(nn.Module):
-    """The loss of a stage as one module, because DistributedDataParallel knows only `forward`."""
+    """A stage's loss as a module, because DistributedDataParallel wraps only `forward`."""
 
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, stage: TrainingStage) -> None:
         super().__init__()
         self.stage = stage
         self.model = stage.model
@@ -32,42 +47,21 @@ class StepLoss(nn.Module):
         return self.stage.loss(self.model, batch, step)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Session:
-    """One run on one device. `loss` is the stage's, wrapped where processes share gradients."""
-
-    run: TrainRun
-    stage: Stage
-    state: TrainState
-    loss: nn.Module
-    device: torch.device
-    dtype: torch.dtype
-    world: World
-
-    @property
-    def config(self) -> dict[str, Any]:
-        """The resolved config as plain values."""
-        return to_dict(self.run)
-
-
 def open_session(run: TrainRun, device: torch.device, world: World = ALONE) -> Session:
-    """Networks, their average and the optimizer at step 0. Raises UserError when the batch has
-    fewer samples than there are parts to compute.
+    """The run at step 0.
+
+    Raises UserError when the starting weights are unusable, and when the batch has fewer samples
+    than there are parts to compute.
     """
-    parts = world.size * run.accumulate
-    if run.batch_size < parts:
+    num_parts = world.size * run.accumulate
+    if run.batch_size < num_parts:
         raise UserError(
             f"batch_size {run.batch_size}: less than {world.size} processes times accumulate "
-            f"{run.accumulate}, set batch_size to at least {parts}"
+            f"{run.accumulate}, set batch_size to at least {num_parts}"
         )
     stage = make_stage(run, device)
     model = stage.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    state = TrainState(
-        model=model,
-        ema=ema_copy(model),
-        optimizer=make_optimizer(model.parameters(), run.optimizer),
-        memory=stage.memory,
-    )
+    ema = ema_copy(model)
     if run.compile:
         for network in networks(stage):
             network.compile()
@@ -77,7 +71,9 @@ def open_session(run: TrainRun, device: torch.device, world: World = ALONE) -> S
     return Session(
         run=run,
         stage=stage,
-        state=state,
+        model=model,
+        ema=ema,
+        optimizer=make_optimizer(model.parameters(), run.optimizer),
         loss=loss,
         device=device,
         dtype=compute_dtype(run.precision, device),
@@ -86,7 +82,7 @@ def open_session(run: TrainRun, device: torch.device, world: World = ALONE) -> S
 
 
 def on_device(batch: dict[str, Tensor], device: torch.device) -> dict[str, Tensor]:
-    """Move a batch; pictures become channels-last."""
+    """Move a batch. Pictures become channels-last."""
     moved = {}
     for name, tensor in batch.items():
         tensor = tensor.to(device, non_blocking=True)

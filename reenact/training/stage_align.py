@@ -17,8 +17,8 @@ from reenact.errors import UserError
 from reenact.inference.carried import blend_noise
 from reenact.models.checkpoint import is_reenactor, load_reenactor, save_reenactor
 from reenact.models.reenactment_encoder import ReenactmentEncoder
-from reenact.training.memory import Memory
-from reenact.training.meter import tally
+from reenact.training.gradient_guard import GradientGuard
+from reenact.training.log import tally
 from reenact.training.targets import make_drawer
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class AlignStage:
         for module in (self.diffae, self.model):
             module.to(memory_format=torch.channels_last)
         self.image_size = self.diffae.config.image_size
-        self.memory = Memory()
+        self.guard: GradientGuard | None = None
         self.draw = make_drawer(
             run.released, self.image_size, device, has_motion=run.align.motion_head
         )
@@ -115,7 +115,7 @@ class AlignStage:
     @torch.no_grad()
     def preview(
         self, model: nn.Module, batch: dict[str, Tensor]
-    ) -> tuple[dict[str, float], list[Tensor]]:
+    ) -> tuple[dict[str, float], dict[str, Tensor]]:
         """Columns: source, landmark map, target, then decoded from the face-re-noised x_T:
         z_source, z_r, z_target; then z_r from random x_T. The scalars tell how much of the way from
         z_source to z_target E_r has gone (code_gap: 1 at the start, 0 at the goal) and the L1 of
@@ -147,7 +147,16 @@ class AlignStage:
             "l1_random": float((of_random - target).abs().mean()),
             "l1_copy_source": float((source - target).abs().mean()),
         }
-        return scalars, [source, drawing, target, of_source, of_r, of_target, of_random]
+        columns = {
+            "source": source,
+            "drawing": drawing,
+            "target": target,
+            "z_source": of_source,
+            "z_r": of_r,
+            "z_target": of_target,
+            "z_r, random x_T": of_random,
+        }
+        return scalars, columns
 
     def export(self, model: nn.Module, path: Path, step: int) -> None:
         """Write DiffAE and E_r as one .safetensors."""

@@ -13,8 +13,8 @@ from diffae import DiffAE, load_checkpoint, save_checkpoint
 from reenact.data.dataset import PairConfig
 from reenact.errors import UserError
 from reenact.inference.carried import blend_noise
-from reenact.training.memory import Memory
-from reenact.training.meter import tally
+from reenact.training.gradient_guard import GradientGuard
+from reenact.training.log import tally
 from reenact.training.targets import make_drawer
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class AutoencoderStage:
             )
         self.diffae = model.to(device)
         self.model: nn.Module = self.diffae
-        self.memory = Memory()
+        self.guard: GradientGuard | None = None
         self.config = run.autoencoder
         self.logging = run.logging
         self.image_size = model.config.image_size
@@ -75,7 +75,7 @@ class AutoencoderStage:
     @torch.no_grad()
     def preview(
         self, model: nn.Module, batch: dict[str, Tensor]
-    ) -> tuple[dict[str, float], list[Tensor]]:
+    ) -> tuple[dict[str, float], dict[str, Tensor]]:
         """Columns: source, target, autoencoding, then z_target decoded from three x_T: inverted
         from the source, that with the face re-noised, random. The scalars are the L1 (range [-1,
         1]) of each against its truth.
@@ -104,7 +104,14 @@ class AutoencoderStage:
             )
             scalars[f"face_l1_{name}"] = float(error)
         scalars["l1_copy_source"] = float((source - target).abs().mean())
-        columns = [source, target, autoencoded, from_inverted, from_mixed, from_random]
+        columns = {
+            "source": source,
+            "target": target,
+            "autoencoded": autoencoded,
+            "x_T inverted": from_inverted,
+            "x_T mixed": from_mixed,
+            "x_T random": from_random,
+        }
         return scalars, columns
 
     def export(self, model: nn.Module, path: Path, step: int) -> None:

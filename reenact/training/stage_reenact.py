@@ -20,8 +20,8 @@ from reenact.losses import LossNets, LossWeights
 from reenact.models.checkpoint import is_reenactor, load_reenactor, save_reenactor
 from reenact.models.reenactment_encoder import ReenactmentEncoder
 from reenact.training.critics import NEEDS_TRACKER, Critics
-from reenact.training.memory import Memory
-from reenact.training.meter import tally
+from reenact.training.gradient_guard import GradientGuard
+from reenact.training.log import tally
 from reenact.training.targets import make_drawer
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ class ReenactStage:
             run.released, self.image_size, device, has_motion=encoder.motion_head is not None
         )
         self.critics = Critics(run.reenact.weights, run.reenact.nets, device)
-        self.memory: Memory = self.critics.guard
+        self.guard: GradientGuard | None = self.critics.guard
 
     def _load(self, path: Path) -> tuple[ReenactmentEncoder, ConditionalUNet | None]:
         """Set the frozen DiffAE; return the networks to train."""
@@ -190,7 +190,7 @@ class ReenactStage:
     @torch.no_grad()
     def preview(
         self, model: nn.Module, batch: dict[str, Tensor]
-    ) -> tuple[dict[str, float], list[Tensor]]:
+    ) -> tuple[dict[str, float], dict[str, Tensor]]:
         """Columns: source, landmark map, target, the reenactment as trained (`result`), then from
         the source's x_T, from that with the face re-noised, and from noise. The scalars are the L1
         of each to the target.
@@ -205,14 +205,16 @@ class ReenactStage:
         decoded = self.decode(
             renderer, torch.cat(starts), z_r.repeat(len(modes), 1), logging.num_steps
         )
-        columns = list(decoded.float().chunk(len(modes)))
+        predictions = list(decoded.float().chunk(len(modes)))
         mask = batch["reference_mask"]
         scalars = {"l1_copy_source": float((batch["source"] - target).abs().mean())}
-        for mode, prediction in zip(("result", *modes[1:]), columns, strict=True):
+        for mode, prediction in zip(("result", *modes[1:]), predictions, strict=True):
             error = (prediction - target).abs()
             scalars[f"l1_{mode}"] = float(error.mean())
             scalars[f"face_l1_{mode}"] = float((error * mask).sum() / (3 * mask.sum()).clamp(min=1))
-        return scalars, [batch["source"], drawing, target, *columns]
+        columns = {"source": batch["source"], "drawing": drawing, "target": target}
+        titles = ("result", *(f"x_T {mode}" for mode in modes[1:]))
+        return scalars, columns | dict(zip(titles, predictions, strict=True))
 
     def export(self, model: nn.Module, path: Path, step: int) -> None:
         """Write DiffAE, E_r and the tuned U-Net as one .safetensors."""

@@ -10,7 +10,7 @@ from torch.testing import assert_close
 
 from diffae import DiffAE, load_checkpoint
 from diffae.checkpoint import module_name
-from reenact.training.ema import update_ema
+from reenact.training.optimizer import update_ema
 
 
 @pytest.fixture(scope="module")

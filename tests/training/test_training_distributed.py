@@ -116,7 +116,7 @@ def assert_alike(
         assert a.keys() == b.keys()
         for name in a.keys() - {"images_per_second"}:
             assert a[name] == pytest.approx(b[name], rel=rounding, abs=1e-9), name
-    start = open_session(run, CPU).state.model.state_dict()
+    start = open_session(run, CPU).model.state_dict()
     ends = [state_of(r)["model"] for r in (run, other)]
     way = sum((ends[0][n] - start[n]).square().sum() for n in start)
     apart = sum((ends[0][n] - ends[1][n]).square().sum() for n in start)

@@ -19,7 +19,7 @@ from reenact.config import load_config
 from reenact.models.released import PUBLISHED_CONFIG
 from reenact.training.run_config import TrainRun
 from reenact.training.session import open_session
-from reenact.training.step import train_step
+from reenact.training.loop import train_step
 
 torch.manual_seed(0)
 diffae = DiffAE(PUBLISHED_CONFIG)
@@ -37,10 +37,10 @@ settings += [f"reenact.{setting}" for setting in (
 run = load_config(Path("configs/voxceleb256/reenact.yaml"), TrainRun, settings)
 session = open_session(run, torch.device("cpu"))
 batch = runpy.run_path("benchmarks/training.py")["noise_batch"](1, 256)
-before = {n: p.detach().clone() for n, p in session.state.model.encoder.named_parameters()}
+before = {n: p.detach().clone() for n, p in session.model.encoder.named_parameters()}
 frozen = [p.detach().clone() for p in session.stage.diffae.unet.out.parameters()]
 is_finite, tallies = train_step(session, batch, 0)
-after = dict(session.state.model.encoder.named_parameters())
+after = dict(session.model.encoder.named_parameters())
 print(json.dumps({
     "finite": is_finite,
     "losses": {name: float(value[0] / value[1]) for name, value in tallies.items()},

@@ -13,8 +13,8 @@ from safetensors.torch import load_file
 
 from diffae import load_checkpoint
 from reenact.errors import UserError
-from reenact.training import meter, session
-from reenact.training.loop import train
+from reenact.training import log, session
+from reenact.training.loop import save, train
 
 CPU = torch.device("cpu")
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -26,6 +26,10 @@ def state_of(run):
 
 def records(run):
     return [json.loads(line) for line in (run.run_dir / "metrics.jsonl").read_text().splitlines()]
+
+
+def with_logging(run, **changes):
+    return dataclasses.replace(run, logging=dataclasses.replace(run.logging, **changes))
 
 
 def without_speed(rows):
@@ -47,9 +51,14 @@ def assert_same(a, b):
         assert a == b
 
 
-@pytest.mark.parametrize("stage", ["autoencoder", "align", "reenact"])
-def test_an_interrupted_run_ends_bit_equal_to_an_unbroken_one(make_run, tmp_path, stage):
-    whole = make_run(stage)
+@pytest.mark.parametrize(
+    ("stage", "scalars_every"), [("autoencoder", 3), ("align", 1), ("reenact", 1)]
+)
+def test_an_interrupted_run_ends_bit_equal_to_an_unbroken_one(
+    make_run, tmp_path, stage, scalars_every
+):
+    """Logged means too, also when the run is interrupted between two log points."""
+    whole = with_logging(make_run(stage), scalars_every=scalars_every)
     train(whole, CPU)
     broken = dataclasses.replace(
         whole,
@@ -94,8 +103,7 @@ def vars_of(config):
 
 
 def test_run_folder_holds_config_metrics_previews_and_export(make_run):
-    base = make_run()
-    run = dataclasses.replace(base, logging=dataclasses.replace(base.logging, preview_every=2))
+    run = with_logging(make_run(), preview_every=2)
     train(run, CPU)
     assert sorted(p.name for p in (run.run_dir / "previews").iterdir()) == [
         "preview_0000002.png",
@@ -112,10 +120,29 @@ def test_run_folder_holds_config_metrics_previews_and_export(make_run):
 
 def test_tensorboard_events_are_written(make_run):
     pytest.importorskip("tensorboard")
-    base = make_run(num_steps=1)
-    run = dataclasses.replace(base, logging=dataclasses.replace(base.logging, tensorboard=True))
+    run = with_logging(make_run(num_steps=1), tensorboard=True)
     train(run, CPU)
-    assert list((run.run_dir / "tensorboard").glob("events*"))
+    (events,) = (run.run_dir / "tensorboard").glob("events*")
+    assert b"stage: autoencoder" in events.read_bytes()
+
+
+def test_validation_is_never_on_training_clips_without_saying_so(make_run, capsys):
+    run = with_logging(make_run(num_steps=1), validate_every=1)
+    train(run, CPU)
+    assert "val/loss" in records(run)[-1]
+    missing = dataclasses.replace(run, data=dataclasses.replace(run.data, val_split="test"))
+    with pytest.raises(UserError, match=r"no clips of split 'test'.*val_split to train"):
+        train(missing, CPU)
+    assert "warning" not in capsys.readouterr().err
+    seen = dataclasses.replace(
+        run, num_steps=2, data=dataclasses.replace(run.data, val_split="train")
+    )
+    train(seen, CPU)
+    assert "seen/loss" in records(run)[-1]
+    assert "val/loss" not in records(run)[-1]
+    assert "previews show training clips" in capsys.readouterr().err
+    plain = with_logging(missing, validate_every=0)  # nothing needs the split
+    assert train(plain, CPU) == 2
 
 
 def test_another_runs_folder_is_refused(make_run):
@@ -180,7 +207,37 @@ def test_missing_start_weights_are_user_errors(make_run):
 
 def test_a_step_without_finite_gradient_changes_nothing_and_many_end_the_run(make_run, monkeypatch):
     run = make_run()
-    monkeypatch.setattr(meter, "MAX_BAD_STEPS", 3)
+    monkeypatch.setattr(log, "MAX_BAD_STEPS", 3)
+    spoil_loss(monkeypatch)
+    with pytest.raises(UserError, match="3 steps in sequence"):
+        train(run, CPU)
+    state = state_of(run)
+    assert all(torch.isfinite(t).all() for t in state["model"].values())
+    assert_same(state["model"], state["ema"])
+    assert not run.export.exists()
+
+
+def test_a_short_run_without_a_finite_gradient_exports_nothing(make_run, monkeypatch):
+    spoil_loss(monkeypatch)
+    run = make_run()
+    with pytest.raises(UserError, match="none of the 4 steps had a finite gradient"):
+        train(run, CPU)
+    assert not run.export.exists()
+
+
+def test_weights_that_are_not_finite_end_the_run_before_anything_is_written(make_run):
+    run = make_run()
+    run.run_dir.mkdir()
+    broken = session.open_session(run, CPU)
+    next(broken.ema.parameters()).data.fill_(float("inf"))
+    with pytest.raises(UserError, match="after step 1 the weights are not finite"):
+        save(broken, log.Meter(), 1)
+    assert not run.export.exists()
+    assert not (run.run_dir / "checkpoint.pt").exists()
+
+
+def spoil_loss(monkeypatch):
+    """Every loss becomes NaN."""
     original = session.make_stage
 
     def broken_stage(*args):
@@ -195,11 +252,6 @@ def test_a_step_without_finite_gradient_changes_nothing_and_many_end_the_run(mak
         return stage
 
     monkeypatch.setattr(session, "make_stage", broken_stage)
-    with pytest.raises(UserError, match="3 steps in sequence"):
-        train(run, CPU)
-    state = state_of(run)
-    assert all(torch.isfinite(t).all() for t in state["model"].values())
-    assert_same(state["model"], state["ema"])
 
 
 @pytest.mark.slow

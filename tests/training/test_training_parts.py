@@ -11,12 +11,17 @@ from reenact.config import from_dict, load_config, to_dict
 from reenact.errors import UserError
 from reenact.losses import LossNets, LossWeights
 from reenact.training.critics import Critics
-from reenact.training.ema import ema_copy, ema_decay, update_ema
-from reenact.training.log import RunLog, grid_frame
-from reenact.training.meter import Meter, means, tally
-from reenact.training.optim import OptimizerConfig, lr_at, make_optimizer
+from reenact.training.log import Meter, RunLog, means, preview_sheet, tally
+from reenact.training.loop import stop_on_signal
+from reenact.training.optimizer import (
+    OptimizerConfig,
+    ema_copy,
+    ema_decay,
+    lr_at,
+    make_optimizer,
+    update_ema,
+)
 from reenact.training.run_config import TrainRun
-from reenact.training.signals import stop_on_signal
 from reenact.training.stage_autoencoder import AutoencoderConfig, timesteps
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
@@ -102,18 +107,30 @@ def test_timesteps_follow_their_distribution():
     assert timesteps(torch.tensor([1.0]), AutoencoderConfig(), 1000).item() == 999
 
 
-def test_grid_lays_samples_in_lines_and_columns_side_by_side():
-    dark, bright = torch.full((2, 3, 4, 4), -1.0), torch.full((2, 3, 4, 4), 1.0)
+def test_a_preview_has_a_caption_titles_and_a_row_for_each_sample():
+    dark, bright = torch.full((2, 3, 48, 48), -1.0), torch.full((2, 3, 48, 48), 1.0)
     dark[1] = 0
-    grid = grid_frame([dark, bright])
-    assert grid.shape == (8, 8, 3)
-    assert grid.dtype == np.uint8
-    assert [grid[0, 0, 0], grid[0, 7, 0], grid[7, 0, 0], grid[7, 7, 0]] == [0, 255, 128, 255]
+    sheet = preview_sheet({"dark": dark, "bright": bright}, "step 1")
+    head = 2 * 18
+    assert (sheet.shape, sheet.dtype) == ((head + 2 * 96, 2 * 96, 3), np.uint8)
+    rows = sheet[head:]
+    assert [int(rows[y, x, 0]) for y, x in ((0, 0), (0, 191), (191, 0), (191, 191))] == [
+        0,
+        255,
+        128,
+        255,
+    ]
+    ink = [
+        (sheet[:18] < 128).any(),
+        (sheet[18:head, :96] < 128).any(),
+        (sheet[18:head, 96:] < 128).any(),
+    ]
+    assert all(ink)
 
 
 def test_log_drops_what_an_interrupted_run_left(tmp_path):
     (tmp_path / "metrics.jsonl").write_text('{"step": 1}\n{"step": 2}\n{"step": 3}\n{"st')
-    log = RunLog(tmp_path, 2, tensorboard=False)
+    log = RunLog(tmp_path, 2, {"seed": 0}, tensorboard=False)
     log.scalars(3, {"loss": 0.5})
     lines = (tmp_path / "metrics.jsonl").read_text().splitlines()
     assert lines == ['{"step": 1}', '{"step": 2}', '{"step": 3, "loss": 0.5}']

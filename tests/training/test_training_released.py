@@ -84,7 +84,7 @@ def clips(tmp_path):
 
 def released(run: TrainRun, clips) -> TrainRun:
     values = to_dict(run)
-    values["data"]["root"] = str(clips)
+    values["data"] |= {"root": str(clips), "val_split": "train"}
     return from_dict(TrainRun, values | {"released": {"files": {"folder": "weights"}}})
 
 

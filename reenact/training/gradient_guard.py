@@ -1,4 +1,4 @@
-"""What steps change besides the weights, and what is therefore saved with them."""
+"""A bound on each sample's gradient, learnt from the steps before."""
 
 from __future__ import annotations
 
@@ -13,21 +13,16 @@ FACTOR = 2.0
 FORGETTING = 0.1
 
 
-class Memory(nn.Module):
-    """The buffers of a stage. This one has none."""
+class GradientGuard(nn.Module):
+    """Hands pictures through unchanged. In the backward pass no sample's gradient may have more
+    than `FACTOR` times the usual norm.
 
-    def end_step(self, world: World, batch_size: int) -> None:
-        """Called by all processes after every step; `batch_size` is the whole batch's."""
+    Through the face tracker a blurred face can have a gradient a thousand times larger than the
+    others. Clipping the gradient of the whole batch would leave the step to that one sample.
 
-
-class GradientGuard(Memory):
-    """Hands pictures through; backwards it lets no sample's gradient exceed `FACTOR` times what is
-    usual.
-
-    Through the tracker a blurred face can have a gradient a thousand times the others', which would
-    leave the whole step, clipped as one, to that sample. Usual is the median over the batch,
-    averaged over the past steps: a number that all processes and micro-batches share. In the first
-    step nothing is known and nothing bounded. A gradient that is not finite becomes 0.
+    The usual norm is the median over the batch, averaged over the past steps. All processes and
+    all parts of a batch share this number. In the first step it is not known, so nothing is
+    bounded. A gradient that is not finite becomes 0.
     """
 
     usual: Tensor
@@ -43,7 +38,7 @@ class GradientGuard(Memory):
         return guarded
 
     def tamed(self, gradient: Tensor) -> Tensor:
-        """The bounded gradient; its norms are noted until the step's end."""
+        """The bounded gradient (B, ...). Its norms are kept until the step ends."""
         norms = gradient.flatten(1).norm(dim=1)
         usable = torch.isfinite(norms)
         self.norms.append(norms)
@@ -53,6 +48,9 @@ class GradientGuard(Memory):
         return torch.where(usable.view(shape), gradient * scale.view(shape), 0)
 
     def end_step(self, world: World, batch_size: int) -> None:
+        """Learn from the step's norms. All processes call it after every step; `batch_size` is
+        that of the whole batch.
+        """
         if not self.norms:
             return
         norms = world.whole(torch.cat(self.norms), batch_size)

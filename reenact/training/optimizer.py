@@ -1,7 +1,8 @@
-"""Optimizer and learning-rate schedule, both functions of the config and the step alone."""
+"""How a step changes the weights: optimizer, learning rate and average of the weights."""
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -32,7 +33,7 @@ class OptimizerConfig:
 def make_optimizer(
     parameters: Iterable[nn.Parameter], config: OptimizerConfig
 ) -> torch.optim.Optimizer:
-    """The optimizer of a run; on CUDA one kernel updates all weights."""
+    """The optimizer of a run. On CUDA one kernel updates all weights."""
     cls = torch.optim.Adam if config.name == "adam" else torch.optim.AdamW
     weights = list(parameters)
     return cls(
@@ -53,3 +54,26 @@ def lr_at(config: OptimizerConfig, step: int, num_steps: int) -> float:
     progress = (step - config.warmup_steps) / max(num_steps - config.warmup_steps, 1)
     cosine = 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
     return config.lr * (config.final_lr_fraction + (1 - config.final_lr_fraction) * cosine)
+
+
+def ema_copy(module: nn.Module) -> nn.Module:
+    """A frozen copy of `module` in evaluation mode: the start of the average."""
+    return copy.deepcopy(module).eval().requires_grad_(False)
+
+
+def ema_decay(decay: float, step: int) -> float:
+    """Decay at `step` (0 for the first update). It is small at first, so that the average forgets
+    its start.
+    """
+    return min(decay, (1 + step) / (10 + step))
+
+
+@torch.no_grad()
+def update_ema(average: nn.Module, module: nn.Module, decay: float, step: int) -> None:
+    """Move `average` towards `module` after optimizer step `step`. Buffers are copied."""
+    weight = 1 - ema_decay(decay, step)
+    targets = [parameter.data for parameter in average.parameters()]
+    sources = [parameter.data for parameter in module.parameters()]
+    torch._foreach_lerp_(targets, sources, weight)
+    for target, source in zip(average.buffers(), module.buffers(), strict=True):
+        target.copy_(source)

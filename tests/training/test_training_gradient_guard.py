@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from reenact.processes import ALONE
-from reenact.training.memory import FACTOR, FORGETTING, GradientGuard, Memory
+from reenact.training.gradient_guard import FACTOR, FORGETTING, GradientGuard
 
 
 def backward(guard: GradientGuard, norms: list[float]) -> list[float]:
@@ -50,4 +50,3 @@ def test_a_step_without_gradients_is_forgotten():
     guard.end_step(ALONE, 2)
     assert guard.usual.item() == 0
     assert list(guard.state_dict()) == ["usual"]
-    assert not Memory().state_dict()
