@@ -25,8 +25,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from diffae import DiffAE, DiffAEConfig, save_checkpoint
 from reenact.config import load_config
 from reenact.device import pick_device
-from reenact.face.params import FaceParams
-from reenact.models.reenactment_encoder import MEAN_SCALE
+from reenact.face.params import MEAN_SCALE, FaceParams
 from reenact.models.released import PUBLISHED_CONFIG
 from reenact.training.loop import train_step
 from reenact.training.run_config import TrainRun

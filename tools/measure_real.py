@@ -162,7 +162,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     run = replace(load_config(args.config, InferRun, args.set), weights=args.weights)
-    reenactor = make_reenactor(run.weights, run.released, run.reenactor, args.device)
+    reenactor = make_reenactor(run.weights, run.face, run.reenactor, args.device)
     reader = TrackerReader(reenactor.device)
     targets = []
     for clip in tqdm(list(files_of(args.clips, images=False)), unit="clip"):

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from reenact.face.batch import FaceBatch
-
-FaceKind = Literal["open", "released"]
-"""Which face stack read the parameters: `FaceParams` of the open one, `FlameParams` of the
-published one."""
 
 
 class CrossRecord(NamedTuple):

@@ -9,24 +9,26 @@ from functools import cached_property
 from pathlib import Path
 
 from reenact.data import folder_clips, shard_clips
-from reenact.data.clip import Clip, CrossRecord, FaceKind
+from reenact.data.clip import Clip, CrossRecord
 from reenact.errors import UserError
 
-__all__ = ["Clip", "ClipSet", "CrossRecord", "FaceKind", "open_clips"]
+__all__ = ["Clip", "ClipSet", "CrossRecord", "open_clips"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClipSet:
     """The clips of one split, in the manifest's order.
 
-    size: side of the crops in pixels. fps: frames a second as the clips hold them (the median,
-    where clips differ). face: which stack read the parameters. fingerprint: sha256 of the manifest.
+    size: side of the crops in pixels.
+    fps: frames a second as the clips hold them; the median where clips differ.
+    face: the face stack that read the parameters, by its name in `factory.STACKS`.
+    fingerprint: sha256 of the manifest.
     """
 
     root: Path
     size: int
     fps: float
-    face: FaceKind
+    face: str
     clips: Sequence[Clip]
     fingerprint: str
 
@@ -58,8 +60,8 @@ def open_clips(root: Path, split: str) -> ClipSet:
         splits, path = sorted({clip.split for clip in folder.clips}), folders
     else:
         raise UserError(
-            f"{root}: no manifest.parquet and no manifest.json here, run python -m "
-            f"reenact.data.prepare, or python -m reenact synthetic --out {root}"
+            f"{root}: no manifest.parquet and no manifest.json here, run python -m reenact "
+            f"prepare, or python -m reenact synthetic --out {root}"
         )
     if not clips:
         raise UserError(f"{root}: no clips of split {split!r}, the manifest has {splits}")

@@ -23,6 +23,7 @@ from reenact.data.augment import AugmentConfig
 from reenact.data.clips import Clip, open_clips
 from reenact.data.misfit import misread
 from reenact.errors import UserError
+from reenact.face.factory import STACKS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,7 +129,7 @@ class ClipDataset:
             sample |= {
                 f"{role}_{name}": np.asarray(value, np.float32) for name, value in face.items()
             }
-            if self.face == "released":  # whose head model does not tell them in crop pixels
+            if not STACKS[self.face].has_places:
                 sample[f"{role}_landmarks"] = of_clip.landmarks[frame]
         return sample
 

@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reenact.data.clip import FaceKind
 from reenact.errors import UserError
+from reenact.face.factory import STACKS
 from reenact.files import atomic_output
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class Manifest:
     """A manifest in memory: `table` has the columns of `ClipRow`, in the order of the shards."""
 
     size: int
-    face: FaceKind
+    face: str
     table: pa.Table
 
     def row(self, index: int) -> ClipRow:
@@ -52,7 +52,7 @@ class Manifest:
         return ClipRow(**values)
 
 
-def write_manifest(path: Path, rows: Sequence[ClipRow], *, size: int, face: FaceKind) -> None:
+def write_manifest(path: Path, rows: Sequence[ClipRow], *, size: int, face: str) -> None:
     """Write the manifest; it appears whole or not at all. The same rows give the same bytes."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -76,14 +76,14 @@ def read_manifest(path: Path) -> Manifest:
         if stored.get(b"format") != FORMAT.encode():
             raise ValueError(f"format {stored.get(b'format')!r}")
         size, face = int(stored[b"size"]), stored[b"face"].decode()
-        if face not in ("open", "released") or not table.schema.equals(_schema()):
+        if face not in STACKS or not table.schema.equals(_schema()):
             raise ValueError("foreign columns")
     except (OSError, ValueError, KeyError, pa.ArrowException) as error:
         raise UserError(
             f"{path}: not a manifest of prepared clips ({_line(error)}), "
             "delete it and run python -m reenact prepare again, which rebuilds it"
         ) from error
-    return Manifest(size=size, face=face, table=table)  # type: ignore[arg-type]
+    return Manifest(size=size, face=face, table=table)
 
 
 def _schema() -> pa.Schema:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from reenact.face.batch import FaceBatch
+from reenact.face.params import FaceParams
+
 # Standard deviations, drawn anew for every picture: radians (yaw, pitch, roll), shares of the
 # crop's side and of the scale. The angles are half of the mean errors that docs/log.md measured for
 # the open tracker; the rest are estimates.
@@ -14,6 +17,11 @@ EXPRESSION = 0.03
 GAZE = 0.05
 IDENTITY = 0.5
 """The same in all pictures of a person, in units of the spread between people."""
+
+
+def can_misread(params: type[FaceBatch]) -> bool:
+    """Whether the typical errors of such parameters are known."""
+    return issubclass(params, FaceParams)
 
 
 def misread(

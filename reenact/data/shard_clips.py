@@ -18,13 +18,12 @@ from zipfile import BadZipFile
 import numpy as np
 from PIL import Image
 
-from reenact.data.clip import CrossRecord, FaceKind
+from reenact.data.clip import CrossRecord
 from reenact.data.manifest import ClipRow, Manifest, read_manifest
 from reenact.data.shards import member_offsets
 from reenact.errors import UserError
 from reenact.face.batch import FaceBatch
-from reenact.face.params import FaceParams
-from reenact.face.released.params import FlameParams
+from reenact.face.factory import STACKS
 
 MANIFEST = "manifest.parquet"
 
@@ -36,7 +35,7 @@ class ShardClip:
     """One clip of a shard; see `Clip`."""
 
     root: Path
-    face: FaceKind
+    face: str
     size: int
     row: ClipRow
 
@@ -133,7 +132,7 @@ class Shards:
 
     size: int
     fps: float
-    face: FaceKind
+    face: str
     clips: ShardClips
     splits: list[str]
 
@@ -180,6 +179,6 @@ def _arrays(path: Path, offset: int, size: int, names: tuple[str, ...]) -> dict[
 
 
 @lru_cache(maxsize=1024)
-def _params(path: Path, offset: int, size: int, face: FaceKind) -> FaceBatch:
-    kind = FaceParams if face == "open" else FlameParams
+def _params(path: Path, offset: int, size: int, face: str) -> FaceBatch:
+    kind = STACKS[face].params
     return kind.from_numpy(_arrays.__wrapped__(path, offset, size, tuple(kind.WIDTHS)))

@@ -16,11 +16,9 @@ from reenact.face.batch import FaceBatch
 from reenact.face.head_model import HeadModel
 from reenact.face.identity import IdentityNet
 from reenact.face.open.fitting import fit_params
-from reenact.face.open.stack import OpenFaceStack
 from reenact.face.open.tracker import FaceTracker
 from reenact.face.points import five_points_from_points478, landmarks_from_points
 from reenact.face.stack import FaceStack
-from reenact.media.images import frame_from_image
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +96,7 @@ class StackReader:
 
         Raises UserError when a face is lost and `fallback` holds parameters of the other stack.
         """
-        read = self._read(images)
+        read = self.face.read_crops(images)
         rows = [(fallback[i] if face is None else face).to("cpu") for i, face in enumerate(read)]
         if len({type(row) for row in rows}) > 1:
             raise UserError(
@@ -106,15 +104,6 @@ class StackReader:
                 "other face stack; prepare them with the stack that is evaluated"
             )
         return cat_faces(rows)
-
-    def _read(self, images: Tensor) -> list[FaceBatch | None]:
-        if isinstance(self.face, OpenFaceStack):
-            result = self.face.track_images(images.to(self.face.device))
-            found = result.found.tolist()
-            return [result.params[i] if ok else None for i, ok in enumerate(found)]
-        # The published parameters do not depend on the crop that they were read from.
-        faces = [self.face.source_face(f, f.shape[0]) for f in frame_from_image(images)]
-        return [None if face is None else face.params for face in faces]
 
 
 def cat_faces(parts: Sequence[FaceBatch]) -> FaceBatch:

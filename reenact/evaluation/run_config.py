@@ -1,15 +1,16 @@
 """The settings of one `eval.py` run."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
 from diffae.schedule import respaced_timesteps
+from reenact.errors import UserError
 from reenact.evaluation.clips import ClipsConfig
 from reenact.evaluation.measuring.judges import JudgeConfig
 from reenact.evaluation.methods.methods import VARIANTS, Variant
 from reenact.evaluation.pairing.pairs import PairListConfig
-from reenact.face.released.config import ReleasedConfig
+from reenact.face.factory import FaceConfig
 from reenact.inference.reenactor import ReenactorConfig
 from reenact.ranges import Checked, Range
 
@@ -20,8 +21,9 @@ Number = Annotated[int, Range(at_least=0)]
 class EvalRun(Checked):
     """One evaluation. The same config again continues where it stopped.
 
-    weights: checkpoint of the reenactor; null = the shipped one, or the authors' with `released`.
-    released: null = the open face stack; else the authors' stack (FLAME, EMOCA, ETH-XGaze).
+    weights: checkpoint of the reenactor; null = the one that was made for the face stack: the
+        shipped one, or the authors'.
+    face: which face stack reads and draws faces.
     predictions: results of other methods, as name: folder. Each gets a row of the tables.
     label: the name of the reenactor in the report.
     data: the clips.
@@ -44,7 +46,7 @@ class EvalRun(Checked):
     """
 
     weights: Path | None = None
-    released: ReleasedConfig | None = None
+    face: FaceConfig = field(default_factory=FaceConfig)
     predictions: dict[str, Path] = field(default_factory=dict)
     label: str = "ours"
     data: ClipsConfig
@@ -87,3 +89,22 @@ class EvalRun(Checked):
     def keeps_predictions(self) -> bool:
         """Whether our results are written. fvd is measured on whole videos, which are read back."""
         return self.save_predictions or self.judges.i3d is not None
+
+    def with_predictions(self, text: str) -> "EvalRun":
+        """The same run with one more method. text: NAME=DIR, or DIR, whose name it then gets."""
+        name, equals, folder = text.partition("=")
+        if not equals:
+            name, folder = Path(text).resolve().name, text
+        if name in self.predictions:
+            raise UserError(f"--predictions {text}: there are two methods of the name {name}")
+        try:
+            return replace(self, predictions=self.predictions | {name: Path(folder)})
+        except ValueError as error:
+            raise UserError(f"--predictions {text}: {error}") from error
+
+    def without_ours(self) -> "EvalRun":
+        """The same run without our reenactor and its oracle. Raises UserError."""
+        try:
+            return replace(self, variants=[v for v in self.variants if v == "copy_source"])
+        except ValueError as error:
+            raise UserError("--only-predictions: give --predictions NAME=DIR too") from error

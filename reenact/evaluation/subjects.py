@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +15,7 @@ from reenact.data.clips import ClipSet
 from reenact.errors import UserError
 from reenact.evaluation.clips import content_sha256
 from reenact.evaluation.measuring.metrics import PAIR_METRICS
-from reenact.evaluation.methods.methods import (
-    FolderMethod,
-    Method,
-    ReenactorMethod,
-    load_reenactor,
-)
+from reenact.evaluation.methods.methods import FolderMethod, Method, ReenactorMethod
 from reenact.evaluation.methods.predictions import PredictionFolder
 from reenact.evaluation.pairing.pairs import Pair, Video, videos_of
 from reenact.evaluation.readers import ParamsReader, StackReader
@@ -57,15 +51,6 @@ class Subject:
         return {self.row if name == "ours" else name: name for name in self.pictures}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Prepared:
-    """All that is measured, with the weights file of our reenactor."""
-
-    subjects: list[Subject]
-    pairs: list[Pair]
-    weights_sha256: str | None = None
-
-
 def reenactor_subject(run: EvalRun, reenactor: Reenactor) -> Subject:
     """Our reenactor with its floor and its oracle."""
     settings = {
@@ -77,7 +62,7 @@ def reenactor_subject(run: EvalRun, reenactor: Reenactor) -> Subject:
             for name, value in to_dict(reenactor.config).items()
             if name not in ("batch_size", "precision")
         },
-        "released": run.released and to_dict(run.released),
+        "face": to_dict(run.face),
         "params": run.params,
         "oracle_steps": run.oracle_steps,
     }
@@ -99,11 +84,11 @@ def folder_subjects(
     All rows of a table then have the same pairs. Raises UserError when a folder has none of them.
     """
     folders = {n: PredictionFolder(root, clips.size) for n, root in run.predictions.items()}
-    videos: Sequence[Video] = videos_of(pairs)
+    videos: list[Video] = videos_of(pairs)
     for folder in folders.values():
         videos = folder.present(videos)
     present = {video[0].video for video in videos}
-    subjects = []
+    subjects: list[Subject] = []
     for name, folder in folders.items():
         # Without our reenactor, the first method also measures the floor.
         has_floor = "copy_source" in run.variants and not run.our_rows and not subjects
@@ -141,7 +126,7 @@ def short_sha256(parts: Any) -> str:
 
 def check_face(run: EvalRun, clips: ClipSet) -> None:
     """Raises UserError when the stored parameters are those of the other face stack."""
-    face = "open" if run.released is None else "released"
+    face = run.face.name
     if run.params == "stored" and clips.face != face:
         raise UserError(
             f"{clips.root}: its parameters are the {clips.face} face stack's, the weights need the "
@@ -152,7 +137,9 @@ def check_face(run: EvalRun, clips: ClipSet) -> None:
 def networks_sha256(reenactor: Reenactor) -> str:
     """The content of all loaded networks, in whichever files it was stored."""
     digest = hashlib.sha256()
-    for module in reenactor.modules:
+    for module in (reenactor.diffae, reenactor.encoder, reenactor.unet):
+        if module is None:
+            continue
         for name, tensor in sorted(module.state_dict().items()):
             digest.update(name.encode())
             digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
@@ -167,6 +154,3 @@ def _folder_sha256(folder: Path) -> str:
         if path.is_file()
     ]
     return hashlib.sha256(json.dumps(states).encode()).hexdigest()
-
-
-__all__ = ["load_reenactor"]

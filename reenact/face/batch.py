@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import ClassVar, Self
 
@@ -10,10 +11,10 @@ import torch
 from torch import Tensor
 
 
-class FaceBatch:
+class FaceBatch(ABC):
     """Base of frozen dataclasses whose fields are float tensors with the batch as first axis.
 
-    `WIDTHS` names the fields, with the shape of one face in each.
+    `WIDTHS` names the fields and gives the shape of one face in each.
     """
 
     WIDTHS: ClassVar[Mapping[str, tuple[int, ...]]]
@@ -37,6 +38,10 @@ class FaceBatch:
             device = getattr(self, next(iter(self.WIDTHS))).device
             index = torch.as_tensor(index, device=device)
         return type(self)(**{name: value[index] for name, value in self.tensors().items()})
+
+    @abstractmethod
+    def head_angles_deg(self) -> Tensor:
+        """(B, 3) yaw, pitch and roll in degrees; signs and zero are the head model's own."""
 
     def tensors(self) -> dict[str, Tensor]:
         """The fields by name."""

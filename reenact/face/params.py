@@ -76,6 +76,9 @@ class FaceParams(FaceBatch):
         arrays = {n: torch.zeros(num_faces, *width) for n, width in cls.WIDTHS.items()}
         return cls(**(arrays | {"scale": torch.ones(num_faces)}))
 
+    def head_angles_deg(self) -> Tensor:
+        return torch.rad2deg(self.rotation)
+
     def transformed(self, matrix: np.ndarray | Tensor) -> FaceParams:
         """The same faces after the picture went through a similarity.
 
@@ -146,3 +149,29 @@ def retarget_relative(source: FaceParams, target: FaceParams, neutral: FaceParam
         scale=target.scale * ratio,
         gaze=source.gaze + target.gaze - neutral.gaze,
     )
+
+
+NUM_MOTION_VALUES = 2 * (NUM_EXPRESSION + 3 + 2 + 1 + 2)
+MEAN_SCALE = 0.38
+"""Pixels per dm of the average head in a face crop, in units of the crop's side."""
+
+
+def motion_vector(source: FaceParams, target: FaceParams, size: int) -> Tensor:
+    """Expression, pose, place, size and gaze of the source and of the targets.
+
+    Args:
+        source: FaceParams (B), or (1) for all targets, in pixels of a crop of side `size`.
+        target: FaceParams (B) likewise. Identities are ignored.
+
+    Returns:
+        (B, 120) float32, every value of order one.
+    """
+    start, end = _motion_values(source, size), _motion_values(target, size)
+    return torch.cat([start.expand_as(end), end], dim=1)
+
+
+def _motion_values(params: FaceParams, size: int) -> Tensor:
+    place = 4 * (params.translation / size - 0.5)
+    zoom = 4 * torch.log(params.scale[:, None] / (MEAN_SCALE * size))
+    values = [2 * params.expression, 3 * params.rotation, place, zoom, 3 * params.gaze]
+    return torch.cat(values, dim=1)

@@ -1,24 +1,32 @@
-"""What the rest of the project knows of a face stack: pictures in, faces and drawings out."""
+"""What the rest of the project knows of a face stack.
+
+A face stack has two parts. Its `FaceModel` works on parameters alone: it gives a person the motion
+of another one, and draws faces. It loads the head model and nothing else. The `FaceStack` adds the
+networks that read pictures. `reenact.face.factory` makes both.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeVar
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from reenact.face.batch import FaceBatch
 from reenact.face.crop import FaceCrop
-from reenact.face.surface.motion_field import MotionField
+
+if TYPE_CHECKING:  # the motion field compiles functions, which configs and readers do not need
+    from reenact.face.surface.motion_field import MotionField
 
 Frame = np.ndarray
 """(H, W, 3) uint8 RGB."""
 
 Watch = Callable[[Iterable[Frame], str], Iterable[Frame]]
-"""Hands frames through while somebody looks on (a progress bar); the text says what is done."""
-
+"""Hands frames through and shows the progress. The text says what is being done."""
 
 Params = TypeVar("Params", bound=FaceBatch)
 
@@ -27,8 +35,8 @@ Params = TypeVar("Params", bound=FaceBatch)
 class SourceFace(Generic[Params]):
     """The one face of a photo (H, W, 3).
 
-    crop: where the networks look; crop_frame: what they see there, uint8 (S, S, 3); params: one
-    face, in the terms of that crop.
+    crop: the square that the networks see; crop_frame: its pixels, uint8 (S, S, 3); params: one
+    face, in the pixels of that crop.
     """
 
     photo: Frame
@@ -39,12 +47,15 @@ class SourceFace(Generic[Params]):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TargetMotion(Generic[Params]):
-    """What a target does over N frames.
+    """The motion of one face over N frames.
 
-    params: N faces in the terms of the N `crops`, which is where the networks look; `windows`: N
-    calm views of the head in which its own place and roll can be seen (the crops themselves where
-    a stack crops calmly). Frames without a face (`found` (N,) bool) hold the params of the last
-    frame with one, before the first one those of the first. At least one frame has a face.
+    params: N faces, each in the pixels of its crop.
+    crops: the N squares that the networks see.
+    windows: N squares that move more calmly than the head, so that the head's own place and roll
+        can be seen in them. They equal `crops` where the stack already crops calmly.
+    found: (N,) bool, whether the frame has a face; at least one frame has. A frame without a face
+        holds the params of the last frame that has one. Before the first one it holds those of the
+        first.
     """
 
     params: Params
@@ -64,27 +75,23 @@ class TargetMotion(Generic[Params]):
         return int(np.argmax(self.found))
 
 
-class FaceStack(Protocol[Params]):
-    """A face tracker with its head model, its crop and its drawing."""
-
-    def source_face(self, photo: Frame, size: int) -> SourceFace[Params] | None:
-        """The face of a photo in a crop of side `size`; None if there is no face."""
-        ...
-
-    def target_motion(
-        self, frames: Iterable[Frame], fps: float, size: int, watch: Watch | None = None
-    ) -> TargetMotion[Params] | None:
-        """Follow one face through `frames`, which may be read more than once; None if no frame
-        has a face. Raises ValueError when there is no frame.
-        """
-        ...
-
-    def cut(self, frame: Frame, crop: FaceCrop) -> Frame:
-        """What the networks see of `frame` in `crop`: uint8 (S, S, 3)."""
-        ...
+class FaceModel(Protocol[Params]):
+    """The part of a face stack that works on parameters alone. It loads no network that reads
+    pictures. `size` is the side of the crop in whose pixels the parameters are.
+    """
 
     def landmark_map(self, params: Params, size: int) -> Tensor:
         """The drawing for E_r: (B, 3, size, size) in [-1, 1]."""
+        ...
+
+    def landmarks(self, params: Params) -> Tensor:
+        """(B, 68, 2) in crop pixels. Only for stacks that `StackEntry.has_places` names."""
+        ...
+
+    def outline(self, params: Params) -> Tensor:
+        """Points round the face, forehead included: (B, 36, 2) in crop pixels, in the order of
+        `points.FACE_OVAL`. For the same stacks.
+        """
         ...
 
     def retarget(self, source: Params, target: Params) -> Params:
@@ -102,10 +109,78 @@ class FaceStack(Protocol[Params]):
     def motion_field(
         self, source: Params, target: Params, size: int, resolution: int
     ) -> MotionField:
-        """From the faces `target` (B, the source person) back to `source` (B, or one for all), both
-        in the terms of crops of side `size`; the field is of side `resolution`.
+        """The field of side `resolution` that leads from each pixel of the result back to the
+        source picture. `target` (B) shows the source person; `source` is B faces, or one for all.
+        Raises UserError for a stack without a surface (`StackEntry.has_surface`).
         """
         ...
+
+    def motion_vector(self, source: Params, target: Params, size: int) -> Tensor:
+        """The input (B, 120) of E_r's motion head: the motion of the source (B, or one for all) and
+        of the targets. Raises UserError for a stack without one (`StackEntry.has_motion_vector`).
+        """
+        ...
+
+
+class FaceStack(FaceModel[Params], Protocol[Params]):
+    """A face model with the networks that read faces from pictures."""
+
+    def source_face(self, photo: Frame, size: int) -> SourceFace[Params] | None:
+        """The face of a photo in a crop of side `size`; None if there is no face."""
+        ...
+
+    def target_motion(
+        self, frames: Iterable[Frame], fps: float, size: int, watch: Watch | None = None
+    ) -> TargetMotion[Params] | None:
+        """Follow one face through `frames`, which may be read more than once; None if no frame
+        has a face. Raises ValueError when there is no frame.
+        """
+        ...
+
+    def cut(self, frame: Frame, crop: FaceCrop) -> Frame:
+        """The pixels of `frame` that the networks see in `crop`: uint8 (S, S, 3)."""
+        ...
+
+    def read_crops(self, images: Tensor) -> list[Params | None]:
+        """The faces of crops (B, 3, S, S) in [-1, 1], each read on its own and given in the pixels
+        of its crop; None for a crop without a face.
+        """
+        ...
+
+
+class OwnWeights(NamedTuple):
+    """The reenactor's weights that were trained with a face stack.
+
+    diffae: a second file for weights that lack the averaged autoencoder; None: there is none.
+    """
+
+    path: Path
+    diffae: Path | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class StackEntry:
+    """What the factory knows of a face stack before it loads it.
+
+    params: the class of its parameters.
+    load_model, load_stack: make the two parts from the stack's config and a device. They import
+        the networks late, and raise UserError or CheckpointError for missing or foreign files.
+    weights: finds the reenactor's weights that belong to the stack, from its config.
+    size: the only side of crops that the stack works at, in pixels; None: any.
+    has_places: whether the parameters say where in the crop the face is (`FaceModel.landmarks` and
+        `FaceModel.outline`).
+    has_surface: whether there is a `FaceModel.motion_field`.
+    has_motion_vector: whether there is a `FaceModel.motion_vector`.
+    """
+
+    params: type[FaceBatch]
+    load_model: Callable[[Any, torch.device], FaceModel[Any]]
+    load_stack: Callable[[Any, torch.device], FaceStack[Any]]
+    weights: Callable[[Any], OwnWeights]
+    size: int | None
+    has_places: bool
+    has_surface: bool
+    has_motion_vector: bool
 
 
 def hold_last(found: np.ndarray) -> np.ndarray:

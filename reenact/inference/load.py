@@ -1,46 +1,36 @@
 """From settings to a reenactor: which weights, behind which face stack."""
 
 from pathlib import Path
-from typing import Any
 
-from reenact.assets import EMBEDDED_WEIGHTS, asset_path
 from reenact.device import pick_device
 from reenact.errors import UserError
-from reenact.face.open.stack import OpenFaceStack
-from reenact.face.released.config import ReleasedConfig
-from reenact.face.stack import FaceStack
+from reenact.face.factory import FaceConfig, make_face_stack, own_weights
+from reenact.face.stack import OwnWeights
 from reenact.inference.reenactor import Reenactor, ReenactorConfig
 from reenact.models.checkpoint import load_reenactor
 
 
 def make_reenactor(
-    weights: Path | None, released: ReleasedConfig | None, config: ReenactorConfig, device: str
+    weights: Path | None, face: FaceConfig, config: ReenactorConfig, device: str
 ) -> Reenactor:
     """The reenactor with its weights on `device` ("auto" or a torch device).
 
-    Without `released` the open face stack, and the shipped weights where `weights` is None; with it
-    the authors' stack, and theirs. Raises UserError or CheckpointError.
+    `weights` None takes those that were trained with the face stack. Raises UserError or
+    CheckpointError for missing or foreign files, and for settings or weights that need more than
+    the face stack can do.
     """
     place = pick_device(device)
-    face: FaceStack[Any]
-    if released is None:
-        face = OpenFaceStack(place)
-        networks = load_reenactor(weights or asset_path(EMBEDDED_WEIGHTS), place)
-    else:
-        if config.needs_motion_field:
-            raise UserError(
-                "reenactor: x_T moved and carry_detail follow the open head model's surface; with "
-                "`released` set x_T to source and carry_detail to false"
-            )
-        # Imported late: these networks need torchvision and the face-alignment package.
-        from reenact.face.released.files import locate
-        from reenact.face.released.stack import ReleasedFaceStack
-        from reenact.models.released import load_released
-
-        files = locate(released.files)
-        face = ReleasedFaceStack.from_files(files, released, place)
-        if weights is None:
-            networks = load_released(files.diffusionact, files.diffae, place)
-        else:
-            networks = load_reenactor(weights, place)
-    return Reenactor(networks, face, config)
+    if config.needs_motion_field and not face.entry.has_surface:
+        raise UserError(
+            "reenactor: x_T moved and carry_detail follow the surface of the head model, which the "
+            f"{face.name} face stack does not have: set x_T to source and carry_detail to false"
+        )
+    path, diffae = own_weights(face) if weights is None else OwnWeights(weights)
+    stack = make_face_stack(face, place)
+    networks = load_reenactor(path, place, diffae)
+    if networks.encoder.motion_head is not None and not face.entry.has_motion_vector:
+        raise UserError(
+            f"{path}: its E_r has a motion head, which the {face.name} face stack cannot feed: "
+            "take weights that were trained with that stack"
+        )
+    return Reenactor(networks, stack, config)

@@ -62,7 +62,7 @@ def reenact_files(
     check_output(output, source, target)
     photo = read_frame(source)
     clip = open_target(target, run.fps)
-    reenactor = make_reenactor(run.weights, run.released, run.reenactor, device)
+    reenactor = make_reenactor(run.weights, run.face, run.reenactor, device)
 
     face = find_source(photo, source, reenactor)
     motion = track_target(clip, target, reenactor)

@@ -11,12 +11,10 @@ from diffae import ENCODER, SAMPLERS, SamplerName, Schedule
 from reenact.device import Precision, autocast, compute_dtype
 from reenact.errors import UserError
 from reenact.face.batch import FaceBatch
-from reenact.face.params import FaceParams
 from reenact.face.stack import FaceStack
 from reenact.face.surface.motion_field import MotionField, draft
 from reenact.inference.carried import SourceDetail, blend_noise, with_detail
 from reenact.models.checkpoint import ReenactorWeights
-from reenact.models.reenactment_encoder import motion_vector
 
 Start = Literal["source", "mixed", "random", "moved"]
 FIELD_SIZE = 256
@@ -221,9 +219,7 @@ class Reenactor:
         landmark_map = self.face.landmark_map(driven, self.size).to(self.device)
         motion = None
         if self.encoder.motion_head is not None:
-            assert isinstance(source, FaceParams)
-            assert isinstance(driven, FaceParams)
-            motion = motion_vector(source, driven, self.size)
+            motion = self.face.motion_vector(source, driven, self.size)
         return self.encoder(image, landmark_map, motion).float()
 
     def _noise(self) -> Tensor:

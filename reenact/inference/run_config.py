@@ -1,11 +1,11 @@
 """The settings of one `infer.py` run."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from reenact.errors import UserError
-from reenact.face.released.config import ReleasedConfig
+from reenact.face.factory import FaceConfig
 from reenact.inference.compose import Levels
 from reenact.inference.reenactor import ReenactorConfig
 
@@ -16,8 +16,8 @@ Motion = Literal["absolute", "relative"]
 class InferRun:
     """One reenactment run.
 
-    weights: checkpoint of the reenactor; null = the shipped one, or the authors' own with
-        `released`.
+    weights: checkpoint of the reenactor; null = the one made for the face stack: the shipped
+        one, or the authors'.
     compose: "crop" writes the generated face crop (`output_size` pixels square), "follow" lets it
         move and roll in that square as the target's head did, "paste_back" puts it back into the
         source photo (shrunk to `paste_max_side` for videos).
@@ -27,7 +27,7 @@ class InferRun:
         value repeats or leaves out target frames; 29.97 means 30000/1001.
     levels: "exact" maps [-1, 1] to [0, 255]; "stretched" stretches every picture from its own
         darkest to its brightest value, as the authors' script saves it.
-    released: null = the open face stack; else the authors' (FLAME, EMOCA, ETH-XGaze).
+    face: which face stack reads and draws faces.
     """
 
     weights: Path | None
@@ -37,7 +37,7 @@ class InferRun:
     motion: Motion
     fps: float | None = None
     levels: Levels = "exact"
-    released: ReleasedConfig | None = None
+    face: FaceConfig = field(default_factory=FaceConfig)
     reenactor: ReenactorConfig
 
     def __post_init__(self) -> None:

@@ -82,10 +82,16 @@ def save_reenactor(
         save_file(tensors, temporary, metadata={FORMAT: json.dumps(header)})
 
 
-def load_reenactor(path: str | Path, map_location: str | torch.device = "cpu") -> ReenactorWeights:
-    """Read what `save_reenactor` wrote, as float32 in evaluation mode; or, by its suffix, a torch
-    file that the authors of DiffusionAct published (with DiffAE's `last.ckpt` beside it, see
-    `load_released`).
+def load_reenactor(
+    path: str | Path,
+    map_location: str | torch.device = "cpu",
+    diffae_path: str | Path | None = None,
+) -> ReenactorWeights:
+    """Read what `save_reenactor` wrote, as float32 in evaluation mode.
+
+    A file with another suffix than .safetensors is read as one that the authors of DiffusionAct
+    published. `diffae_path` is the DiffAE file that this one may need (see `load_released`); None
+    takes `last.ckpt` beside it if it is there.
 
     Raises CheckpointError when the file is missing, unreadable, of another kind, or its tensors do
     not fit its config one to one.
@@ -97,7 +103,9 @@ def load_reenactor(path: str | Path, map_location: str | torch.device = "cpu") -
         from reenact.models.released import load_released  # late: it needs this module
 
         beside = path.with_name("last.ckpt")
-        return load_released(path, beside if beside.is_file() else None, map_location)
+        if diffae_path is None and beside.is_file():
+            diffae_path = beside
+        return load_released(path, diffae_path, map_location)
     try:
         with safe_open(path, framework="pt", device=str(map_location)) as file:
             metadata = file.metadata() or {}

@@ -8,43 +8,20 @@ import torch
 from torch import Tensor, nn
 
 from diffae import SemanticEncoder
-from reenact.face.params import FaceParams
+from reenact.face.params import NUM_MOTION_VALUES
 
-NUM_MOTION_VALUES = 2 * (52 + 3 + 2 + 1 + 2)
 MOTION_WIDTH = 512
-MEAN_SCALE = 0.38
-"""Pixels per dm of a face crop's middle head, in units of the crop's side."""
-
-
-def motion_vector(source: FaceParams, target: FaceParams, size: int) -> Tensor:
-    """Expression, pose, place, size and gaze of the source and of what it should become.
-
-    Args:
-        source: FaceParams (B), or (1) for all targets, in pixels of a crop of side `size`.
-        target: FaceParams (B) likewise; identities are ignored.
-
-    Returns:
-        (B, 120) float32, every value of order one.
-    """
-    start, end = _motion_values(source, size), _motion_values(target, size)
-    return torch.cat([start.expand_as(end), end], dim=1)
-
-
-def _motion_values(params: FaceParams, size: int) -> Tensor:
-    place = 4 * (params.translation / size - 0.5)
-    zoom = 4 * torch.log(params.scale[:, None] / (MEAN_SCALE * size))
-    values = [2 * params.expression, 3 * params.rotation, place, zoom, 3 * params.gaze]
-    return torch.cat(values, dim=1)
 
 
 class ReenactmentEncoder(nn.Module):
     """DiffAE's semantic encoder whose input is the source plus a learned colour map of the landmark
     drawing (a zero-initialised 1x1 convolution, as in the paper).
 
-    With `has_motion_head` (ours) a small network adds a correction to the code, given that code and
-    the parameters that the drawing shows (`motion_vector`): a drawing of thin lines on few pixels
-    teaches slowly. Both parts start at zero, so a fresh E_r(source, anything) equals E_sem(source).
-    `encoder` is used as it is, not copied: pass a copy to keep the original.
+    With `has_motion_head` (ours) a small network adds a correction to the code. It reads that code
+    and the parameters that the drawing shows (`FaceModel.motion_vector`), because E_r learns slowly
+    from a drawing of thin lines on few pixels. Both parts start at zero, so a fresh E_r(source,
+    anything) equals E_sem(source). `encoder` is used as it is, not copied: pass a copy to keep the
+    original.
     """
 
     def __init__(self, encoder: SemanticEncoder, *, has_motion_head: bool = False) -> None:
@@ -73,7 +50,7 @@ class ReenactmentEncoder(nn.Module):
 
         Args:
             source, landmark_map: (B, 3, S, S) in [-1, 1].
-            motion: `motion_vector` (B, 120); needed with a motion head, ignored without.
+            motion: `FaceModel.motion_vector` (B, 120); needed with a motion head, ignored without.
 
         Returns:
             z_r (B, z_channels) float32.

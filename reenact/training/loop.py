@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from reenact.config import to_dict
 from reenact.data.dataset import BatchDataset, ClipDataset
+from reenact.data.misfit import can_misread
 from reenact.device import autocast
 from reenact.errors import UserError
 from reenact.processes import ALONE, World
@@ -249,15 +250,15 @@ def check_data(session: Session, dataset: ClipDataset) -> None:
         raise UserError(
             f"{run.data.root}: clips are {dataset.size} px, the model takes {stage.image_size} px"
         )
-    if (dataset.face == "released") != (run.released is not None):
-        cure = "add a section" if dataset.face == "released" else "leave out the section"
+    if dataset.face != run.face.name:
         raise UserError(
-            f"{run.data.root}: the faces were read by the {dataset.face} stack, {cure} `released`"
+            f"{run.data.root}: the faces were read by the {dataset.face} face stack, but the "
+            f"config's section `face` names the {run.face.name} one"
         )
-    if dataset.face == "released" and run.data.augment.misfit:
+    if run.data.augment.misfit and not can_misread(run.face.entry.params):
         raise UserError(
-            f"{run.data.root}: data.augment.misfit must be 0, it knows the open face stack's "
-            "parameters only"
+            f"{run.data.root}: data.augment.misfit must be 0, the typical errors of the "
+            f"{dataset.face} face stack's parameters are not known"
         )
     if stage.pairs is not None and run.data.augment.flip:
         raise UserError(

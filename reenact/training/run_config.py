@@ -9,7 +9,7 @@ from typing import Literal
 from diffae import DiffAEConfig
 from reenact.data.dataset import DataConfig
 from reenact.device import Precision
-from reenact.face.released.config import ReleasedConfig
+from reenact.face.factory import FaceConfig
 from reenact.training.log import LoggingConfig
 from reenact.training.optimizer import OptimizerConfig
 from reenact.training.stage_align import AlignConfig
@@ -30,8 +30,7 @@ class TrainRun:
     `batch_size` is that of a step, whatever the number of processes that share it; `accumulate`
     takes it in so many parts, one after the other. `recompute_blocks` saves memory: of the
     networks' blocks only the inputs are kept, the backward pass computes the rest again. `compile`
-    puts U-Net and encoders through torch.compile. `released` is needed for clips that the authors'
-    face stack read.
+    puts U-Net and encoders through torch.compile. `face` names the stack that read the clips.
     """
 
     stage: Literal["autoencoder", "align", "reenact"]
@@ -54,7 +53,7 @@ class TrainRun:
     reenact: ReenactConfig = field(default_factory=ReenactConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     logging: LoggingConfig = field(default_factory=LoggingConfig)
-    released: ReleasedConfig | None = None
+    face: FaceConfig = field(default_factory=FaceConfig)
 
     def __post_init__(self) -> None:
         for name in ("batch_size", "accumulate"):

@@ -19,7 +19,7 @@ from reenact.models.checkpoint import is_reenactor, load_reenactor, save_reenact
 from reenact.models.reenactment_encoder import ReenactmentEncoder
 from reenact.training.gradient_guard import GradientGuard
 from reenact.training.log import tally
-from reenact.training.targets import make_drawer
+from reenact.training.targets import Drawer
 
 if TYPE_CHECKING:
     from reenact.training.run_config import TrainRun
@@ -70,9 +70,7 @@ class AlignStage:
             module.to(memory_format=torch.channels_last)
         self.image_size = self.diffae.config.image_size
         self.guard: GradientGuard | None = None
-        self.draw = make_drawer(
-            run.released, self.image_size, device, has_motion=run.align.motion_head
-        )
+        self.draw = Drawer(run.face, self.image_size, device, has_motion=run.align.motion_head)
         self.channel_scale = self._measure_scale(run, device) if run.align.normalise else None
 
     def _measure_scale(self, run: TrainRun, device: torch.device) -> Tensor:

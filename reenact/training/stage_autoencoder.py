@@ -15,7 +15,7 @@ from reenact.errors import UserError
 from reenact.inference.carried import blend_noise
 from reenact.training.gradient_guard import GradientGuard
 from reenact.training.log import tally
-from reenact.training.targets import make_drawer
+from reenact.training.targets import Drawer
 
 if TYPE_CHECKING:
     from reenact.training.run_config import TrainRun
@@ -61,7 +61,7 @@ class AutoencoderStage:
         self.config = run.autoencoder
         self.logging = run.logging
         self.image_size = model.config.image_size
-        self.draw = make_drawer(run.released, self.image_size, device, has_motion=False)
+        self.draw = Drawer(run.face, self.image_size, device, has_motion=False)
 
     def loss(
         self, model: nn.Module, batch: dict[str, Tensor], step: int

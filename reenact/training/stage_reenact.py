@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from diffae import ConditionalUNet, SamplerName, load_checkpoint
 from reenact.data.dataset import PairConfig
 from reenact.errors import UserError
+from reenact.face.params import FaceParams
 from reenact.face.surface.motion_field import draft
 from reenact.inference.carried import blend_noise
 from reenact.inference.reenactor import Start
@@ -22,7 +23,7 @@ from reenact.models.reenactment_encoder import ReenactmentEncoder
 from reenact.training.critics import NEEDS_TRACKER, Critics
 from reenact.training.gradient_guard import GradientGuard
 from reenact.training.log import tally
-from reenact.training.targets import make_drawer
+from reenact.training.targets import Drawer
 
 if TYPE_CHECKING:
     from reenact.training.run_config import TrainRun
@@ -80,10 +81,10 @@ class ReenactStage:
                 "published diffusionact_model.pt"
             )
         tracked = sorted(NEEDS_TRACKER & set(run.reenact.weights.active()))
-        if run.released is not None and tracked:
+        if tracked and run.face.entry.params is not FaceParams:
             raise UserError(
-                f"reenact.weights: {', '.join(tracked)} are read by the open face stack's tracker, "
-                "set them to 0 for clips that the released one read"
+                f"reenact.weights: {', '.join(tracked)} compare the open tracker's reading with "
+                f"the clips' parameters, set them to 0 for clips of the {run.face.name} face stack"
             )
         self.config = run.reenact
         self.logging = run.logging
@@ -96,8 +97,8 @@ class ReenactStage:
         self.diffae.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.image_size = self.diffae.config.image_size
         self.model: nn.Module = Renderer(encoder, unet).to(device).requires_grad_(True)
-        self.draw = make_drawer(
-            run.released, self.image_size, device, has_motion=encoder.motion_head is not None
+        self.draw = Drawer(
+            run.face, self.image_size, device, has_motion=encoder.motion_head is not None
         )
         self.critics = Critics(run.reenact.weights, run.reenact.nets, device)
         self.guard: GradientGuard | None = self.critics.guard

@@ -1,186 +1,109 @@
-"""From the face parameters of a batch of pairs to what the networks and losses want: maps, points,
-masks.
+"""From the face parameters of a batch of pairs to the drawings, points and masks that the networks
+and losses want.
 """
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from reenact.errors import UserError
-from reenact.face.head_model import HeadModel
-from reenact.face.head_region import head_region
-from reenact.face.open.landmark_map import landmark_map
-from reenact.face.params import FaceParams, retarget
-from reenact.face.released.config import ReleasedConfig
-from reenact.face.released.params import FlameParams
-from reenact.face.surface.motion_field import MotionField, motion_field
-from reenact.models.reenactment_encoder import motion_vector
+from reenact.face.factory import FaceConfig, make_face_model
+from reenact.face.surface.motion_field import MotionField
 
 Batch = dict[str, Tensor]
 
 
-class Drawer(Protocol):
-    """Drawings and places of the faces of a batch of pairs, without gradients. S is the pictures'
-    side, coordinates are crop pixels.
+class Drawer:
+    """Drawings and places of the faces of a batch of pairs, always in float32 and without
+    gradients. S is the side of the pictures; coordinates are crop pixels.
     """
+
+    def __init__(
+        self, config: FaceConfig, image_size: int, device: torch.device, *, has_motion: bool
+    ) -> None:
+        """Raises UserError when a file of the face model is missing, and when E_r has a motion head
+        (`has_motion`) that the face stack cannot feed.
+        """
+        if has_motion and not config.entry.has_motion_vector:
+            raise UserError(
+                f"E_r's motion head cannot read the parameters of the {config.name} face stack: "
+                "set align.motion_head to false, or leave out the section of that stack"
+            )
+        self.entry = config.entry
+        self.image_size, self.device, self.has_motion = image_size, device, has_motion
+        self.face = make_face_model(config, device)
 
     def target(self, batch: Batch) -> Tensor:
         """The landmark map (B, 3, S, S) of the source person with the target's expression, pose
         and gaze.
         """
-        ...
+        return self._draw(self._driven(batch))
 
     def source(self, batch: Batch) -> Tensor:
         """The map of the source as it is."""
-        ...
+        return self._draw(self._params(batch, "source"))
 
     def motion(self, batch: Batch, *, still: bool = False) -> Tensor | None:
-        """The motion vector (B, 120) from the source to the target, or `still` at the source; None
-        where the face stack has none.
+        """The motion vector (B, 120) from the source to the target, or with `still` to the source
+        itself; None where E_r has no motion head.
         """
-        ...
+        if not self.has_motion:
+            return None
+        source = self._params(batch, "source")
+        target = source if still else self._params(batch, "target")
+        with self._exact():
+            return self.face.motion_vector(source, target, self.image_size)
 
     def head_region(self, batch: Batch) -> Tensor:
         """Where the source's head and hair are: (B, 1, S, S) in [0, 1]."""
-        ...
-
-    def motion_field(self, batch: Batch) -> MotionField:
-        """From the picture to be rendered back to the source, of side S; see `motion_field`."""
-        ...
-
-    def source_landmarks(self, batch: Batch) -> Tensor:
-        """(B, 68, 2) of the source picture."""
-        ...
-
-    def target_landmarks(self, batch: Batch) -> Tensor:
-        """(B, 68, 2) of the face that should be rendered."""
-        ...
-
-
-def make_drawer(
-    released: ReleasedConfig | None, image_size: int, device: torch.device, *, has_motion: bool
-) -> Drawer:
-    """The drawer of a run; `released` is null for the open face stack. Raises UserError when a file
-    of the released one is missing, and when E_r's motion head (`has_motion`) is wanted with it.
-    """
-    if released is None:
-        return OpenDrawer(image_size, device)
-    if has_motion:
-        raise UserError(
-            "E_r's motion head reads the open stack's parameters: leave `released` out of the "
-            "config, or set align.motion_head to false"
-        )
-    return ReleasedDrawer(released, image_size, device)
-
-
-class OpenDrawer:
-    """Draws with the open head model."""
-
-    def __init__(self, image_size: int, device: torch.device) -> None:
-        self.image_size = image_size
-        self.head_model = HeadModel().to(device)
-
-    def target(self, batch: Batch) -> Tensor:
-        return self.draw(self.driven(batch))
-
-    def source(self, batch: Batch) -> Tensor:
-        return self.draw(open_params(batch, "source"))
-
-    def motion(self, batch: Batch, *, still: bool = False) -> Tensor:
-        source = open_params(batch, "source")
-        target = source if still else open_params(batch, "target")
-        return motion_vector(source, target, self.image_size)
-
-    def head_region(self, batch: Batch) -> Tensor:
-        return head_region(open_params(batch, "source"), self.image_size)
-
-    def motion_field(self, batch: Batch) -> MotionField:
-        source, driven = open_params(batch, "source"), self.driven(batch)
-        with torch.autocast(driven.scale.device.type, enabled=False):
-            return motion_field(self.head_model, source, driven, self.image_size)
-
-    def source_landmarks(self, batch: Batch) -> Tensor:
-        return self.landmarks(open_params(batch, "source"))
-
-    def target_landmarks(self, batch: Batch) -> Tensor:
-        return self.landmarks(self.driven(batch))
-
-    def driven(self, batch: Batch) -> FaceParams:
-        """The source person as the target moves."""
-        return retarget(open_params(batch, "source"), open_params(batch, "target"))
-
-    @torch.no_grad()
-    def draw(self, params: FaceParams) -> Tensor:
-        """Landmark maps (B, 3, S, S) in [-1, 1]."""
-        with torch.autocast(params.scale.device.type, enabled=False):
-            pupils = self.head_model.pupils(params)
-        return landmark_map(self.landmarks(params), pupils, self.image_size)
-
-    @torch.no_grad()
-    def landmarks(self, params: FaceParams) -> Tensor:
-        """(B, 68, 2), always computed in float32."""
-        with torch.autocast(params.scale.device.type, enabled=False):
-            return self.head_model.landmarks(params)
-
-
-class ReleasedDrawer:
-    """Draws as published. FLAME's camera lives in EMOCA's crop, so that the places in crop pixels
-    are what the landmark net saw: on cross pairs the target person's, where alignment has brought
-    both faces into one place.
-    """
-
-    def __init__(self, config: ReleasedConfig, image_size: int, device: torch.device) -> None:
-        # Imported late: these networks need torchvision and the face-alignment package.
-        from reenact.face.released.files import locate
-        from reenact.face.released.stack import ReleasedFaceStack
-
-        self.image_size = image_size
-        self.device = device
-        self.face = ReleasedFaceStack.from_files(locate(config.files), config, device)
-
-    def target(self, batch: Batch) -> Tensor:
-        driven = self.face.retarget(flame_params(batch, "source"), flame_params(batch, "target"))
-        return self._draw(driven)
-
-    def source(self, batch: Batch) -> Tensor:
-        return self._draw(flame_params(batch, "source"))
-
-    def motion(self, batch: Batch, *, still: bool = False) -> None:
-        return None
-
-    def head_region(self, batch: Batch) -> Tensor:
-        params = flame_params(batch, "source")
+        params = self._params(batch, "source")
         return self.face.head_region(params, self.image_size).to(self.device)
 
     def motion_field(self, batch: Batch) -> MotionField:
-        return self.face.motion_field(
-            flame_params(batch, "source"),
-            flame_params(batch, "target"),
-            self.image_size,
-            self.image_size,
-        )
+        """From the picture to be rendered back to the source, of side S."""
+        source, driven, size = self._params(batch, "source"), self._driven(batch), self.image_size
+        with self._exact():
+            return self.face.motion_field(source, driven, size, size)
 
     def source_landmarks(self, batch: Batch) -> Tensor:
-        return batch["source_landmarks"]
+        """(B, 68, 2) of the source picture."""
+        if not self.entry.has_places:
+            return batch["source_landmarks"]
+        return self._landmarks(self._params(batch, "source"))
 
     def target_landmarks(self, batch: Batch) -> Tensor:
-        return batch["target_landmarks"]
+        """(B, 68, 2) of the face that should be rendered. Where the face stack's parameters do not
+        say where the face is, they are the target person's, as read from the target's crop:
+        alignment has brought both faces into one place.
+        """
+        if not self.entry.has_places:
+            return batch["target_landmarks"]
+        return self._landmarks(self._driven(batch))
 
-    def _draw(self, params: FlameParams) -> Tensor:
-        with torch.no_grad(), torch.autocast(self.device.type, enabled=False):
+    def _params(self, batch: Batch, role: str) -> Any:
+        """The parameters of `role` (`source` or `target`)."""
+        kind = self.entry.params
+        return kind(**{name: batch[f"{role}_{name}"] for name in kind.WIDTHS})
+
+    def _driven(self, batch: Batch) -> Any:
+        """The source person as the target moves."""
+        return self.face.retarget(self._params(batch, "source"), self._params(batch, "target"))
+
+    def _draw(self, params: Any) -> Tensor:
+        with self._exact():
             return self.face.landmark_map(params, self.image_size).to(self.device)
 
+    def _landmarks(self, params: Any) -> Tensor:
+        with self._exact():
+            return self.face.landmarks(params)
 
-def open_params(batch: Batch, role: str) -> FaceParams:
-    """The face parameters of `role` (`source` or `target`) of a batch of pairs, in crop pixels."""
-    names = FaceParams.WIDTHS
-    return FaceParams(**{name: batch[f"{role}_{name}"] for name in names})
-
-
-def flame_params(batch: Batch, role: str) -> FlameParams:
-    """The same of clips that the released face stack read."""
-    names = FlameParams.WIDTHS
-    return FlameParams(**{name: batch[f"{role}_{name}"] for name in names})
+    @contextmanager
+    def _exact(self) -> Iterator[None]:
+        """Float32 as in inference, whatever the training step's number format."""
+        with torch.no_grad(), torch.autocast(self.device.type, enabled=False):
+            yield

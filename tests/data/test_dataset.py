@@ -20,7 +20,7 @@ def value(image):
 
 
 def test_folder_without_manifest_names_the_command(tmp_path):
-    with pytest.raises(UserError, match=r"python -m reenact\.data\.synthetic --out"):
+    with pytest.raises(UserError, match="python -m reenact synthetic --out"):
         ClipDataset(tmp_path, "train")
 
 

@@ -20,7 +20,7 @@ from reenact.data.augment import AugmentConfig
 from reenact.data.clips import Clip, open_clips
 from reenact.data.dataset import ClipDataset, PairConfig, draw_batch, sample_rng
 from reenact.data.prepare.layouts import SourceConfig, find_sources
-from reenact.data.prepare.masks import MaskConfig, face_points, head_outline, mesh_masks
+from reenact.data.prepare.masks import MaskConfig, face_points, mesh_masks
 from reenact.data.prepare.run import prepare
 from reenact.data.prepare.run_config import ClipConfig, PrepareRun, StoreConfig
 from reenact.data.prepare.tracking import ClipTracker
@@ -29,9 +29,9 @@ from reenact.data.synthetic.generate import make_stage
 from reenact.data.synthetic.raw import LAYOUTS, render_clip, write_raw, write_video
 from reenact.data.synthetic.renderer import Renderer
 from reenact.errors import UserError
-from reenact.face.head_model import HeadModel
+from reenact.face.factory import FaceConfig
+from reenact.face.open.model import OpenFaceModel
 from reenact.face.open.stack import OpenFaceStack
-from reenact.face.open.tracker import FaceTracker
 from reenact.face.released.config import ReleasedConfig
 from reenact.face.released.files import ReleasedFiles
 from reenact.face.released.params import FlameParams
@@ -111,17 +111,17 @@ def test_prepared_faces_are_those_that_were_rendered(whole):
 
 
 def test_masks_are_the_faces_outline(whole):
-    head = HeadModel()
+    face = OpenFaceModel()
     for clip in by_video(whole).values():
         masks = np.stack([clip.face_mask(n) for n in range(3)]) > 0
-        own = mesh_masks(face_points(clip.landmarks, head_outline(head, clip.params)), 64)
+        own = mesh_masks(face_points(clip.landmarks, face.outline(clip.params).numpy()), 64)
         np.testing.assert_array_equal(masks, own)
         assert 0.1 < masks.mean() < 0.6
 
 
 def test_masks_overlap_the_rendered_ones():
     """Face masks of the true parameters against the renderer's own, which end at the hairline."""
-    renderer, head = Renderer(), HeadModel()
+    renderer, model = Renderer(), OpenFaceModel()
     overlaps = []
     for index in range(3):
         config = SyntheticConfig(out=Path(), clips=1, frames=1, size=64)
@@ -130,7 +130,7 @@ def test_masks_overlap_the_rendered_ones():
         _, true = renderer.render(
             stage.person, plan.params[0], stage.light, stage.background, plan.crop_from_frame[0], 64
         )
-        own = mesh_masks(face_points(plan.landmarks, head_outline(head, plan.params)), 64)[0]
+        own = mesh_masks(face_points(plan.landmarks, model.outline(plan.params).numpy()), 64)[0]
         face = true.face > 127
         overlaps.append((own & face).sum() / (own | face).sum())
     assert min(overlaps) > 0.7
@@ -301,10 +301,9 @@ class FlameStack:
 def test_the_published_stacks_parameters_are_stored_with_masks_of_the_open_tracker(
     raw, whole, tmp_path, monkeypatch
 ):
-    stacks = (FlameStack(), FaceTracker())
-    monkeypatch.setattr("reenact.data.prepare.tracking._load_stack", lambda *_: stacks)
-    released = ReleasedConfig(files=ReleasedFiles(folder=tmp_path))
-    run = replace(run_of(raw["frames_cropped"], tmp_path / "out"), size=256, released=released)
+    monkeypatch.setattr("reenact.data.prepare.tracking.make_face_stack", lambda *_: FlameStack())
+    face = FaceConfig(released=ReleasedConfig(files=ReleasedFiles(folder=tmp_path)))
+    run = replace(run_of(raw["frames_cropped"], tmp_path / "out"), size=256, face=face)
     run_quietly(run)
     dataset = ClipDataset(tmp_path / "out", "train")
     assert dataset.face == "released"

@@ -168,16 +168,16 @@ def test_large_pose_takes_only_turned_heads(clips_folder):
 
 
 def test_head_angles_of_both_stacks():
-    from reenact.evaluation.angles import angle_difference_deg, head_angles_deg
+    from reenact.evaluation.angles import angle_difference_deg
     from reenact.face.released.params import FlameParams
 
     angles = torch.deg2rad(torch.tensor([[20.0, 0.0, 0.0], [0.0, 0.0, -30.0]]))
     face = replace(FaceParams.neutral(2), rotation=angles)
-    torch.testing.assert_close(head_angles_deg(face), torch.rad2deg(angles))
+    torch.testing.assert_close(face.head_angles_deg(), torch.rad2deg(angles))
     widths = {"shape": 100, "expression": 50, "pose": 6, "cam": 3, "gaze": 2}
     flame = FlameParams(**{name: torch.zeros(1, width) for name, width in widths.items()})
     turned = replace(flame, pose=torch.tensor([[0.0, 0.3, 0.0, 0.0, 0.0, 0.0]]))
-    change = angle_difference_deg(head_angles_deg(turned), head_angles_deg(flame))
+    change = angle_difference_deg(turned.head_angles_deg(), flame.head_angles_deg())
     torch.testing.assert_close(
         change, torch.rad2deg(torch.tensor([[0.3, 0.0, 0.0]])), atol=1e-3, rtol=0
     )

@@ -25,7 +25,7 @@ CONFIG = ROOT / "configs" / "embedded" / "infer.yaml"
 
 @pytest.fixture
 def run(weights_path, fake_face, monkeypatch) -> InferRun:
-    monkeypatch.setattr(load, "OpenFaceStack", lambda device: fake_face)
+    monkeypatch.setattr(load, "make_face_stack", lambda config, device: fake_face)
     return InferRun(
         weights=weights_path,
         output_size=48,
@@ -274,7 +274,7 @@ def test_a_photo_driven_by_itself_comes_back_sharp(run, photo, fake_face, tmp_pa
 
 @pytest.mark.parametrize("change", [{"x_T": "moved"}, {"carry_detail": True}])
 def test_the_head_models_motion_needs_the_open_stack(run, change):
-    released = load_config(ROOT / "configs" / "released.yaml", InferRun).released
+    released = load_config(ROOT / "configs" / "released.yaml", InferRun).face
     config = dataclasses.replace(run.reenactor, **change)
     with pytest.raises(UserError, match="set x_T to source and carry_detail to false"):
         load.make_reenactor(None, released, config, "cpu")

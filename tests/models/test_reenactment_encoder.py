@@ -6,12 +6,10 @@ import torch
 from safetensors.torch import save_file
 
 from diffae import CheckpointError, DiffAE, DiffAEConfig, save_checkpoint
-from reenact.face.params import FaceParams
+from reenact.face.params import NUM_MOTION_VALUES, FaceParams, motion_vector
 from reenact.models.checkpoint import is_reenactor, load_reenactor, save_reenactor
 from reenact.models.reenactment_encoder import (
-    NUM_MOTION_VALUES,
     ReenactmentEncoder,
-    motion_vector,
 )
 
 CONFIG = DiffAEConfig(

@@ -278,6 +278,6 @@ def test_torchrun_stops_all_processes_after_the_same_step(make_run):
 
 def test_a_stored_config_of_before_still_reads(make_run):
     values = to_dict(make_run())
-    for name in ("accumulate", "recompute_blocks", "compile", "released"):
+    for name in ("accumulate", "recompute_blocks", "compile", "face"):
         values.pop(name)
     assert from_dict(TrainRun, values) == make_run()

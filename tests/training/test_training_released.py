@@ -13,24 +13,27 @@ from reenact.config import from_dict, to_dict
 from reenact.data.manifest import ClipRow, write_manifest
 from reenact.data.shards import ShardWriter, journal_path, read_journal
 from reenact.errors import UserError
+from reenact.face.factory import FaceConfig, make_face_model
 from reenact.face.released import params as flame
+from reenact.face.released.config import ReleasedConfig
+from reenact.face.released.files import ReleasedFiles
+from reenact.face.released.model import ReleasedFaceModel
 from reenact.face.released.params import FlameParams
-from reenact.face.released.stack import ReleasedFaceStack
 from reenact.training.loop import train
 from reenact.training.run_config import TrainRun
-from reenact.training.targets import ReleasedDrawer
+from reenact.training.targets import Drawer
 
 CPU = torch.device("cpu")
 WIDTHS = {"shape": 100, "expression": 50, "pose": 6, "cam": 3, "gaze": 2}
 
 
 class KnownFace:
-    """In the place of a stack with the authors' weights: the drawing's colours are the means of
-    shape, expression and pose.
+    """Takes the place of a face model with the authors' weights. The colours of its drawing are the
+    means of shape, expression and pose.
     """
 
     retarget = staticmethod(flame.retarget)
-    head_region = ReleasedFaceStack.head_region
+    head_region = ReleasedFaceModel.head_region
 
     def landmark_map(self, params: FlameParams, size: int) -> Tensor:
         means = [params.shape.mean(1), params.expression.mean(1), params.pose.mean(1)]
@@ -39,10 +42,10 @@ class KnownFace:
 
 @pytest.fixture(autouse=True)
 def known_face(monkeypatch):
-    def start(self, config, image_size, device):
-        self.image_size, self.device, self.face = image_size, device, KnownFace()
+    def make(config, device):
+        return KnownFace() if config.released else make_face_model(config, device)
 
-    monkeypatch.setattr(ReleasedDrawer, "__init__", start)
+    monkeypatch.setattr("reenact.training.targets.make_face_model", make)
 
 
 @pytest.fixture
@@ -85,7 +88,7 @@ def clips(tmp_path):
 def released(run: TrainRun, clips) -> TrainRun:
     values = to_dict(run)
     values["data"] |= {"root": str(clips), "val_split": "train"}
-    return from_dict(TrainRun, values | {"released": {"files": {"folder": "weights"}}})
+    return from_dict(TrainRun, values | {"face": {"released": {"files": {"folder": "weights"}}}})
 
 
 @pytest.mark.parametrize("stage", ["autoencoder", "align", "reenact"])
@@ -106,7 +109,8 @@ def test_the_drawing_has_the_sources_shape_and_the_targets_motion():
     batch = {f"source_{n}": t for n, t in faces.items()}
     batch |= {f"target_{n}": t + 1 for n, t in faces.items()}
     batch["source_landmarks"], batch["target_landmarks"] = torch.rand(2, 2, 68, 2)
-    draw = ReleasedDrawer(None, 16, CPU)
+    face = FaceConfig(released=ReleasedConfig(files=ReleasedFiles()))
+    draw = Drawer(face, 16, CPU, has_motion=False)
     drawn, still = draw.target(batch)[..., 0, 0], draw.source(batch)[..., 0, 0]
     torch.testing.assert_close(drawn - still, torch.tensor([[0.0, 1.0, 1.0]]).expand(2, 3))
     assert draw.motion(batch) is None
@@ -118,7 +122,7 @@ def test_what_published_parameters_cannot_do_is_a_user_error(make_run, clips):
     run = released(make_run("reenact"), clips)
     weights = dataclasses.replace(run.reenact.weights, gaze=1.0, shape=1.0)
     wrong = dataclasses.replace(run, reenact=dataclasses.replace(run.reenact, weights=weights))
-    with pytest.raises(UserError, match="gaze, shape are read by the open face stack's tracker"):
+    with pytest.raises(UserError, match="gaze, shape compare the open tracker's reading"):
         train(wrong, CPU)
     run = released(make_run("align", align={"motion_head": True}), clips)
     with pytest.raises(UserError, match=r"set align\.motion_head to false"):
@@ -127,10 +131,10 @@ def test_what_published_parameters_cannot_do_is_a_user_error(make_run, clips):
 
 def test_clips_and_face_stack_must_go_together(make_run, clips):
     run = make_run("align")
-    with pytest.raises(UserError, match="read by the open stack, leave out the section `released`"):
+    with pytest.raises(UserError, match=r"read by the open face stack, .* names the released one"):
         train(released(run, run.data.root), CPU)
-    lacking = dataclasses.replace(released(run, clips), released=None)
-    with pytest.raises(UserError, match="read by the released stack, add a section `released`"):
+    lacking = dataclasses.replace(released(run, clips), face=FaceConfig())
+    with pytest.raises(UserError, match=r"read by the released face stack, .* names the open one"):
         train(lacking, CPU)
 
 
@@ -141,4 +145,4 @@ def test_what_only_the_open_stack_can_do_is_refused(make_run, clips):
     with pytest.raises(UserError, match="misfit must be 0"):
         train(run, CPU)
     with pytest.raises(UserError, match=r"set reenact\.x_T to source"):
-        ReleasedFaceStack.motion_field(None, None, None, 16, 16)
+        ReleasedFaceModel.motion_field(None, None, None, 16, 16)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -14,21 +13,9 @@ from PIL import Image, ImageDraw
 from scipy.spatial import ConvexHull, QhullError
 from torch import Tensor
 
-from reenact.assets import load_tensors
 from reenact.errors import UserError
-from reenact.face.head_model import HeadModel
-from reenact.face.params import FaceParams
-from reenact.face.points import LANDMARKS_68
-from reenact.face.pose import fit_rotation
 from reenact.files import check_input_file
 
-# fmt: off
-FACE_OVAL = (
-    10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377,
-    152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109,
-)
-"""Those of the tracker's 478 points that go round the face, forehead included."""
-# fmt: on
 FOREHEAD = 0.3
 """From the oval's upper end towards the hairline, over its height above the eyes. On rendered heads
 the masks then overlap the true ones by .86 (intersection over union; .81 with 0), and 3 % of them
@@ -54,29 +41,6 @@ class MaskConfig:
     def __post_init__(self) -> None:
         if self.kind == "parsing" and self.parsing is None:
             raise ValueError("kind: parsing needs the path of a TorchScript network in 'parsing'")
-
-
-@torch.no_grad()
-def head_outline(head_model: HeadModel, params: FaceParams) -> np.ndarray:
-    """Points round the face (B, 36, 2) in pixels, on the head model."""
-    params = params.to(head_model.mean.device)
-    index = outline_vertices().to(head_model.mean.device)
-    return head_model.points(params, index).cpu().numpy()
-
-
-@lru_cache(maxsize=1)
-def outline_vertices() -> Tensor:
-    """(36,) the head model's vertices nearest to the tracker's canonical face oval."""
-    head = HeadModel()
-    canonical = load_tensors("tracker.safetensors")["canonical_points"].float()
-    own = canonical[[i for i in LANDMARKS_68 if i < len(canonical)]]
-    model = head.landmark_mean
-    weights = torch.ones(len(model))
-    turn = fit_rotation(model[None], own, weights)[0]
-    a, b = own - own.mean(0), model - model.mean(0)
-    scale = (b * (a @ turn.T)).sum() / a.square().sum()
-    oval = (canonical[list(FACE_OVAL)] - own.mean(0)) @ turn.T * scale + model.mean(0)
-    return torch.cdist(oval, head.mean).argmin(1)
 
 
 def face_points(landmarks: np.ndarray, oval: np.ndarray) -> np.ndarray:

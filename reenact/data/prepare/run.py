@@ -89,11 +89,10 @@ def merge(run: PrepareRun, plan: Sequence[PlannedShard]) -> Path:
     if not rows:
         reason = f", the first because: {bad[0].reason}" if bad else ""
         raise UserError(f"{run.out}: all {len(bad)} clips are bad{reason}")
-    face = "open" if run.released is None else "released"
     with atomic_output(run.out / "bad.jsonl") as temporary:
         temporary.write_text("".join(json.dumps(asdict(clip)) + "\n" for clip in bad))
     path = run.out / MANIFEST
-    write_manifest(path, rows, size=run.size, face=face)  # type: ignore[arg-type]
+    write_manifest(path, rows, size=run.size, face=run.face.name)
     return path
 
 
@@ -177,7 +176,7 @@ def _settings(run: PrepareRun) -> dict[str, Any]:
     config = to_dict(run)
     settings: dict[str, Any] = {
         "size": run.size,
-        "stack": "open" if run.released is None else "released",
+        "stack": run.face.name,
     }
     sections = {
         "source": {"root", "split_list"},
@@ -187,9 +186,8 @@ def _settings(run: PrepareRun) -> dict[str, Any]:
     }
     for section, places in sections.items():
         settings |= {f"{section}.{k}": v for k, v in config[section].items() if k not in places}
-    if run.released is not None:
-        released = config["released"].items()
-        settings |= {f"released.{k}": v for k, v in released if k not in ("files", "chunk")}
+    stack = config["face"].get(run.face.name) or {}
+    settings |= {f"{run.face.name}.{k}": v for k, v in stack.items() if k not in ("files", "chunk")}
     return settings
 
 

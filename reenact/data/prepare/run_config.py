@@ -8,7 +8,7 @@ from typing import Literal
 
 from reenact.data.prepare.layouts import SourceConfig
 from reenact.data.prepare.masks import MaskConfig
-from reenact.face.released.config import ReleasedConfig
+from reenact.face.factory import FaceConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,9 +55,7 @@ class StoreConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class PrepareRun:
-    """One run. `size`: side of the crops in pixels. released: null = the open face stack; else the
-    authors' (FLAME, EMOCA, ETH-XGaze), which works at 256 pixels only.
-    """
+    """One run. size: side of the crops in pixels. face: which face stack reads the faces."""
 
     out: Path
     source: SourceConfig
@@ -65,10 +63,13 @@ class PrepareRun:
     clip: ClipConfig = field(default_factory=ClipConfig)
     store: StoreConfig = field(default_factory=StoreConfig)
     masks: MaskConfig = field(default_factory=MaskConfig)
-    released: ReleasedConfig | None = None
+    face: FaceConfig = field(default_factory=FaceConfig)
 
     def __post_init__(self) -> None:
         if not 16 <= self.size <= 1024:
             raise ValueError(f"size: must be 16 to 1024 pixels, got {self.size}")
-        if self.released is not None and self.size != 256:
-            raise ValueError(f"size: the released face stack works at 256 pixels, got {self.size}")
+        only = self.face.entry.size
+        if only not in (None, self.size):
+            raise ValueError(
+                f"size: the {self.face.name} face stack works at {only} pixels, got {self.size}"
+            )

@@ -14,21 +14,15 @@ import torch
 from PIL import Image
 
 from reenact.data.prepare.layouts import ClipSource
-from reenact.data.prepare.masks import (
-    FACE_OVAL,
-    ParsingNet,
-    face_points,
-    head_outline,
-    mesh_masks,
-)
+from reenact.data.prepare.masks import ParsingNet, face_points, mesh_masks
 from reenact.data.prepare.raw_frames import read_frames
 from reenact.data.prepare.run_config import PrepareRun
 from reenact.errors import UserError
 from reenact.face.batch import FaceBatch
-from reenact.face.open.stack import OpenFaceStack
-from reenact.face.open.tracker import FaceTracker, landmarks_from_points
-from reenact.face.params import FaceParams
-from reenact.face.stack import FaceStack, Frame, TargetMotion, hold_last
+from reenact.face.factory import make_face_stack
+from reenact.face.open.tracker import FaceTracker
+from reenact.face.points import FACE_OVAL, landmarks_from_points
+from reenact.face.stack import Frame, TargetMotion, hold_last
 
 SUFFIXES = {"jpeg": ".jpg", "webp": ".webp"}
 
@@ -69,7 +63,9 @@ class ClipTracker:
 
     def __init__(self, run: PrepareRun, device: torch.device) -> None:
         self.run, self.stages = run, Stages()
-        self.stack, self.tracker = _load_stack(run, device)
+        self.stack = make_face_stack(run.face, device)
+        # Its mesh says where the face is in the crops of a stack whose parameters do not.
+        self.tracker = None if run.face.entry.has_places else FaceTracker(device)
         self.parsing = ParsingNet(run.masks, device) if run.masks.kind == "parsing" else None
 
     def prepare(self, source: ClipSource) -> PreparedClip:
@@ -122,14 +118,11 @@ class ClipTracker:
 
     def _masks(self, crops: np.ndarray, params: FaceBatch) -> tuple[np.ndarray, np.ndarray]:
         """Landmarks (N, 68, 2) in crop pixels and face masks (N, S, S) bool."""
-        if isinstance(params, FaceParams):
-            assert isinstance(self.stack, OpenFaceStack)
-            head = self.stack.head_model
+        if self.tracker is None:
             with torch.no_grad():
-                landmarks = head.landmarks(params.to(self.stack.device)).cpu().numpy()
-            oval = head_outline(head, params)
+                landmarks = self.stack.landmarks(params).cpu().numpy()
+                oval = self.stack.outline(params).cpu().numpy()
         else:
-            assert self.tracker is not None
             landmarks, oval = _tracked_points(self.tracker, crops)
         if self.parsing is not None:
             masks = self.parsing.masks(crops)
@@ -142,20 +135,6 @@ class ClipTracker:
         options: dict[str, Any] = {"subsampling": 0} if store.format == "jpeg" else {}
         Image.fromarray(crop).save(buffer, store.format.upper(), quality=store.quality, **options)
         return buffer.getvalue()
-
-
-def _load_stack(run: PrepareRun, device: torch.device) -> tuple[FaceStack[Any], FaceTracker | None]:
-    """The stack of the run; beside the published one the open tracker, whose mesh gives the masks
-    and the landmarks in crop pixels.
-    """
-    if run.released is None:
-        return OpenFaceStack(device), None
-    # Imported late: these networks need torchvision and the face-alignment package.
-    from reenact.face.released.files import locate
-    from reenact.face.released.stack import ReleasedFaceStack
-
-    files = locate(run.released.files)
-    return ReleasedFaceStack.from_files(files, run.released, device), FaceTracker(device)
 
 
 def _tracked_points(tracker: FaceTracker, crops: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

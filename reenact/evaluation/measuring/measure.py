@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from reenact.data.clips import Clip
-from reenact.evaluation.angles import angle_difference_deg, head_angles_deg
+from reenact.evaluation.angles import angle_difference_deg
 from reenact.evaluation.measuring.comparison import Comparison, Reading
 from reenact.evaluation.measuring.judges import Judges
 from reenact.evaluation.measuring.metrics import (
@@ -30,7 +30,7 @@ def measure(
     The same judges read all variants and the reference. Where a pair has no true picture, the
     reference is the target. Only pose, expression and gaze are then compared with it.
     """
-    device = images["ours"].device
+    device = next(iter(images.values())).device
     references = batch.reference.to(device)
     # A user sees 8 bits. All variants are rounded to 8 bits in the same way before measuring.
     shown = {name: _quantised(image) for name, image in images.items()}
@@ -66,6 +66,7 @@ def measure(
             "key": pair.key,
             "mode": pair.mode,
             "video": pair.video,
+            "person": clips[pair.source_clip].person,
             "has_truth": pair.has_truth,
             "yaw_change_deg": _yaw_change_deg(pair, clips),
             "target_csim": strangers[i],
@@ -155,6 +156,6 @@ def _quantised(image: Tensor) -> Tensor:
 
 def _yaw_change_deg(pair: Pair, clips: dict[str, Clip]) -> float:
     """How far the head turns from source to target by the clips' parameters, in degrees."""
-    source = head_angles_deg(clips[pair.source_clip].params[pair.source_frame])
-    target = head_angles_deg(clips[pair.target_clip].params[pair.target_frame])
+    source = clips[pair.source_clip].params[pair.source_frame].head_angles_deg()
+    target = clips[pair.target_clip].params[pair.target_frame].head_angles_deg()
     return round(float(angle_difference_deg(target, source)[0, 0]), 4)

@@ -9,14 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from reenact.assets import EMBEDDED_WEIGHTS, asset_path
 from reenact.data.clips import Clip
 from reenact.device import autocast
 from reenact.evaluation.methods.batches import Batch
 from reenact.evaluation.methods.predictions import PredictionFolder
 from reenact.evaluation.pairing.pairs import Video
-from reenact.face.released.config import ReleasedConfig
-from reenact.face.released.files import locate
+from reenact.face.factory import FaceConfig, own_weights
 from reenact.files import check_input_file
 from reenact.inference.load import make_reenactor
 from reenact.inference.reenactor import Reenactor, ReenactorConfig, SourceState
@@ -30,24 +28,19 @@ class Method(Protocol):
     """Anything that makes the pictures that are measured."""
 
     def render(self, batch: Batch) -> dict[str, Tensor]:
-        """The pictures of every variant, (B, 3, S, S) in [-1, 1] each."""
+        """By name, (B, 3, S, S) in [-1, 1] each. "ours" is the result of the method."""
         ...
 
 
 def load_reenactor(
-    weights: Path | None, released: ReleasedConfig | None, config: ReenactorConfig, device: str
+    weights: Path | None, face: FaceConfig, config: ReenactorConfig, device: str
 ) -> tuple[Reenactor, str]:
     """The reenactor and the sha256 of its weights file.
 
     Raises UserError or CheckpointError for missing or foreign files.
     """
-    if weights is not None:
-        path = check_input_file(weights)
-    elif released is not None:
-        path = locate(released.files).diffusionact
-    else:
-        path = asset_path(EMBEDDED_WEIGHTS)
-    reenactor = make_reenactor(weights, released, config, device)
+    path = own_weights(face).path if weights is None else check_input_file(weights)
+    reenactor = make_reenactor(weights, face, config, device)
     with path.open("rb") as file:
         return reenactor, hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -80,16 +73,16 @@ class ReenactorMethod:
     picture from the x_T of the source, with `oracle_steps` DDIM steps each way.
     """
 
-    def __init__(self, reenactor: Reenactor, variants: Sequence[str], oracle_steps: int) -> None:
-        self.reenactor, self.variants, self.oracle_steps = reenactor, variants, oracle_steps
+    def __init__(self, reenactor: Reenactor, pictures: Sequence[str], oracle_steps: int) -> None:
+        self.reenactor, self.pictures, self.oracle_steps = reenactor, pictures, oracle_steps
         self.cache = StateCache(reenactor)
 
     @torch.inference_mode()
     def render(self, batch: Batch) -> dict[str, Tensor]:
         images = {"ours": self.reenactor.render(self.cache.rows(batch), batch.target_params)}
-        if "copy_source" in self.variants:
+        if "copy_source" in self.pictures:
             images["copy_source"] = batch.source.to(self.reenactor.device)
-        if "oracle" in self.variants:
+        if "oracle" in self.pictures:
             images["oracle"] = self._oracle(batch)
         return images
 
@@ -111,10 +104,10 @@ class FolderMethod:
         folder: PredictionFolder,
         videos: Sequence[Video],
         clips: dict[str, Clip],
-        variants: Sequence[str],
+        pictures: Sequence[str],
         device: torch.device,
     ) -> None:
-        self.folder, self.clips, self.variants = folder, clips, variants
+        self.folder, self.clips, self.pictures = folder, clips, pictures
         self.device = device
         self.videos = {video[0].video: video for video in videos}
         self._frames: dict[str, dict[str, np.ndarray]] = {}
@@ -129,6 +122,6 @@ class FolderMethod:
             self._frames[name] = {p.key: f for p, f in zip(video, frames, strict=True)}
         chosen = [self._frames[pair.video][pair.key] for pair in batch.pairs]
         images = {"ours": image_from_frame(np.stack(chosen)).to(self.device)}
-        if "copy_source" in self.variants:
+        if "copy_source" in self.pictures:
             images["copy_source"] = batch.source.to(self.device)
         return images

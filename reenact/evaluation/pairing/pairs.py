@@ -11,7 +11,7 @@ import numpy as np
 
 from reenact.data.clips import Clip, ClipSet
 from reenact.errors import UserError
-from reenact.evaluation.angles import angle_difference_deg, head_angles_deg
+from reenact.evaluation.angles import angle_difference_deg
 from reenact.evaluation.pairing.lists import Row, bind, drawn_rows, read_rows
 
 Mode = Literal["self", "cross", "large_pose"]
@@ -230,7 +230,7 @@ def _row_pairs(row: Row, clips: ClipSet, every: int) -> Iterator[Pair]:
 
 
 def _large_pose(clip: Clip, least_deg: float) -> list[Pair]:
-    angles = head_angles_deg(clip.params)
+    angles = clip.params.head_angles_deg()
     turned = angle_difference_deg(angles, angles[:1]).mean(1) >= least_deg
     return [_within("large_pose", clip, 0, frame) for frame in turned.nonzero().flatten().tolist()]
 

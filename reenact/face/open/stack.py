@@ -10,17 +10,14 @@ import torch
 from torch import Tensor
 
 from reenact.face.crop import FaceCrop, crop_from_landmarks, crops_for_video, warp_to_crop
-from reenact.face.head_model import HeadModel
-from reenact.face.head_region import head_region
 from reenact.face.identity import IdentityNet
 from reenact.face.open.fitting import FitConfig, fit_params
-from reenact.face.open.landmark_map import landmark_map
+from reenact.face.open.model import OpenFaceModel
 from reenact.face.open.tracker import FaceTracker, TrackedFaces
-from reenact.face.params import FaceParams, retarget, retarget_relative
+from reenact.face.params import FaceParams
 from reenact.face.points import five_points_from_points478
 from reenact.face.stack import Frame, SourceFace, TargetMotion, Watch, chunks, hold_last
 from reenact.face.steadying import calmed
-from reenact.face.surface.motion_field import MotionField, motion_field
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -57,16 +54,15 @@ class StackConfig:
     fit: FitConfig = field(default_factory=FitConfig)
 
 
-class OpenFaceStack:
-    """Tracker, head model and identity net with free licences, behind the `FaceStack` protocol."""
+class OpenFaceStack(OpenFaceModel):
+    """`FaceStack` of `FaceParams`: the open face model with its tracker and its identity net."""
 
     def __init__(
         self, device: str | torch.device = "cpu", config: StackConfig | None = None
     ) -> None:
-        self.device = torch.device(device)
+        super().__init__(device)
         self.config = config or StackConfig()
         self.tracker = FaceTracker(self.device)
-        self.head_model = HeadModel().to(self.device)
         self._identity_net: IdentityNet | None = None
 
     def track_image(self, frame: np.ndarray) -> TrackResult:
@@ -144,28 +140,10 @@ class OpenFaceStack:
     def cut(self, frame: Frame, crop: FaceCrop) -> Frame:
         return warp_to_crop(frame, crop)
 
-    def retarget(self, source: FaceParams, target: FaceParams) -> FaceParams:
-        return retarget(source, target)
-
-    def retarget_relative(
-        self, source: FaceParams, target: FaceParams, neutral: FaceParams
-    ) -> FaceParams:
-        return retarget_relative(source, target, neutral)
-
-    def head_region(self, params: FaceParams, size: int) -> Tensor:
-        return head_region(params, size)
-
-    def landmark_map(self, params: FaceParams, size: int) -> Tensor:
-        """(B, 3, size, size) in [-1, 1] on the stack's device; `params` in pixels of that map."""
-        params = params.to(self.device)
-        return landmark_map(self.head_model.landmarks(params), self.head_model.pupils(params), size)
-
-    def motion_field(
-        self, source: FaceParams, target: FaceParams, size: int, resolution: int
-    ) -> MotionField:
-        zoom = np.diag([resolution / size, resolution / size, 1.0])
-        start, end = (params.to(self.device).transformed(zoom) for params in (source, target))
-        return motion_field(self.head_model, start, end, resolution)
+    def read_crops(self, images: Tensor) -> list[FaceParams | None]:
+        result = self.track_images(images.to(self.device))
+        found = result.found.tolist()
+        return [result.params[i] if ok else None for i, ok in enumerate(found)]
 
     def identity(self, images: Tensor, five_points: Tensor | None = None) -> Tensor:
         """Who it is: (B, 128) of unit length from images (B, 3, H, W); zeros where no face is."""

@@ -141,21 +141,38 @@ def load_emoca(path: str | Path) -> tuple[Emoca, Flame]:
         UserError: 53 expression outputs and no `cfg.yaml` that says what they are.
     """
     path = Path(path)
+    tensors = _read_tensors(path)
+    part = None
+    if expression_width(tensors, path) == NUM_EXPRESSION + 3:
+        part = _configured_part(path)
+    return Emoca.from_tensors(tensors, part, path), _flame(tensors)
+
+
+def load_flame(path: str | Path) -> Flame:
+    """The head model of a released EMOCA checkpoint, without the encoders.
+
+    Raises CheckpointError: unreadable or foreign file, or tensors that do not fit.
+    """
+    return _flame(_read_tensors(Path(path)))
+
+
+def _read_tensors(path: Path) -> dict[str, Tensor]:
     content = read_torch(path)
     state = content.get("state_dict") if isinstance(content, dict) else None
     if not isinstance(state, dict):
         raise CheckpointError(f"{path}: not an EMOCA checkpoint, it holds no `state_dict`")
-    tensors = {str(name): t for name, t in state.items() if isinstance(t, Tensor)}
-    part = None
-    if expression_width(tensors, path) == NUM_EXPRESSION + 3:
-        part = _configured_part(path)
-    # copies, so that nothing hangs on the mapped file
-    flame = {
-        name.removeprefix(FLAME_PREFIX): tensor.clone()
-        for name, tensor in tensors.items()
-        if name.startswith(FLAME_PREFIX)
-    }
-    return Emoca.from_tensors(tensors, part, path), Flame.from_tensors(flame)
+    return {str(name): t for name, t in state.items() if isinstance(t, Tensor)}
+
+
+def _flame(tensors: Mapping[str, Tensor]) -> Flame:
+    # The tensors are views of the mapped file. `Flame` copies what it keeps.
+    return Flame.from_tensors(
+        {
+            name.removeprefix(FLAME_PREFIX): tensor
+            for name, tensor in tensors.items()
+            if name.startswith(FLAME_PREFIX)
+        }
+    )
 
 
 def _configured_part(checkpoint: Path) -> PosePart:

@@ -94,22 +94,36 @@ class FoundFiles:
 
 def locate(files: ReleasedFiles) -> FoundFiles:
     """Find all files. Raises one UserError that names every missing one, its place and origin."""
-    found: dict[str, Path | None] = {}
-    missing = []
-    for name, origin in ORIGINS.items():
-        given: Path | None = getattr(files, name)
-        path = _find(name, files.folder, given)
-        found[name] = path
-        if path is None and (name != "diffae" or given is not None):
-            wanted = files.folder / origin.place if given is None else given
-            missing.append(f"{wanted} ({origin.what}, {origin.page}, {origin.licence})")
+    found = {name: _find(name, files.folder, getattr(files, name)) for name in ORIGINS}
+    missing = [
+        name
+        for name, path in found.items()
+        if path is None and (name != "diffae" or files.diffae is not None)
+    ]
     if missing:
-        count = "1 file is" if len(missing) == 1 else f"{len(missing)} files are"
-        raise UserError(
-            f"{files.folder}: {count} missing or empty, download and put in place: "
-            + "; ".join(missing)
-        )
+        raise _missing(files, missing)
     return FoundFiles(**found)  # type: ignore[arg-type]
+
+
+def locate_emoca(files: ReleasedFiles) -> Path:
+    """The EMOCA checkpoint alone, which is all that drawing needs. Raises UserError."""
+    path = _find("emoca", files.folder, files.emoca)
+    if path is None:
+        raise _missing(files, ["emoca"])
+    return path
+
+
+def _missing(files: ReleasedFiles, names: list[str]) -> UserError:
+    """The error line that says what is missing, where it should lie and where to get it."""
+    lines = []
+    for name in names:
+        origin = ORIGINS[name]
+        wanted = getattr(files, name) or files.folder / origin.place
+        lines.append(f"{wanted} ({origin.what}, {origin.page}, {origin.licence})")
+    count = "1 file is" if len(names) == 1 else f"{len(names)} files are"
+    return UserError(
+        f"{files.folder}: {count} missing or empty, download and put in place: " + "; ".join(lines)
+    )
 
 
 def _find(name: str, folder: Path, given: Path | None) -> Path | None:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from reenact.face.batch import FaceBatch
+from reenact.face.released.flame import Flame
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -33,6 +34,9 @@ class FlameParams(FaceBatch):
         "cam": (3,),
         "gaze": (2,),
     }
+
+    def head_angles_deg(self) -> Tensor:
+        return Flame.head_angles_deg(self.pose)
 
 
 def retarget(source: FlameParams, target: FlameParams) -> FlameParams:

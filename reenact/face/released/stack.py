@@ -1,7 +1,8 @@
-"""The authors' face stack behind the `FaceStack` protocol: S3FD and 2D-FAN-4 landmarks, FFHQ
-alignment, EMOCA and FLAME, ETH-XGaze, the stickman drawing.
+"""The part of the authors' face stack that reads pictures: S3FD and 2D-FAN-4 landmarks, FFHQ
+alignment, EMOCA, ETH-XGaze.
 
-Follows the published inference step by step. With `compat` the pictures go the published way, too.
+It follows the published inference step by step. With `compat` it also squeezes and aligns the
+pictures as published.
 """
 
 from __future__ import annotations
@@ -14,26 +15,19 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from reenact.errors import UserError
 from reenact.face.crop import FaceCrop, crops_for_video
-from reenact.face.head_region import soft_ellipse
-from reenact.face.released import alignment, emoca_crop, gaze_crop, stickman
+from reenact.face.released import alignment, emoca_crop, gaze_crop
 from reenact.face.released.config import ReleasedConfig
 from reenact.face.released.emoca import Emoca, load_emoca
 from reenact.face.released.files import FoundFiles
 from reenact.face.released.flame import Flame
 from reenact.face.released.gaze_net import GazeNet
 from reenact.face.released.landmarks import LandmarkDetector
-from reenact.face.released.params import FlameParams, retarget, retarget_relative
+from reenact.face.released.model import SIZE, ReleasedFaceModel, check_size
+from reenact.face.released.params import FlameParams
 from reenact.face.stack import Frame, SourceFace, TargetMotion, Watch, chunks, hold_last
 from reenact.face.steadying import calmed
-from reenact.face.surface.motion_field import MotionField
-
-SIZE = 256
-"""Side of every aligned picture and drawing."""
-
-HEAD_CENTRE, HEAD_RADII = (0.5, 0.5), (0.36, 0.46)
-"""Where FFHQ alignment puts a head with its hair, in units of the crop's side."""
+from reenact.media.images import frame_from_image
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,8 +42,8 @@ class _Jitter:
     gaze: float = 0.05
 
 
-class ReleasedFaceStack:
-    """Reads faces as `FlameParams`; see `FaceStack` for the methods."""
+class ReleasedFaceStack(ReleasedFaceModel):
+    """`FaceStack` of `FlameParams`; see there for the methods."""
 
     def __init__(
         self,
@@ -60,12 +54,11 @@ class ReleasedFaceStack:
         config: ReleasedConfig,
         device: torch.device,
     ) -> None:
+        super().__init__(flame, device)
         self.detector = detector.to(device)
         self.emoca = emoca.to(device)
-        self.flame = flame.to(device)
         self.gaze_net = gaze_net.to(device)
         self.config = config
-        self.device = device
 
     @classmethod
     def from_files(
@@ -79,7 +72,7 @@ class ReleasedFaceStack:
         return cls(detector, emoca, flame, GazeNet.from_file(files.gaze), config, device)
 
     def source_face(self, photo: Frame, size: int) -> SourceFace[FlameParams] | None:
-        _check_size(size)
+        check_size(size)
         found, landmarks, _ = self._find([photo])
         if not found[0]:
             return None
@@ -92,7 +85,7 @@ class ReleasedFaceStack:
         self, frames: Iterable[Frame], fps: float, size: int, watch: Watch | None = None
     ) -> TargetMotion[FlameParams] | None:
         """Reads `frames` twice: to find the faces, and to read them in steady crops."""
-        _check_size(size)
+        check_size(size)
         watch = watch or (lambda passed, what: passed)
         parts: list[tuple[np.ndarray, np.ndarray]] = []
         shape = (0, 0)
@@ -154,37 +147,10 @@ class ReleasedFaceStack:
             gaze=gaze,
         )
 
-    def landmark_map(self, params: FlameParams, size: int) -> Tensor:
-        """The stickman. As published it is drawn where the landmarks lie in the 224-pixel EMOCA
-        crop, not in the aligned picture.
-        """
-        _check_size(size)
-        params = params.to(self.device)
-        with torch.no_grad():
-            points = self.flame.landmarks(params.shape, params.expression, params.pose)
-            landmarks = self.flame.project(points, params.cam)
-            pupils = gaze_crop.pupils(landmarks, params.gaze)
-        return stickman.stickman(landmarks, pupils)
-
-    def retarget(self, source: FlameParams, target: FlameParams) -> FlameParams:
-        return retarget(source, target)
-
-    def retarget_relative(
-        self, source: FlameParams, target: FlameParams, neutral: FlameParams
-    ) -> FlameParams:
-        return retarget_relative(source, target, neutral)
-
-    def head_region(self, params: FlameParams, size: int) -> Tensor:
-        """Alignment puts every head in the same place: one ellipse (B, 1, size, size)."""
-        ones = torch.ones(len(params))
-        centre = size * torch.tensor([HEAD_CENTRE]).expand(len(params), 2)
-        width, height = (size * radius * ones for radius in HEAD_RADII)
-        return soft_ellipse(centre, width, height, 0 * ones, size)
-
-    def motion_field(
-        self, source: FlameParams, target: FlameParams, size: int, resolution: int
-    ) -> MotionField:
-        raise UserError("x_T moved needs the open face stack's surface: set reenact.x_T to source")
+    def read_crops(self, images: Tensor) -> list[FlameParams | None]:
+        """The published parameters do not depend on the crop that they are read from."""
+        faces = [self.source_face(frame, len(frame)) for frame in frame_from_image(images)]
+        return [None if face is None else face.params for face in faces]
 
     def _find(
         self, frames: list[Frame], previous: Tensor | None = None
@@ -261,11 +227,6 @@ def _squeeze(shape: tuple[int, int]) -> np.ndarray:
     """(3, 3) from a frame of `shape` = height, width to the published square of SIZE pixels."""
     height, width = shape
     return np.diag([SIZE / width, SIZE / height, 1.0])
-
-
-def _check_size(size: int) -> None:
-    if size != SIZE:
-        raise ValueError(f"the released face stack works at {SIZE} pixels, not at {size}")
 
 
 def _resized(frame: Frame, size: tuple[int, int]) -> Frame:

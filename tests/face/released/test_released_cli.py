@@ -35,7 +35,7 @@ def infer(*arguments: object) -> subprocess.CompletedProcess[str]:
 
 def test_every_missing_file_is_in_one_line(tmp_path):
     photo = ROOT / "reenact" / "assets" / "demo_source.png"
-    done = infer(photo, photo, "--set", f"released.files.folder={tmp_path}")
+    done = infer(photo, photo, "--set", f"face.released.files.folder={tmp_path}")
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
     for name in ("diffusionact_model.pt", "*.ckpt", "gaze_estimation", "s3fd-", "2DFAN4-"):
@@ -79,7 +79,7 @@ def test_photo_and_clip_and_photo_and_picture(folder, shared, tmp_path):
         for frame, _ in zip(clip, range(3), strict=False):
             writer.write(frame)
     steps = ["--set", "reenactor.num_steps=2", "--set", "reenactor.encode_steps=2"]
-    place = ["--set", f"released.files.folder={folder}"]
+    place = ["--set", f"face.released.files.folder={folder}"]
     result = tmp_path / "result.mp4"
     done = infer(photo, short, "--output", result, "--grid", *place, *steps)
     assert done.returncode == 0, done.stderr
@@ -89,7 +89,7 @@ def test_photo_and_clip_and_photo_and_picture(folder, shared, tmp_path):
     assert frames[:, :, 512:].std() > 10
 
     picture = tmp_path / "picture.png"
-    compat = ["--set", "released.compat=true", "--set", "levels=stretched"]
+    compat = ["--set", "face.released.compat=true", "--set", "levels=stretched"]
     done = infer(photo, photo, "--output", picture, *place, *steps, *compat)
     assert done.returncode == 0, done.stderr
     frame = read_frame(picture)
