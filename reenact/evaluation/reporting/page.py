@@ -21,6 +21,7 @@ from reenact.evaluation.reporting.pictures import (
 from reenact.evaluation.reporting.plot import scatter
 from reenact.evaluation.reporting.prose import (
     BOLD,
+    BOLD_DIFFERENCE,
     MODE_TITLES,
     difference_title,
     facts,
@@ -52,19 +53,19 @@ border-top:1px solid var(--line)}h2 small,.facts{color:var(--dim);font-weight:40
 h3{font-size:1rem;margin:1.6rem 0 .4rem}
 .facts{margin:.3rem 0 0;overflow-wrap:anywhere}code{font-size:.85em}
 nav a{color:var(--accent);text-decoration:none;margin-right:1.2rem}nav{margin-top:.9rem}
-.scroll{overflow-x:auto}table.numbers{border-collapse:collapse;font-variant-numeric:tabular-nums}
+.scroll{overflow-x:auto;margin-bottom:1.2rem}table.numbers{border-collapse:collapse;font-variant-numeric:tabular-nums}
 .numbers th,.numbers td{padding:.32rem .6rem;text-align:right;white-space:nowrap;
 border-bottom:1px solid var(--line)}.numbers th{font-weight:600;font-size:.82rem;color:var(--dim);
 vertical-align:bottom}.numbers th span,.numbers td span{display:block;font-weight:400}
 .numbers td span{font-size:.72rem;color:var(--dim)}.numbers td b{font-weight:700}
-.numbers td:first-child{text-align:left;vertical-align:top}.numbers tr.main td{
+.numbers td{vertical-align:top}.numbers td:first-child{text-align:left}.numbers tr.main td{
 background:var(--tint)}.numbers tr.reference td{color:var(--dim)}
 .plots{display:grid;grid-template-columns:repeat(auto-fill,minmax(340px,1fr));gap:1rem;
 margin:1rem 0}svg{font:11px system-ui,sans-serif;width:100%;height:auto;color:var(--ink)}
 .pictures{border-collapse:collapse}.pictures img{width:128px;display:block;border-radius:3px}
 .pictures img.small{image-rendering:pixelated}.pictures td{padding:3px;border:0}
 .pictures th{font-weight:600;font-size:.82rem;color:var(--dim)}
-.pictures td.caption{padding-left:.8rem;color:var(--dim);font-size:.85rem;white-space:pre-line}
+.pictures td.caption{padding-left:.8rem;color:var(--dim);font-size:.82rem;line-height:1.35;white-space:pre}
 ul{padding-left:1.2rem}li{margin:.3rem 0}pre{background:var(--tint);padding:.9rem;overflow-x:auto;
 font-size:.8rem}summary{cursor:pointer;margin-top:2rem;color:var(--dim)}
 """
@@ -135,7 +136,15 @@ def _mode(
         *tables,
         f'<p class="facts">{escape(BOLD)}</p>',
         *(f"<p>{escape(sentence)}</p>" for sentence in sentences(summary, mode)),
-        *([f"<h3>{escape(difference_title(summary))}</h3>", *differences] if differences else []),
+        *(
+            [
+                f"<h3>{escape(difference_title(summary))}</h3>",
+                *differences,
+                f'<p class="facts">{escape(BOLD_DIFFERENCE)}</p>',
+            ]
+            if differences
+            else []
+        ),
         "<h3>Error and turn of the head</h3>",
         '<div class="plots">' + "".join(plots) + "</div>" if plots else "<p>No values.</p>",
         "<h3>Examples, spread evenly over the pairs</h3>",
@@ -174,7 +183,7 @@ def _pictures(summary: dict[str, Any], examples: Sequence[Example]) -> str:
     main = summary["meta"]["main_row"]
     has_truth = any("reference" in example.frames for example in examples)
     heads = [display_name(summary, name) for name in names]
-    heads += [f"difference × {DIFFERENCE_GAIN}"] if has_truth else []
+    heads += [f"error of {display_name(summary, main)} × {DIFFERENCE_GAIN}"] if has_truth else []
     body = ""
     for example in examples:
         frames = example.frames
@@ -204,14 +213,12 @@ def _image(frame: np.ndarray | None, name: str) -> str:
 def caption(record: Record, row: str) -> str:
     """The turn of the head and the numbers of a row of pictures, line by line."""
     reading = record["variants"][row]
-    lines = [f"yaw changes by {record['yaw_change_deg']:.0f}°"]
-    for names in (("l1", "efflpips"), ("csim", "apd")):
-        values = [
-            f"{name} {reading[name]:.{BY_NAME[name].digits}f}"
-            for name in names
-            if reading.get(name) is not None
-        ]
-        lines += [", ".join(values)] if values else []
+    lines = [f"turn of {record['yaw_change_deg']:.0f}°"]
+    lines += [
+        f"{name} {reading[name]:.{BY_NAME[name].digits}f}"
+        for name in ("l1", "efflpips", "csim", "apd")
+        if reading.get(name) is not None
+    ]
     return "\n".join(lines if reading["found"] else [*lines, "no face found"])
 
 

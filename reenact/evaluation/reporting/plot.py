@@ -59,7 +59,7 @@ def scatter(
             f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="2.5"/>'
         )
     for i, name in enumerate(series):
-        x = LEFT + 8 + (WIDTH - LEFT - 8) // max(len(series), 4) * i
+        x = 8 + (WIDTH - 8) // max(len(series), 4) * i
         parts.append(
             f'<circle cx="{x}" cy="{LEGEND}" r="5" fill="{colours[name]}"/>'
             f'<text x="{x + 9}" y="{LEGEND + 4}">{escape((names or {}).get(name, name))}</text>'

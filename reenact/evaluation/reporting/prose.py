@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from reenact.evaluation.measuring.intervals import LEAST_PEOPLE
+from reenact.evaluation.measuring.intervals import LEAST_PEOPLE, NUM_DRAWS
 from reenact.evaluation.measuring.metrics import METRICS, Metric
 from reenact.evaluation.pairing.pairs import MODES
 from reenact.evaluation.reporting import published
@@ -36,6 +36,9 @@ BOLD = (
     "Bold: the best method. copy_source and oracle do not compete. In brackets: 95 % confidence "
     "intervals of the mean."
 )
+BOLD_DIFFERENCE = (
+    "Bold: a clear difference, whose 95 % confidence interval (in brackets) does not contain 0."
+)
 
 
 def markdown(summary: dict[str, Any]) -> str:
@@ -45,12 +48,14 @@ def markdown(summary: dict[str, Any]) -> str:
         lines += [f"## {heading(summary, mode)}", ""]
         for table in mode_tables(summary, mode).values():
             lines += [*markdown_table(table), ""]
+        lines += [BOLD.partition(" In brackets")[0], ""]
         lines += [sentence + "\n" for sentence in sentences(summary, mode)]
         tables = difference_tables(summary, mode)
         if tables:
             lines += [f"### {difference_title(summary)}", ""]
             for table in tables.values():
                 lines += [*markdown_table(table, with_intervals=True), ""]
+            lines += [BOLD_DIFFERENCE, ""]
     lines += [reason + "\n" for reason in not_measured(summary)]
     if summary["meta"]["config"].get("published"):
         lines += [f"## {published.TITLE}", "", *markdown_table(published_table(summary))]
@@ -150,9 +155,8 @@ def notes(summary: dict[str, Any]) -> list[str]:
         f"Networks: {backbones}.",
         "Where a cross pair has no true picture, pose, expression and gaze are compared with the "
         "target, and the other comparisons have no value.",
-        "Confidence intervals: people (of the source pictures) are drawn with replacement, 2000 "
-        "times, with a fixed seed. A difference is bold when its interval does not contain 0. "
-        "Metrics over all pairs together (Fréchet distances, correlations, found) have no "
+        f"Confidence intervals: people (of the source pictures) are drawn with replacement, {NUM_DRAWS} "
+        "times, with a fixed seed. Metrics over all pairs together (Fréchet distances, correlations, found) have no "
         "interval.",
         "Fréchet distances of small sets are too large. Compare only equal numbers of pairs and "
         "videos. fvd and effvd take the measured frames of a video as consecutive.",
