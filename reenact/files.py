@@ -1,16 +1,27 @@
-"""Input files checked before they are opened, output files that appear whole or not at all."""
+"""Files checked before they are read, and written so that they appear whole or not at all."""
 
+import contextlib
 import os
+import re
 import secrets
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from reenact.errors import UserError
 
+# File systems end names at 255 bytes. A Chinese or Japanese character takes three.
+MAX_NAME_BYTES = 255
+
+TEMPORARY_NAME = re.compile(r"\.reenact-[0-9a-f]{16}\.tmp(\..*)?")
+STALE_AFTER = 24 * 3600.0  # seconds since the last change
+
+_swept: set[Path] = set()
+
 
 def check_input_file(path: str | Path) -> Path:
-    """Return `path` as a Path if it is a readable file with something in it, else UserError."""
+    """Return `path` as a Path if it is a readable file that is not empty. Raises UserError."""
     path = Path(path)
     try:
         if path.is_dir():
@@ -30,18 +41,22 @@ def check_input_file(path: str | Path) -> Path:
     return path
 
 
-def check_output_path(path: str | Path, suffixes: tuple[str, ...] = ()) -> Path:
-    """Return `path` as a Path if a file can be written there, else UserError.
+def check_output_path(
+    path: str | Path, suffixes: tuple[str, ...] = (), *, makes_folders: bool = False
+) -> Path:
+    """Return `path` as a Path if a file can be written there. Raises UserError.
 
     suffixes: the allowed endings, lower case with the dot; empty allows all.
+    makes_folders: missing folders are no error, because `make_folder` makes them later.
     """
     path = Path(path)
-    if suffixes and path.suffix.lower() not in suffixes:
-        raise UserError(f"{path}: cannot write this kind of file, end it in {', '.join(suffixes)}")
+    _check_name(path)
     folder = path.parent
     try:
         if path.is_dir():
             raise UserError(f"{path}: is a folder, give the path of a file to write")
+        while makes_folders and not folder.exists() and folder != folder.parent:
+            folder = folder.parent
         if not folder.exists():
             raise UserError(f"{path}: the folder {folder} does not exist, create it first")
         if not folder.is_dir():
@@ -50,36 +65,57 @@ def check_output_path(path: str | Path, suffixes: tuple[str, ...] = ()) -> Path:
         if isinstance(error, UserError):
             raise
         raise UserError(f"{path}: {_reason(error)}, choose another path") from error
+    if suffixes and path.suffix.lower() not in suffixes:
+        raise UserError(f"{path}: cannot write this kind of file, end it in {', '.join(suffixes)}")
     if not os.access(folder, os.W_OK | os.X_OK):
         raise UserError(f"{path}: the folder {folder} is not writable, choose another path")
     return path
 
 
-def temporary_path(path: Path) -> Path:
-    """A fresh hidden name in the folder of `path`, so that os.replace to `path` is atomic."""
-    # Not tempfile: its files are private (0600) and the rename would keep that.
-    return path.with_name(f".{path.stem[:100]}.{secrets.token_hex(4)}.tmp{path.suffix}")
+def shortened(name: str, max_bytes: int) -> str:
+    """The start of a name, cut between two characters so that it has at most so many bytes."""
+    whole = os.fsencode(name)
+    if len(whole) <= max_bytes:
+        return name
+    return whole[:max_bytes].decode("utf-8", errors="ignore")
+
+
+def create_temporary(path: Path) -> Path:
+    """A new empty file in the folder of `path`, so that os.replace to `path` is atomic.
+
+    No other program can have made the file before, and it has the permissions that new files of
+    this user get. Temporary files that older runs left in this folder are removed, once in the
+    life of a process.
+    """
+    _remove_stale(path.parent)
+    suffix = path.suffix if len(path.suffix) <= 10 else ""  # libraries choose a format by it
+    temporary = path.with_name(f".reenact-{secrets.token_hex(8)}.tmp{suffix}")
+    os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+    return temporary
 
 
 @contextmanager
 def atomic_output(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary path to write; it becomes `path` on success and is removed on any error.
+    """Yield a temporary file to write. It becomes `path` at the end of the block.
 
-    An OSError inside the block (a full disk, for one) becomes a UserError.
+    Whatever exception leaves the block, Ctrl-C included, removes the temporary file and leaves an
+    older file at `path` as it was. An OSError (a full disk, for example) becomes a UserError.
     """
     path = check_output_path(path)
-    temporary = temporary_path(path)
+    temporary: Path | None = None
     try:
+        temporary = create_temporary(path)
         yield temporary
         os.replace(temporary, path)
     except OSError as error:
         raise UserError(f"{path}: cannot write ({_reason(error)}), choose another path") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
 
 
 def make_folder(folder: Path) -> None:
-    """Create a folder in which files can be written. Raises UserError."""
+    """Create a folder (and those above it) in which files can be written. Raises UserError."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -88,6 +124,28 @@ def make_folder(folder: Path) -> None:
         ) from None
     if not os.access(folder, os.W_OK | os.X_OK):
         raise UserError(f"{folder}: the folder is not writable, choose another output")
+
+
+def _check_name(path: Path) -> None:
+    """Raises UserError if the file name is longer than file systems allow."""
+    num_bytes = len(os.fsencode(path.name))
+    if num_bytes > MAX_NAME_BYTES:
+        raise UserError(
+            f"{path}: the file name has {num_bytes} bytes, give one of at most {MAX_NAME_BYTES}"
+        )
+
+
+def _remove_stale(folder: Path) -> None:
+    """Remove temporary files that a killed run left. Nothing has written to them for a day."""
+    if folder in _swept:
+        return
+    _swept.add(folder)
+    with contextlib.suppress(OSError):
+        for entry in os.scandir(folder):
+            if TEMPORARY_NAME.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
+                with contextlib.suppress(OSError):
+                    if time.time() - entry.stat(follow_symlinks=False).st_mtime > STALE_AFTER:
+                        os.unlink(entry.path)
 
 
 def _reason(error: Exception) -> str:

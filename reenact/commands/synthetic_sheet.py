@@ -22,6 +22,7 @@ def run(arguments: argparse.Namespace) -> None:
 
     from reenact.data.synthetic.clips import SyntheticConfig
     from reenact.data.synthetic.sheet import contact_sheet
+    from reenact.files import make_folder
 
     config = SyntheticConfig(
         out=arguments.out.parent,
@@ -31,6 +32,6 @@ def run(arguments: argparse.Namespace) -> None:
         seed=arguments.seed,
     )
     sheet = contact_sheet(config, range(arguments.rows))
-    arguments.out.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(arguments.out.parent)
     Image.fromarray(sheet).save(arguments.out)
     say(str(arguments.out))

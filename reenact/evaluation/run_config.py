@@ -11,7 +11,7 @@ from reenact.evaluation.measuring.judges import JudgeConfig
 from reenact.evaluation.methods.methods import VARIANTS, Variant
 from reenact.evaluation.pairing.pairs import PairListConfig
 from reenact.face.factory import FaceConfig
-from reenact.inference.reenactor import ReenactorConfig
+from reenact.inference.config import ReenactorConfig
 from reenact.ranges import Checked, Range
 
 Number = Annotated[int, Range(at_least=0)]

@@ -137,7 +137,7 @@ def check_face(run: EvalRun, clips: ClipSet) -> None:
 def networks_sha256(reenactor: Reenactor) -> str:
     """The content of all loaded networks, in whichever files it was stored."""
     digest = hashlib.sha256()
-    for module in (reenactor.diffae, reenactor.encoder, reenactor.unet):
+    for module in (reenactor.diffae, reenactor.networks.encoder, reenactor.networks.unet):
         if module is None:
             continue
         for name, tensor in sorted(module.state_dict().items()):

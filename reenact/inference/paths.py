@@ -1,47 +1,34 @@
-"""Checks of the output path that run before the long work."""
+"""Where a result is written, and the checks of that path that run before the long work."""
 
 import os
 from pathlib import Path
 
 from reenact.errors import UserError
-from reenact.files import check_output_path
+from reenact.files import check_output_path, shortened
 from reenact.media.images import WRITABLE_SUFFIXES, is_image_path
 from reenact.media.video_writer import SUFFIXES as VIDEO_SUFFIXES
 
+# Of each of the two names in the default name. Both together stay below 255 bytes.
+MAX_STEM_BYTES = 100
+
 
 def default_output(source: Path, target: Path) -> Path:
-    """results/<source>_<target>, a PNG for a picture and an MP4 for a video."""
+    """results/<source>_<target>: a PNG for a picture, an MP4 for a video. Long names are cut."""
     suffix = ".png" if is_image_path(target) else ".mp4"
-    # File systems end names at 255 bytes.
-    return Path("results") / f"{source.stem[:60]}_{target.stem[:60]}{suffix}"
+    stems = [shortened(path.stem, MAX_STEM_BYTES) for path in (source, target)]
+    return Path("results") / f"{'_'.join(stems)}{suffix}"
 
 
 def check_output(output: Path, source: Path, target: Path) -> None:
     """Raises UserError if the result cannot or must not be written to `output`.
 
-    Folders that are missing are not an error: `make_folder` creates them before the writing.
+    Missing folders are no error: they are made before the writing.
     """
     suffixes = WRITABLE_SUFFIXES if is_image_path(target) else VIDEO_SUFFIXES
-    try:
-        for role, path in (("source", source), ("target", target)):
-            if _same_file(output, path):
-                raise UserError(f"{output}: would overwrite the {role}, choose another output path")
-        if output.is_dir():
-            raise UserError(f"{output}: is a folder, give the path of a file to write")
-        folder = output.parent
-        while not folder.exists() and folder != folder.parent:
-            folder = folder.parent
-    except OSError as error:  # names that are too long, for one
-        raise UserError(f"{output}: {error.strerror}, choose another path") from error
-    check_output_path(folder / output.name, suffixes)
-
-
-def make_folder(output: Path) -> None:
-    """Creates the folder of `output`; raises UserError where that is impossible."""
-    try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"{output}: cannot create the folder, choose another path") from error
+    check_output_path(output, suffixes, makes_folders=True)
+    for role, path in (("source", source), ("target", target)):
+        if _same_file(output, path):
+            raise UserError(f"{output}: would overwrite the {role}, choose another output path")
 
 
 def _same_file(a: Path, b: Path) -> bool:

@@ -15,9 +15,10 @@ from reenact.errors import UserError
 from reenact.face.batch import FaceBatch
 from reenact.face.crop import paste_back
 from reenact.face.stack import FaceStack, Frame, SourceFace, TargetMotion
+from reenact.files import make_folder
 from reenact.inference.compose import moved, paste_mask, resized_frames, shrink_to, side_by_side
 from reenact.inference.load import make_reenactor
-from reenact.inference.paths import check_output, make_folder
+from reenact.inference.paths import check_output
 from reenact.inference.reenactor import Reenactor, SourceState
 from reenact.inference.run_config import InferRun, Motion
 from reenact.media.images import image_from_frame, is_image_path, read_frame, write_frame
@@ -125,7 +126,7 @@ def track_target(
 def encode_source(reenactor: Reenactor, face: SourceFace[Any], size: int) -> SourceState:
     """The source's codes; where its detail is carried, that of `size` pixels."""
     sharp = None
-    if reenactor.config.carry_detail:
+    if reenactor.recipe.carry_detail:
         size = max(size, reenactor.size)
         sharp = image_from_frame(reenactor.face.cut(face.photo, face.crop.resized(size)))
     return reenactor.set_source(image_from_frame(face.crop_frame), face.params, sharp=sharp)
@@ -207,7 +208,7 @@ def write_result(
     output: Path, frames: Iterator[Frame], clip: VideoReader | StillClip, target: Path
 ) -> None:
     """Streams the frames to the file; it appears when it is complete."""
-    make_folder(output)
+    make_folder(output.parent)
     first = next(frames)
     if isinstance(clip, StillClip):
         write_frame(output, first)

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING
 
 from reenact.errors import UserError
 from reenact.files import check_input_file
-from reenact.media.container import decoded, open_container, seconds, sound_stream, video_stream
+from reenact.media.container import (
+    decoded,
+    first_picture_time,
+    open_container,
+    seconds,
+    sound_stream,
+    video_stream,
+)
 from reenact.media.timeline import unbroken
 
 if TYPE_CHECKING:
@@ -159,7 +166,7 @@ def open_audio(
         source = sound_stream(container)
         if source is not None:
             if origin is None:
-                origin = _first_picture_time(path)
+                origin = _start_of_pictures(path)
             return AudioTrack(container, source, output, origin)
     except BaseException:
         container.close()
@@ -204,7 +211,7 @@ def _silence(like: "AudioFrame", length: Fraction) -> Iterable["AudioFrame"]:
         yield frame
 
 
-def _first_picture_time(path: Path) -> Fraction:
+def _start_of_pictures(path: Path) -> Fraction:
     """Seconds at which the pictures start; zero without pictures (a sound file).
 
     By decoding: headers give the start of the packets, in AVI not that of the pictures.
@@ -215,7 +222,8 @@ def _first_picture_time(path: Path) -> Fraction:
         stream = video_stream(container)
         if stream is not None:
             first = next(decoded(container, stream), None)
-            return (first and seconds(first, stream)) or Fraction(0)
+            stamp = None if first is None else seconds(first, stream)
+            return first_picture_time(path, stream, stamp)
     return Fraction(0)
 
 

@@ -6,6 +6,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from reenact.media.fragments import picture_lag
+
 if TYPE_CHECKING:
     from av.audio.stream import AudioStream
     from av.container import InputContainer
@@ -53,6 +55,16 @@ def decoded(container: "InputContainer", stream: "VideoStream") -> Iterator["Vid
                 yield from stream.codec_context.decode(packet)
     with contextlib.suppress(av.error.FFmpegError):
         yield from stream.codec_context.decode(None)
+
+
+def first_picture_time(path: Path, stream: "VideoStream", first: Fraction | None) -> Fraction:
+    """When the first picture is shown, by the clock of the sound.
+
+    first: the time stamp that FFmpeg gives it.
+    """
+    if first is None or stream.time_base is None:
+        return Fraction(0)
+    return first - picture_lag(path, stream.id) * Fraction(stream.time_base)
 
 
 def seconds(timed: "Packet | VideoFrame", stream: "VideoStream") -> Fraction | None:

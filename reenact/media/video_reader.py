@@ -15,6 +15,7 @@ from reenact.media.audio import PRIMING
 from reenact.media.container import (
     decoded,
     duration,
+    first_picture_time,
     open_container,
     seconds,
     sound_stream,
@@ -139,14 +140,15 @@ class VideoReader:
             promised, tick = stream.frames, Fraction(stream.time_base or Fraction(1, 90_000))
             rates = (stream.average_rate, stream.guessed_rate, stream.base_rate)
             shown = _shown_packets(container, stream)
-        if shown is None or len(shown) != promised:
-            # The container does not know its frames, or it is damaged: only decoding tells.
-            with self._opened() as (container, stream):
+        with self._opened() as (container, stream):
+            if shown is None or len(shown) != promised:
+                # The container does not know its frames, or it is damaged: only decoding tells.
                 shown = [
                     _Shown(seconds(picture, stream), duration(picture, stream))
                     for picture in decoded(container, stream)
                 ]
-        origin = first = shown[0].time or Fraction(0)
+            first = first_picture_time(self.path, stream, shown[0].time)
+        origin = first
         if sound_start is not None and first - sound_start > PRIMING:
             origin = sound_start
         return origin, timeline_from_stamps(

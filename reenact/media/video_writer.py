@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reenact.errors import UserError
-from reenact.files import check_input_file, check_output_path, temporary_path
+from reenact.files import check_input_file, check_output_path, create_temporary
 from reenact.media.audio import AudioTrack, open_audio
 from reenact.media.pictures import BT709, LIMITED_RANGE, picture_from_frame
 from reenact.media.timeline import Timeline
@@ -82,7 +82,7 @@ class VideoWriter:
             self._tick, self._ticks = _clock(timeline)
         self._audio_from = None if audio_from is None else check_input_file(audio_from)
         self._audio_origin = audio_origin
-        self._temporary = temporary_path(self.path)
+        self._temporary: Path | None = None
         self._output: OutputContainer | None = None
         self._audio: AudioTrack | None = None
 
@@ -92,6 +92,7 @@ class VideoWriter:
 
         try:
             with self._writing():
+                self._temporary = create_temporary(self.path)
                 self._output = av.open(
                     str(self._temporary.absolute()),
                     "w",
@@ -139,7 +140,6 @@ class VideoWriter:
                 raise UserError(f"{self.path}: no frame was written, so there is no video")
             with self._writing():
                 self._finish()
-                os.replace(self._temporary, self.path)
         finally:
             self._discard()
 
@@ -166,6 +166,8 @@ class VideoWriter:
             self._audio.copy_until(self._time(self.num_frames + 1))
         self._output.close()
         self._output = None
+        assert self._temporary is not None
+        os.replace(self._temporary, self.path)
 
     def _discard(self) -> None:
         """Close what is open and remove the temporary file, whatever the state."""
@@ -176,7 +178,8 @@ class VideoWriter:
             with contextlib.suppress(Exception):  # an unfinished file may not close cleanly
                 self._output.close()
             self._output = None
-        self._temporary.unlink(missing_ok=True)
+        if self._temporary is not None:
+            self._temporary.unlink(missing_ok=True)
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:

@@ -17,7 +17,7 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from reenact.errors import UserError
-from reenact.files import atomic_output
+from reenact.files import atomic_output, make_folder
 from reenact.media.images import frame_from_image
 from reenact.processes import ALONE, World
 
@@ -142,7 +142,7 @@ class RunLog:
     def __init__(
         self, run_dir: Path, start_step: int, config: Mapping[str, Any], *, tensorboard: bool
     ) -> None:
-        run_dir.mkdir(parents=True, exist_ok=True)
+        make_folder(run_dir)
         with atomic_output(run_dir / "config.json") as temporary:
             temporary.write_text(json.dumps(config, indent=2) + "\n")
         self.run_dir = run_dir
@@ -178,7 +178,7 @@ class RunLog:
         """Write columns of pictures as previews/preview_STEP.png; see `preview_sheet`."""
         frame = preview_sheet(columns, caption)
         path = self.run_dir / "previews" / f"preview_{step:07d}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         with atomic_output(path) as temporary:
             Image.fromarray(frame).save(temporary)
         if self.writer is not None:

@@ -17,6 +17,7 @@ from reenact.data.dataset import BatchDataset, ClipDataset
 from reenact.data.misfit import can_misread
 from reenact.device import autocast
 from reenact.errors import UserError
+from reenact.files import make_folder
 from reenact.processes import ALONE, World
 from reenact.training import checkpoint
 from reenact.training.held_out import open_held_out, preview, validate
@@ -191,7 +192,7 @@ def save(session: Session, meter: Meter, step: int) -> None:
     checkpoint.save(session, meter, step)
     run = session.run
     if session.world.is_main and meter.bad_in_sequence < step:
-        run.export.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(run.export.parent)
         session.stage.export(session.ema, run.export, step)
 
 

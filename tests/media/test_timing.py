@@ -221,6 +221,19 @@ def test_what_an_edit_list_hides_stays_hidden(tmp_path: Path) -> None:
     np.testing.assert_allclose(events(target).beeps, before.beeps, atol=0.0015)
 
 
+@pytest.mark.parametrize("times", [CONSTANT, VARIABLE], ids=["constant", "variable"])
+@pytest.mark.parametrize("movflags", ["cmaf", "frag_keyframe+negative_cts_offsets"])
+def test_fragments_with_negative_offsets_are_in_step(
+    tmp_path: Path, times: list[Fraction], movflags: str
+) -> None:
+    seconds = make_clip(tmp_path / "a.mp4", times, (20, 50), movflags=movflags)
+    copied(tmp_path / "a.mp4", tmp_path / "b.mp4")
+    after = events(tmp_path / "b.mp4")
+    np.testing.assert_allclose(after.flashes, seconds, atol=1e-4)
+    # Such files do not say that the first packet of AAC, 1024 samples, only warms it up.
+    np.testing.assert_allclose(after.offsets, 1024 / SAMPLE_RATE, atol=0.0015)
+
+
 def test_a_reset_clock_goes_on(tmp_path: Path) -> None:
     make_clip(tmp_path / "part.ts", CONSTANT, (15, 45), audio="mp2")
     part = (tmp_path / "part.ts").read_bytes()

@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from reenact.data.synthetic.clips import ClipPlan, SyntheticConfig, plan_clip
-from reenact.data.synthetic.generate import make_stage
+from reenact.data.synthetic.generate import draw_frame, make_stage
 from reenact.data.synthetic.renderer import Renderer
+from reenact.files import make_folder
 from reenact.media.images import write_frame
 from reenact.media.video_writer import VideoWriter
 
@@ -42,8 +43,7 @@ def render_clip(
     stage = make_stage(config, plan, index, renderer.asset)
     params = plan.params.transformed(np.linalg.inv(plan.crop_from_frame))
     frames = [
-        renderer.render(stage.person, params[n], stage.light, stage.background, np.eye(3), side)[0]
-        for n in range(num_frames)
+        draw_frame(renderer, stage, params[n], np.eye(3), side, n)[0] for n in range(num_frames)
     ]
     return frames, plan
 
@@ -79,7 +79,7 @@ def write_raw(out: Path, layout: str, num_clips: int, num_frames: int, side: int
 
 
 def write_video(path: Path, frames: list[np.ndarray]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     height, width = frames[0].shape[:2]
     with VideoWriter(path, width=width, height=height, fps=Fraction(25)) as video:
         for frame in frames:

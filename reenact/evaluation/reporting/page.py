@@ -65,7 +65,8 @@ margin:1rem 0}svg{font:11px system-ui,sans-serif;width:100%;height:auto;color:va
 .pictures{border-collapse:collapse}.pictures img{width:128px;display:block;border-radius:3px}
 .pictures img.small{image-rendering:pixelated}.pictures td{padding:3px;border:0}
 .pictures th{font-weight:600;font-size:.82rem;color:var(--dim)}
-.pictures td.caption{padding-left:.8rem;color:var(--dim);font-size:.82rem;line-height:1.35;white-space:pre}
+.pictures td.caption{padding-left:.8rem;color:var(--dim);font-size:.82rem;line-height:1.35;
+white-space:pre}
 ul{padding-left:1.2rem}li{margin:.3rem 0}pre{background:var(--tint);padding:.9rem;overflow-x:auto;
 font-size:.8rem}summary{cursor:pointer;margin-top:2rem;color:var(--dim)}
 """

@@ -155,9 +155,9 @@ def notes(summary: dict[str, Any]) -> list[str]:
         f"Networks: {backbones}.",
         "Where a cross pair has no true picture, pose, expression and gaze are compared with the "
         "target, and the other comparisons have no value.",
-        f"Confidence intervals: people (of the source pictures) are drawn with replacement, {NUM_DRAWS} "
-        "times, with a fixed seed. Metrics over all pairs together (Fréchet distances, correlations, found) have no "
-        "interval.",
+        "Confidence intervals: people (of the source pictures) are drawn with replacement, "
+        f"{NUM_DRAWS} times, with a fixed seed. Metrics over all pairs together (Fréchet "
+        "distances, correlations, found) have no interval.",
         "Fréchet distances of small sets are too large. Compare only equal numbers of pairs and "
         "videos. fvd and effvd take the measured frames of a video as consecutive.",
     ]
