@@ -281,14 +281,16 @@ def merged(measured: Sequence[Measured], pairs: Sequence[Pair]) -> list[Record]:
 def worst_pairs(
     records: Sequence[Record], pairs: Sequence[Pair], row: str, count: int
 ) -> list[Pair]:
-    """The `count` pairs of each mode with the largest errors: lost faces, then efflpips, or apd
-    where there is no true picture.
+    """The `count` pairs of each mode with the largest errors.
+
+    Lost faces come first. Then the perceptual distance counts, or apd without a true picture.
     """
 
     def error(record: Record) -> tuple[bool, float]:
         reading = record["variants"][row]
-        value = reading["efflpips"] if record["has_truth"] else reading["apd"]
-        return not reading["found"], value or 0.0
+        names = ("lpips", "efflpips") if record["has_truth"] else ("apd",)
+        value = next((v for name in names if (v := reading.get(name)) is not None), 0.0)
+        return not reading["found"], value
 
     by_key = {pair.key: pair for pair in pairs}
     worst: list[Pair] = []

@@ -178,7 +178,7 @@ def test_a_page_without_true_pictures_leaves_their_plots_and_panels_out(summary,
     for record in records:
         record["has_truth"] = False
         for reading in record["variants"].values():
-            reading |= {"l1": None, "efflpips": None}
+            reading |= {"l1": None, "lpips": None}
     frames = {name: rows[0][name] for name in ("source", "target", "ours")}
     page = html(summary, records, [Example(record=records[0], frames=frames)])
     assert page.count("<svg") == 8

@@ -40,7 +40,7 @@ from reenact.evaluation.reporting.tables import (
     published_table,
 )
 
-PLOTTED = ("l1", "efflpips", "csim", "apd", "aed", "gaze_error")
+PLOTTED = ("l1", "lpips", "csim", "apd", "aed", "gaze_error")
 PICTURE_SIDE = 192
 STYLE = """
 :root{--ink:#1d2430;--dim:#657080;--line:#e3e6ea;--paper:#fff;--tint:#f4f7fb;--accent:#0072b2}
@@ -217,7 +217,7 @@ def caption(record: Record, row: str) -> str:
     lines = [f"turn of {record['yaw_change_deg']:.0f}°"]
     lines += [
         f"{name} {reading[name]:.{BY_NAME[name].digits}f}"
-        for name in ("l1", "efflpips", "csim", "apd")
+        for name in ("l1", "lpips", "csim", "apd")
         if reading.get(name) is not None
     ]
     return "\n".join(lines if reading["found"] else [*lines, "no face found"])
