@@ -7,6 +7,7 @@ metadata. Names are the official ones: the U-Net's are unprefixed and the encode
 """
 
 import contextlib
+import json
 import os
 import tempfile
 import warnings
@@ -97,6 +98,8 @@ def from_state_dict(
 def save_checkpoint(ae: DiffAE, path: str | Path, dtype: torch.dtype | None = None) -> None:
     """Write a .safetensors that `load_checkpoint` reads; an existing file is replaced atomically.
 
+    Equal weights give equal bytes.
+
     Args:
         ae: the model.
         path: target, conventionally *.safetensors; its folder is created.
@@ -112,6 +115,7 @@ def save_checkpoint(ae: DiffAE, path: str | Path, dtype: torch.dtype | None = No
     os.close(handle)
     try:
         save_file(tensors, temporary, {"format": FORMAT, "config": ae.config.to_json()})
+        _sort_metadata(Path(temporary))
         # mkstemp makes files private; a checkpoint gets the usual permissions instead.
         mask = os.umask(0)
         os.umask(mask)
@@ -121,6 +125,21 @@ def save_checkpoint(ae: DiffAE, path: str | Path, dtype: torch.dtype | None = No
         with contextlib.suppress(OSError):
             os.unlink(temporary)
         raise
+
+
+def _sort_metadata(path: Path) -> None:
+    """Put the metadata of a .safetensors in order, because safetensors writes it in random order.
+
+    The file begins with the length of its header, which is JSON and may end in spaces.
+    """
+    with path.open("r+b") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(length))
+        header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+        text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+        assert len(text) <= length
+        file.seek(8)
+        file.write(text.ljust(length))
 
 
 def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:

@@ -1,14 +1,10 @@
-"""The losses of the reenact stage: plain functions from tensors to one value per sample (B,).
+"""The formulas of the losses of stage `reenact`: tensors in, one value per sample (B,) out.
 
-`prediction` is the rendered face, `reference` what it should look like. Images are (B, 3, S, S) in
-[-1, 1].
+`prediction` is the rendered face, `reference` is the true picture. Images are (B, 3, S, S) in
+[-1, 1]. Which tensors a loss gets, and its weight, is in reenact/training/loss_terms.py.
 """
 
 from __future__ import annotations
-
-from dataclasses import dataclass, fields
-from pathlib import Path
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -19,45 +15,6 @@ from reenact.face.points import eye_mouth_openings
 
 # corners of the 478-point mesh, image-left first
 OUTER_EYE_CORNERS = (33, 263)
-
-
-@dataclass(frozen=True, kw_only=True)
-class LossWeights:
-    """Factors of the paper's losses. It publishes none; pixel, perceptual, identity, shape and gaze
-    are HyperReenact's, the rest ours; `features` (eyes and mouth) is a loss of ours. A loss of
-    weight 0 is not computed. What is minimised is the mean over the batch of each sample's weighted
-    sum; a sample without a reference has fewer terms.
-    """
-
-    pixel: float = 10.0
-    perceptual: float = 5.0
-    identity: float = 10.0
-    background: float = 10.0
-    style: float = 1.0
-    gaze: float = 2.0
-    shape: float = 0.5
-    head_pose: float = 1.0
-    features: float = 0.0
-
-    def active(self) -> dict[str, float]:
-        """The weights that are not 0, by loss name."""
-        values = {f.name: float(getattr(self, f.name)) for f in fields(self)}
-        return {name: value for name, value in values.items() if value != 0}
-
-
-@dataclass(frozen=True, kw_only=True)
-class LossNets:
-    """Which frozen networks judge. `efficientnet` and `sface` are shipped.
-
-    perceptual_weights: torchvision's file of LPIPS's trunk; null takes it from torch's hub folder,
-    or downloads it there. identity_weights: an iresnet50 for `arcface` (the InsightFace model zoo's
-    are for non-commercial research).
-    """
-
-    perceptual_net: Literal["efficientnet", "lpips_alex", "lpips_vgg"] = "efficientnet"
-    perceptual_weights: Path | None = None
-    identity_net: Literal["sface", "arcface"] = "sface"
-    identity_weights: Path | None = None
 
 
 def pixel(prediction: Tensor, reference: Tensor) -> Tensor:

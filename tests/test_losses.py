@@ -7,7 +7,7 @@ import torch
 from reenact import losses
 from reenact.face.head_model import HeadModel
 from reenact.face.params import FaceParams
-from reenact.losses import LossWeights
+from reenact.training.loss_terms import LossWeights
 
 
 def images(*values: float) -> torch.Tensor:

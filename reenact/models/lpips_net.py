@@ -18,7 +18,6 @@ from torch import Tensor, nn
 from diffae.checkpoint import read_state_dict
 from reenact.assets import load_tensors
 from reenact.errors import UserError
-from reenact.models.perceptual import gram_matrix
 
 Trunk = Literal["alex", "vgg"]
 URLS = {
@@ -50,21 +49,26 @@ class LpipsNet(nn.Module):
             warnings.simplefilter("ignore")  # it calls torchvision in an old way
             # Its own way to the trunk's weights would download without a word.
             self.net = lpips.LPIPS(net=trunk, pnet_rand=True, verbose=False)
+        self.unit = lpips.normalize_tensor
         self.net.net.load_state_dict(_trunk_tensors(self.net.net, tensors, trunk))
         self.eval().requires_grad_(False)
 
-    def distance(self, a: Tensor, b: Tensor) -> Tensor:
-        """LPIPS (B,) >= 0."""
-        with torch.autocast(a.device.type, enabled=False):
-            return self.net(a.float(), b.float()).flatten()
+    def features(self, images: Tensor) -> list[Tensor]:
+        """The trunk's five maps."""
+        with torch.autocast(images.device.type, enabled=False):
+            return list(self.net.net(self.net.scaling_layer(images.float())))
 
-    def gram_distance(self, a: Tensor, b: Tensor) -> Tensor:
-        """Style distance (B,) >= 0 of the trunk's five maps; see `PerceptualNet.gram_distance`."""
-        total = a.new_zeros(len(a), dtype=torch.float32)
-        with torch.autocast(a.device.type, enabled=False):
-            maps = [self.net.net(self.net.scaling_layer(images.float())) for images in (a, b)]
-            for x, y in zip(*maps, strict=True):
-                total = total + (gram_matrix(x) - gram_matrix(y)).square().sum((1, 2))
+    def distance(self, a: Tensor, b: Tensor) -> Tensor:
+        """LPIPS (B,) >= 0 of two batches of images."""
+        return self.distance_of(self.features(a), self.features(b))
+
+    def distance_of(self, a: list[Tensor], b: list[Tensor]) -> Tensor:
+        """LPIPS (B,) >= 0 of two batches' `features` (Zhang et al. 2018, Eq. 1)."""
+        total = a[0].new_zeros(len(a[0]))
+        with torch.autocast(a[0].device.type, enabled=False):
+            for x, y, weigh in zip(a, b, self.net.lins, strict=True):
+                difference = (self.unit(x) - self.unit(y)) ** 2
+                total = total + weigh(difference).mean((1, 2, 3))
         return total
 
 

@@ -94,28 +94,31 @@ class PerceptualNet(nn.Module):
         return maps
 
     def distance(self, a: Tensor, b: Tensor) -> Tensor:
-        """efflpips (B,) >= 0: squared differences of unit-length features, averaged over pixels,
-        summed over maps.
+        """efflpips (B,) >= 0 of two batches of images."""
+        return self.distance_of(self.features(a), self.features(b))
+
+    def distance_of(self, a: list[Tensor], b: list[Tensor]) -> Tensor:
+        """efflpips (B,) >= 0 of two batches' `features`: squared differences of unit-length
+        features, averaged over pixels, summed over maps.
         """
-        pairs = zip(self.features(a), self.features(b), strict=True)
+        pairs = zip(a, b, strict=True)
         parts = [(_unit(x) - _unit(y)).square().sum(1).mean((1, 2)) for x, y in pairs]
         return torch.stack(parts).sum(0)
-
-    def gram_distance(self, a: Tensor, b: Tensor) -> Tensor:
-        """Style distance (B,) >= 0: squared differences of the maps' channel correlations, blind to
-        where things are.
-
-        The Gram matrices are those of unit-length features averaged over pixels (trace 1), so every
-        map weighs alike.
-        """
-        total = a.new_zeros(len(a), dtype=torch.float32)
-        for x, y in zip(self.features(a), self.features(b), strict=True):
-            total = total + (gram_matrix(x) - gram_matrix(y)).square().sum((1, 2))
-        return total
 
     def pooled(self, images: Tensor) -> Tensor:
         """(B, 320) means of the last map: the features of efffid."""
         return self.features(images)[-1].mean((2, 3))
+
+
+def gram_distance(a: list[Tensor], b: list[Tensor]) -> Tensor:
+    """Style distance (B,) >= 0 of two batches' feature maps (Gatys et al. 2016).
+
+    It sums squared differences of the maps' channel correlations, so it does not see where things
+    are. Features have unit length, so the Gram matrices have trace 1 and all maps count alike.
+    """
+    pairs = zip(a, b, strict=True)
+    parts = [(gram_matrix(x) - gram_matrix(y)).square().sum((1, 2)) for x, y in pairs]
+    return torch.stack(parts).sum(0)
 
 
 def gram_matrix(x: Tensor) -> Tensor:

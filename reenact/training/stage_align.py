@@ -14,10 +14,9 @@ from diffae import DiffAE, load_checkpoint
 from reenact.data.augment import AugmentConfig
 from reenact.data.dataset import ClipDataset, PairConfig, draw_batch
 from reenact.errors import UserError
-from reenact.inference.carried import blend_noise
+from reenact.inference.start import blend_noise
 from reenact.models.checkpoint import is_reenactor, load_reenactor, save_reenactor
 from reenact.models.reenactment_encoder import ReenactmentEncoder
-from reenact.training.gradient_guard import GradientGuard
 from reenact.training.log import tally
 from reenact.training.targets import Drawer
 
@@ -69,7 +68,7 @@ class AlignStage:
         for module in (self.diffae, self.model):
             module.to(memory_format=torch.channels_last)
         self.image_size = self.diffae.config.image_size
-        self.guard: GradientGuard | None = None
+        self.guard = None
         self.draw = Drawer(run.face, self.image_size, device, has_motion=run.align.motion_head)
         self.channel_scale = self._measure_scale(run, device) if run.align.normalise else None
 

@@ -12,8 +12,7 @@ from torch import Tensor, nn
 from diffae import DiffAE, load_checkpoint, save_checkpoint
 from reenact.data.dataset import PairConfig
 from reenact.errors import UserError
-from reenact.inference.carried import blend_noise
-from reenact.training.gradient_guard import GradientGuard
+from reenact.inference.start import blend_noise
 from reenact.training.log import tally
 from reenact.training.targets import Drawer
 
@@ -57,7 +56,7 @@ class AutoencoderStage:
             )
         self.diffae = model.to(device)
         self.model: nn.Module = self.diffae
-        self.guard: GradientGuard | None = None
+        self.guard = None
         self.config = run.autoencoder
         self.logging = run.logging
         self.image_size = model.config.image_size

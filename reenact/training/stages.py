@@ -32,9 +32,11 @@ class TrainingStage(Protocol):
 
     model: nn.Module
     diffae: DiffAE
-    guard: GradientGuard | None
     pairs: PairConfig | None
     image_size: int
+
+    @property
+    def guard(self) -> GradientGuard | None: ...
 
     def loss(
         self, model: nn.Module, batch: dict[str, Tensor], step: int

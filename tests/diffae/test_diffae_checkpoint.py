@@ -219,3 +219,9 @@ def test_failed_save_leaves_the_old_file(online: DiffAE, tmp_path: Path, monkeyp
         save_checkpoint(online, path)
     assert path.read_bytes() == before
     assert [p.name for p in tmp_path.iterdir()] == ["a.safetensors"]
+
+
+def test_equal_weights_give_equal_bytes(online: DiffAE, tmp_path: Path):
+    for number in range(8):
+        save_checkpoint(online, tmp_path / f"{number}.safetensors")
+    assert len({path.read_bytes() for path in tmp_path.iterdir()}) == 1

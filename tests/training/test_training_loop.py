@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
 
 from diffae import load_checkpoint
 from reenact.errors import UserError
@@ -72,7 +71,7 @@ def test_an_interrupted_run_ends_bit_equal_to_an_unbroken_one(
     for name in ("step", "model", "ema", "optimizer"):
         assert_same(a[name], b[name])
     assert without_speed(records(whole)) == without_speed(records(broken))
-    assert_same(load_file(whole.export), load_file(broken.export))
+    assert whole.export.read_bytes() == broken.export.read_bytes()
 
 
 def test_a_finished_run_only_says_so(make_run, capsys):

@@ -9,10 +9,9 @@ import torch
 from diffae import DiffAE
 from reenact.config import from_dict, load_config, to_dict
 from reenact.errors import UserError
-from reenact.losses import LossNets, LossWeights
-from reenact.training.critics import Critics
 from reenact.training.log import Meter, RunLog, means, preview_sheet, tally
 from reenact.training.loop import stop_on_signal
+from reenact.training.loss_terms import LOSSES, LossNets, LossNetworks
 from reenact.training.optimizer import (
     OptimizerConfig,
     ema_copy,
@@ -173,7 +172,6 @@ def test_a_second_signal_means_now_unless_patient():
         ({"identity_net": "arcface"}, "identity_weights is not set; arcface needs"),
     ],
 )
-def test_a_judge_without_weights_is_one_line_with_its_origin(nets, message):
-    weights = LossWeights(gaze=0, shape=0, head_pose=0)
+def test_a_loss_network_without_weights_is_one_line_with_its_origin(nets, message):
     with pytest.raises(UserError, match=message):
-        Critics(weights, from_dict(LossNets, nets), torch.device("cpu"))
+        LossNetworks(LOSSES, from_dict(LossNets, nets), torch.device("cpu"))

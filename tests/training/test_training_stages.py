@@ -6,25 +6,22 @@ import torch
 from reenact.data.dataset import ClipDataset, PairConfig, draw_batch
 from reenact.errors import UserError
 from reenact.face.points import five_points_from_landmarks68
-from reenact.losses import LossNets, LossWeights
 from reenact.models.checkpoint import load_reenactor
-from reenact.training.critics import Critics, soft_mask
+from reenact.models.perceptual import PerceptualNet
+from reenact.training.gradient_guard import GradientGuard
 from reenact.training.loop import train
+from reenact.training.loss_terms import (
+    LOSSES,
+    LossInputs,
+    LossNets,
+    LossNetworks,
+    compute_losses,
+    soft_mask,
+)
 from reenact.training.stage_align import AlignStage
 from reenact.training.stage_reenact import ReenactStage
 
 CPU = torch.device("cpu")
-ALL_LOSSES = {
-    "pixel",
-    "perceptual",
-    "identity",
-    "background",
-    "style",
-    "gaze",
-    "shape",
-    "head_pose",
-    "features",
-}
 
 
 def batch_of(run, cross_fraction=0.5, batch_size=4, step=0, cross_frames=True):
@@ -166,37 +163,55 @@ def test_without_cross_reference_the_rendered_truth_is_never_looked_at(make_run)
     assert torch.equal(loss, changed)
 
 
-@pytest.mark.parametrize("name", sorted(ALL_LOSSES))
-def test_a_loss_of_weight_zero_is_absent_and_loads_no_network(make_run, name):
-    weights = LossWeights(**{n: float(n == name) for n in ALL_LOSSES})
-    critics = Critics(weights, LossNets(), CPU)
-    nets = {"perceptual", "identity", "tracker"} & {n for n, _ in critics.named_children()}
-    wanted = {"style": "perceptual", "gaze": "tracker", "shape": "tracker", "head_pose": "tracker"}
-    assert nets == {wanted.get(name, name)} - {"pixel", "background", "features"}
+def losses_of(names, prediction, batch, stage):
+    """Unweighted losses of a batch in which every sample has a reference."""
+    inputs = LossInputs(
+        prediction=prediction,
+        batch=batch,
+        draw=stage.draw,
+        has_reference=torch.ones(len(prediction), dtype=torch.bool),
+        nets=LossNetworks(names, LossNets(), CPU),
+        guard=GradientGuard(),
+    )
+    return compute_losses(names, inputs)
+
+
+@pytest.mark.parametrize("name", sorted(LOSSES))
+def test_a_loss_is_computed_alone_and_loads_only_its_own_network(make_run, name):
+    networks = dict(LossNetworks([name], LossNets(), CPU).named_children())
+    assert list(networks) == ([LOSSES[name].needs] if LOSSES[name].needs else [])
     run = make_run("reenact", size=32)
-    stage = ReenactStage(run, CPU)
     batch = batch_of(run, cross_fraction=0.0, batch_size=1)
     prediction = batch["source"].clone().requires_grad_()
-    everyone = torch.ones(1, dtype=torch.bool)
-    values = critics.losses(prediction, batch, stage.draw, everyone)
+    values = losses_of([name], prediction, batch, ReenactStage(run, CPU))
     assert values.keys() == {name}
-    assert values[name].terms.shape == (1,)
+    assert values[name].filled.shape == (1,)
+
+
+def test_perceptual_and_style_share_the_features(make_run, monkeypatch):
+    calls = []
+    features = PerceptualNet.features
+    monkeypatch.setattr(
+        PerceptualNet, "features", lambda self, x: calls.append(x) or features(self, x)
+    )
+    run = make_run("reenact", size=32)
+    batch = batch_of(run, cross_fraction=0.0, batch_size=1)
+    losses_of(["perceptual", "style"], batch["source"], batch, ReenactStage(run, CPU))
+    assert len(calls) == 2  # of the prediction and of the reference
 
 
 def test_every_loss_vanishes_for_the_reference_itself(make_run):
     run = make_run("reenact", size=32)
     stage = ReenactStage(run, CPU)
-    critics = Critics(LossWeights(features=1.0), LossNets(), CPU)
     batch = batch_of(run, cross_fraction=0.0, batch_size=1)
     # the source is its own target here
     for name in [n for n in batch if n.startswith("target_")]:
         batch[name] = batch[name.replace("target_", "source_")]
     batch["source"] = batch["reference"]
-    everyone = torch.ones(1, dtype=torch.bool)
-    values = critics.losses(batch["reference"].clone(), batch, stage.draw, everyone)
-    assert values.keys() == ALL_LOSSES
+    values = losses_of(list(LOSSES), batch["reference"].clone(), batch, stage)
+    assert values.keys() == LOSSES.keys()
     for name, value in values.items():
-        assert value.terms.abs().item() < 1e-4, name
+        assert value.filled.abs().item() < 1e-4, name
 
 
 def test_five_points_are_eye_centres_nose_and_mouth_corners():
