@@ -66,6 +66,7 @@ def test_random_damage_is_one_line_or_a_video(tmp_path: Path, clip: Path) -> Non
     content = clip.read_bytes()
     random = np.random.default_rng(0)
     path = tmp_path / "damaged.mp4"
+    lines = []
     for _ in range(60):
         damaged = np.frombuffer(content, np.uint8).copy()
         damaged[random.integers(4, 1200, random.integers(1, 12))] = random.integers(0, 256)
@@ -73,7 +74,8 @@ def test_random_damage_is_one_line_or_a_video(tmp_path: Path, clip: Path) -> Non
         try:
             reader = VideoReader(path)
         except UserError as error:
-            assert "has no pictures" not in str(error)
-            assert "\n" not in str(error)
+            lines.append(str(error))
         else:
             assert len(list(reader)) <= reader.num_frames
+    assert 5 < len(lines) < 55
+    assert not [line for line in lines if "has no pictures" in line or "\n" in line]
