@@ -75,12 +75,8 @@ def reenact_files(
     write_result(output, frames, clip, target)
 
     ended = time.perf_counter()
-    if motion.num_missing:
-        print(
-            f"warning: {motion.num_missing} of {len(motion)} target frames had no face; "
-            "the last pose was kept",
-            file=sys.stderr,
-        )
+    for line in motion.warnings():
+        print(f"warning: {line}", file=sys.stderr)
     return Summary(
         output=output,
         num_frames=len(motion),
@@ -126,7 +122,7 @@ def track_target(
 def encode_source(reenactor: Reenactor, face: SourceFace[Any], size: int) -> SourceState:
     """The source's codes; where its detail is carried, that of `size` pixels."""
     sharp = None
-    if reenactor.config.carry_detail:
+    if reenactor.recipe.carry_detail:
         size = max(size, reenactor.size)
         sharp = image_from_frame(reenactor.face.cut(face.photo, face.crop.resized(size)))
     return reenactor.set_source(image_from_frame(face.crop_frame), face.params, sharp=sharp)
