@@ -4,34 +4,61 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
+from reenact.errors import UserError
+from reenact.ranges import Checked, Range, Share
+
+Quality = Annotated[int, Range(at_least=1, at_most=100)]
+
 
 @dataclass(frozen=True, kw_only=True)
-class AugmentConfig:
-    """Strengths; 0 switches a part off.
+class AugmentConfig(Checked):
+    """How strongly pictures are changed; 0 switches a part off.
 
-    flip mirrors left and right with probability 0.5 and is allowed in stage `autoencoder` only
-    (face parameters know left and right). `colour` is the largest relative change of a channel's
-    gain, `saturation` that of the distance to grey, `contrast` that of the distance to mid-grey,
-    `brightness` the largest shift in units of the [-1, 1] range. The three degradations each apply
-    with probability `degrade`. `misfit` is how wrong the face parameters of a pair are, in units of
-    a tracker's typical errors (see `misread`).
+    flip: mirror left and right with probability 0.5. Only stage `autoencoder` may do it, because
+    face parameters know left from right.
+
+    colour: largest relative change of a channel's gain.
+
+    saturation: largest relative change of the distance to grey.
+
+    contrast: largest relative change of the distance to mid-grey.
+
+    brightness: largest shift, in units of the [-1, 1] range.
+
+    degrade: probability of each of the three degradations: blur, noise and JPEG.
+
+    misfit: how wrong the face parameters of a pair are, in units of a tracker's typical errors (see
+    `misread`).
+
+    blur_sigma: largest standard deviation of the blur, in pixels.
+
+    noise_std: largest standard deviation of the noise, in units of the [-1, 1] range.
+
+    jpeg_quality: lowest and highest quality of JPEG.
     """
 
     flip: bool = False
-    colour: float = 0.0
-    saturation: float = 0.0
-    contrast: float = 0.0
-    brightness: float = 0.0
-    degrade: float = 0.0
-    misfit: float = 0.0
-    blur_sigma: float = 1.0
-    noise_std: float = 0.05
-    jpeg_quality: tuple[int, int] = (30, 90)
+    colour: Share = 0.0
+    saturation: Share = 0.0
+    contrast: Share = 0.0
+    brightness: Annotated[float, Range(at_least=0, at_most=2)] = 0.0
+    degrade: Share = 0.0
+    misfit: Annotated[float, Range(at_least=0, at_most=100)] = 0.0
+    blur_sigma: Annotated[float, Range(at_least=0, at_most=100)] = 1.0
+    noise_std: Annotated[float, Range(at_least=0, at_most=10)] = 0.05
+    jpeg_quality: tuple[Quality, Quality] = (30, 90)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        low, high = self.jpeg_quality
+        if low > high:
+            raise UserError(f"jpeg_quality: the first number must not be larger, got {low}, {high}")
 
 
 @dataclass(frozen=True, kw_only=True)

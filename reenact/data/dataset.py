@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -24,20 +24,30 @@ from reenact.data.clips import Clip, open_clips
 from reenact.data.misfit import misread
 from reenact.errors import UserError
 from reenact.face.factory import STACKS
+from reenact.ranges import Checked, Range
 
 
 @dataclass(frozen=True, kw_only=True)
-class DataConfig:
+class DataConfig(Checked):
     """Where the clips are and how they are read.
 
-    val_split gives the preview pictures; where the folder holds none of it, previews use the
-    training split.
+    root: folder of prepared or synthetic clips.
+
+    split: the clips to train on.
+
+    val_split: the clips of previews and validations. If the folder has none, a run that wants them
+    ends at the start. The training split is allowed: the run then says so and logs `seen/...`
+    instead of `val/...`.
+
+    num_workers: processes that read ahead; 0 reads in the training process.
+
+    augment: how pictures are changed.
     """
 
     root: Path
     split: str = "train"
     val_split: str = "val"
-    num_workers: int = 0
+    num_workers: Annotated[int, Range(at_least=0, at_most=512)] = 0
     augment: AugmentConfig = field(default_factory=AugmentConfig)
 
 

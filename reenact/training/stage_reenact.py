@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
-from diffae import ConditionalUNet, SamplerName, load_checkpoint
+from diffae import ConditionalUNet, load_checkpoint
 from reenact.data.dataset import PairConfig
 from reenact.errors import UserError
 from reenact.face.params import FaceParams
@@ -24,48 +23,11 @@ from reenact.training.log import tally
 from reenact.training.loss_terms import (
     LOSSES,
     LossInputs,
-    LossNets,
     LossNetworks,
-    LossWeights,
     compute_losses,
 )
+from reenact.training.run_config import TrainRun
 from reenact.training.targets import Drawer
-
-if TYPE_CHECKING:
-    from reenact.training.run_config import TrainRun
-
-
-@dataclass(frozen=True, kw_only=True)
-class ReenactConfig:
-    """How pictures are rendered for the losses.
-
-    render: `sampler` runs `render_steps` DDIM steps from x_T with gradients through the last
-        `grad_steps` (0 means all); `recompute` keeps no activations between the steps, for a third
-        more time. `one_step` predicts x_0 once from the reference noised to a random timestep
-        between `one_step_t`, with the start x_T as its noise.
-    x_T: the start; the source's inverted one (`encode_steps` DDIM steps), that with fresh noise in
-        the face, pure noise, or the moved picture's (see ReenactorConfig).
-    tune_unet: trains a copy of the U-Net as the renderer; the inversion keeps the frozen one.
-    cross_fraction: share of cross pairs, from step `cross_start` on. With `cross_reference` their
-        rendered truth takes part in all losses; without it, as for real videos, only identity,
-        background (against the source), shape, gaze and head pose (against the retargeted
-        parameters) apply to them.
-    """
-
-    render: Literal["sampler", "one_step"] = "one_step"
-    render_steps: int = 5
-    sampler: SamplerName = "ddim"
-    grad_steps: int = 2
-    recompute: bool = False
-    one_step_t: tuple[int, int] = (400, 999)
-    x_T: Start = "mixed"
-    encode_steps: int = 10
-    tune_unet: bool = False
-    cross_fraction: float = 0.5
-    cross_start: int = 0
-    cross_reference: bool = True
-    weights: LossWeights = field(default_factory=LossWeights)
-    nets: LossNets = field(default_factory=LossNets)
 
 
 class Renderer(nn.Module):
@@ -86,6 +48,7 @@ class ReenactStage:
                 "stage reenact needs `init`: what stage align exported, a trained DiffAE, or the "
                 "published diffusionact_model.pt"
             )
+        assert run.reenact is not None
         self.weights = run.reenact.weights.active()
         tracked = sorted(name for name in self.weights if LOSSES[name].needs == "tracker")
         if tracked and run.face.entry.params is not FaceParams:

@@ -20,8 +20,8 @@ from reenact.training.optimizer import (
     make_optimizer,
     update_ema,
 )
-from reenact.training.run_config import TrainRun
-from reenact.training.stage_autoencoder import AutoencoderConfig, timesteps
+from reenact.training.run_config import AutoencoderConfig, TrainRun
+from reenact.training.stage_autoencoder import timesteps
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 TRAIN_CONFIGS = [

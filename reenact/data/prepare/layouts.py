@@ -16,10 +16,12 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from reenact.errors import UserError
 from reenact.media.images import is_image_path
+from reenact.processes import say
+from reenact.ranges import Checked, Range
 
 Layout = Literal["flat", "frames_cropped", "release"]
 LAYOUTS: tuple[Layout, ...] = ("flat", "frames_cropped", "release")
@@ -32,30 +34,33 @@ MAX_NAME = 80  # with the frame's number it fits into tar's 100 characters
 
 
 @dataclass(frozen=True, kw_only=True)
-class SourceConfig:
+class SourceConfig(Checked):
     """Where raw clips lie and how they are split.
 
-    layout: see the module; auto takes the one that is there.
-    split_list: a text file, `id10283 test` a line, of persons or of clips; what it does not name
-        is `train`. Without it the split folders count, without those VoxCeleb1's test identities.
-    val_persons: share of the training persons that become the split `val`, chosen by name.
+    root: folder of the raw clips.
+
+    layout: one of the layouts at the top of reenact/data/prepare/layouts.py; `auto` takes the one
+    that is there.
+
+    split_list: a text file with a line such as `id10283 test` for each person or clip. Persons and
+    clips that it does not name are `train`. Without a list the split folders count. Without split
+    folders, VoxCeleb1's test identities are `test`.
+
+    val_persons: share of the training persons that become the split `val`, chosen by name. If it is
+    above 0 and there are at least two persons, both splits get at least one.
+
     picture_fps: frames a second of clips that are folders of pictures.
-    boxes: whether the face boxes of `txt` point out the person. auto ignores them for square
-        videos, which are the release's own face crops, and not what the boxes were measured in.
+
+    boxes: whether the face boxes of `txt` point out the person. `auto` ignores them for square
+    videos: these are the release's own face crops, and the boxes were measured in other pictures.
     """
 
     root: Path
     layout: Literal["auto", "flat", "frames_cropped", "release"] = "auto"
     split_list: Path | None = None
-    val_persons: float = 0.0
-    picture_fps: float = 25.0
+    val_persons: Annotated[float, Range(at_least=0, below=1)] = 0.0
+    picture_fps: Annotated[float, Range(above=0, at_most=1000)] = 25.0
     boxes: Literal["auto", "use", "ignore"] = "auto"
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.val_persons < 1:
-            raise ValueError(f"val_persons: must be at least 0, below 1, got {self.val_persons}")
-        if self.picture_fps <= 0:
-            raise ValueError(f"picture_fps: must be positive, got {self.picture_fps}")
 
 
 @dataclass(frozen=True, kw_only=True, order=True)
@@ -88,15 +93,18 @@ def find_sources(config: SourceConfig) -> list[ClipSource]:
             "PERSON/VIDEO/frames_cropped/*.png or PERSON/VIDEO/NAME.mp4"
         )
     split_of = _splitter(config)
+    splits = [split_of(raw) for raw in found]
+    training = {raw.person for raw, split in zip(found, splits, strict=True) if split == "train"}
+    val_persons = _choose_val_persons(training, config.val_persons)
     sources = sorted(
         ClipSource(
-            split=split_of(raw),
+            split="val" if split == "train" and raw.person in val_persons else split,
             name=clip_name(raw.name),
             person=raw.person,
             path=raw.path,
             boxes=raw.boxes,
         )
-        for raw in found
+        for raw, split in zip(found, splits, strict=True)
     )
     by_name: dict[str, ClipSource] = {}
     for source in sources:
@@ -209,11 +217,25 @@ def _splitter(config: SourceConfig) -> Callable[[_Raw], str]:
         else:
             number = re.fullmatch(r"id(\d+)", raw.person)
             split = "test" if number and int(number[1]) in VOX1_TEST else "train"
-        if split == "train" and _share(raw.person) < config.val_persons:
-            return "val"
         return split
 
     return split_of
+
+
+def _choose_val_persons(training: set[str], share: float) -> set[str]:
+    """The persons of the split `train` that become the split `val`.
+
+    A person's place depends on the name alone. Where this would leave one of the splits empty, the
+    person nearest to the limit changes sides. One person cannot fill two splits: a warning says so.
+    """
+    if share == 0 or not training:
+        return set()
+    if len(training) == 1:
+        say("warning: source.val_persons needs two persons or more, there will be no split val")
+        return set()
+    ordered = sorted(training, key=lambda person: (_share(person), person))
+    count = sum(_share(person) < share for person in ordered)
+    return set(ordered[: min(max(count, 1), len(ordered) - 1)])
 
 
 def _share(person: str) -> float:

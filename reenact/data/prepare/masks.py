@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from torch import Tensor
 
 from reenact.errors import UserError
 from reenact.files import check_input_file
+from reenact.ranges import Checked, Range
 
 FOREHEAD = 0.3
 """From the oval's upper end towards the hairline, over its height above the eyes. On rendered heads
@@ -24,21 +25,28 @@ _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's, as suc
 
 
 @dataclass(frozen=True, kw_only=True)
-class MaskConfig:
-    """mesh: the outline of the tracked face, filled. parsing: your own face-parsing network.
+class MaskConfig(Checked):
+    """Where the face masks come from.
 
-    parsing: TorchScript file; takes pictures (B, 3, `parsing_side`, `parsing_side`) with
-        ImageNet's mean and deviation, gives scores (B, labels, h, w), or a tuple that begins so.
-    face_labels: the labels that count as face; the default is CelebAMask-HQ's skin, brows, eyes,
-        nose, mouth and lips. Hair, hats and glasses count as background.
+    kind: `mesh` fills the outline of the tracked face, `parsing` uses your own face-parsing
+    network.
+
+    parsing: a TorchScript file. It takes pictures (B, 3, `parsing_side`, `parsing_side`) with
+    ImageNet's mean and deviation, and gives scores (B, labels, h, w), or a tuple that begins so.
+
+    parsing_side: side of the pictures for the network, in pixels.
+
+    face_labels: the labels that count as face. The default is CelebAMask-HQ's skin, brows, eyes,
+    nose, mouth and lips. Hair, hats and glasses count as background.
     """
 
     kind: Literal["mesh", "parsing"] = "mesh"
     parsing: Path | None = None
-    parsing_side: int = 512
-    face_labels: tuple[int, ...] = (1, 2, 3, 4, 5, 10, 11, 12, 13)
+    parsing_side: Annotated[int, Range(at_least=16, at_most=4096)] = 512
+    face_labels: tuple[Annotated[int, Range(at_least=0)], ...] = (1, 2, 3, 4, 5, 10, 11, 12, 13)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.kind == "parsing" and self.parsing is None:
             raise ValueError("kind: parsing needs the path of a TorchScript network in 'parsing'")
 
