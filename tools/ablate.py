@@ -15,12 +15,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from reenact.assets import EMBEDDED_WEIGHTS, asset_path
 from reenact.config import load_config
 from reenact.errors import UserError, exit_code
 from reenact.evaluation.run import run_evaluation
 from reenact.evaluation.run_config import EvalRun
 from reenact.files import atomic_output
-from reenact.inference.reenactor import ReenactorConfig
+from reenact.inference.config import ReenactorConfig
+from reenact.inference.start import STARTS
+from reenact.models.checkpoint import load_reenactor
+from reenact.models.weights import Recipe
 
 CONFIG = Path("configs/embedded/eval.yaml")
 MODE = "cross"
@@ -40,14 +44,15 @@ COLUMNS = (
 )
 
 
-def settings(base: ReenactorConfig) -> dict[str, ReenactorConfig]:
-    """The rows of the inference table."""
-    rows = {f"as shipped: {base.num_steps} steps, x_T {base.x_T}, {base.sampler}": base}
-    for start in ("source", "mixed", "random", "moved"):
-        if start != base.x_T:
-            rows[f"x_T {start}"] = replace(base, x_T=start)  # type: ignore[arg-type]
-    carried = "without" if base.carry_detail else "with"
-    rows[f"{carried} carried detail"] = replace(base, carry_detail=not base.carry_detail)
+def settings(base: ReenactorConfig, weights: Path) -> dict[str, ReenactorConfig]:
+    """The rows of the inference table: `base` on these weights, and changes of it."""
+    shipped = base.recipe(load_reenactor(weights).recipe or Recipe())
+    rows = {f"as shipped: {shipped.num_steps} steps, x_T {shipped.x_T}, {shipped.sampler}": base}
+    for start in STARTS:
+        if start != shipped.x_T:
+            rows[f"x_T {start}"] = replace(base, x_T=start)
+    carried = "without" if shipped.carry_detail else "with"
+    rows[f"{carried} carried detail"] = replace(base, carry_detail=not shipped.carry_detail)
     rows["as in the paper: x_T source, without carried detail"] = replace(
         base, x_T="source", carry_detail=False
     )
@@ -98,7 +103,9 @@ def main() -> None:
     run = replace(run.with_output(Path("results") / "ablation"), variants=["ours"])
     rows = [
         row_of(replace(run, reenactor=config), name, args.device)
-        for name, config in settings(run.reenactor).items()
+        for name, config in settings(
+            run.reenactor, run.weights or asset_path(EMBEDDED_WEIGHTS)
+        ).items()
     ]
     rows += [row_of(replace(run, weights=path), name, args.device) for name, path in files]
     text = (

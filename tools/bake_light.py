@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from reenact.data.synthetic.scene import spherical_harmonics
+from reenact.data.synthetic.light import spherical_harmonics
 from reenact.face.surface.raster import PLAIN, rasterize
 
 NUM_DIRECTIONS = 220

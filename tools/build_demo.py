@@ -12,10 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from reenact.assets import ASSETS_DIR
-from reenact.data.synthetic.clips import ClipPlan, SyntheticConfig, clip_rng, plan_clip
-from reenact.data.synthetic.person import make_person
+from reenact.data.synthetic.clips import ClipPlan, SyntheticConfig, plan_clip
+from reenact.data.synthetic.generate import draw_frame, make_stage
 from reenact.data.synthetic.renderer import Renderer
-from reenact.data.synthetic.scene import draw_background, draw_light
 from reenact.media.images import write_frame
 from reenact.media.video_writer import VideoWriter
 
@@ -23,14 +22,11 @@ from reenact.media.video_writer import VideoWriter
 def draw_frames(config: SyntheticConfig, index: int, renderer: Renderer) -> list[np.ndarray]:
     """Frames (S, S, 3) of a clip as a camera would see them, not cropped to the face."""
     plan: ClipPlan = plan_clip(config, index, renderer.asset)
-    rng = clip_rng(config, index, 3)
-    person = make_person(plan.person_seed, config.split, renderer.asset)
-    light, background = draw_light(rng), draw_background(rng, config.frame_size)
+    stage = make_stage(config, plan, index, renderer.asset)
     params = plan.params.transformed(np.linalg.inv(plan.crop_from_frame))
     size = config.frame_size
     return [
-        renderer.render(person, params[n], light, background, np.eye(3), size)[0]
-        for n in range(len(params))
+        draw_frame(renderer, stage, params[n], np.eye(3), size, n)[0] for n in range(len(params))
     ]
 
 

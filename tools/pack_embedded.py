@@ -18,7 +18,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=ASSETS_DIR / EMBEDDED_WEIGHTS)
     args = parser.parse_args()
     weights = load_reenactor(args.export)
-    metadata = {name: weights.metadata[name] for name in ("stage", "step", "x_T")}
+    metadata = {name: weights.metadata[name] for name in ("stage", "step")}
     save_reenactor(
         args.out,
         weights.diffae,
@@ -27,6 +27,7 @@ def main() -> None:
         metadata,
         dtype=torch.float16,
         diffae_file="embedded_diffae.safetensors",
+        recipe=weights.recipe,
     )
 
 

@@ -15,6 +15,7 @@ COMMANDS = {
     "synthetic": ("reenact.commands.synthetic", "generate clips of synthetic people"),
     "synthetic-raw": ("reenact.commands.synthetic_raw", "the same as raw videos, for a dry run"),
     "synthetic-sheet": ("reenact.commands.synthetic_sheet", "a contact sheet of such people"),
+    "dryrun": ("reenact.commands.dryrun", "raw videos to report in minutes, all synthetic"),
     "configs": ("reenact.commands.configs", "list or copy the shipped configs"),
 }
 """A command is a module with a docstring, `add_arguments(parser)` and `run(arguments)`.

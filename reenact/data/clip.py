@@ -1,7 +1,11 @@
-"""What training and evaluation know of a clip: frames, face masks and face parameters."""
+"""What training and evaluation know of clips: frames, face masks and face parameters."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -10,7 +14,9 @@ from reenact.face.batch import FaceBatch
 
 
 class CrossRecord(NamedTuple):
-    """A rendered reenactment: the source frame under the pose of another clip's frame."""
+    """A rendered reenactment: the person of `source_frame` with the motion of another clip's
+    frame.
+    """
 
     source_frame: int
     target_clip: str
@@ -18,9 +24,10 @@ class CrossRecord(NamedTuple):
 
 
 class Clip(Protocol):
-    """N frames of one person in face crops of side S. Frames are read when asked for.
+    """N frames of one person in face crops of side S. A frame is read when it is asked for.
 
-    Every reading method raises UserError, naming file and cure, when the file is damaged.
+    Every reading method raises UserError when the file is damaged. The line names the file and
+    what to do.
     """
 
     @property
@@ -40,12 +47,12 @@ class Clip(Protocol):
         ...
 
     def face_mask(self, index: int) -> np.ndarray:
-        """(S, S) uint8, 255 where the face is: what a background loss leaves out."""
+        """(S, S) uint8, 255 on the face, which a background loss leaves out."""
         ...
 
     @property
     def params(self) -> FaceBatch:
-        """N faces in the terms of the crops."""
+        """The faces of the N frames, in crop pixels where the face stack has places."""
         ...
 
     @property
@@ -65,3 +72,32 @@ class Clip(Protocol):
     def cross_mask(self, index: int) -> np.ndarray:
         """(S, S) uint8 face mask of `cross[index]`."""
         ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClipSet:
+    """The clips of one split, in the order of the manifest.
+
+    root: the folder that holds the manifest.
+    size: side of the crops in pixels.
+    fps: frames a second as the clips hold them; the median where clips differ.
+    face: the face stack that read the parameters, by its name in `factory.STACKS`.
+    clips: may be empty.
+    splits: all splits of the manifest.
+    fingerprint: sha256 of the manifest.
+    """
+
+    root: Path
+    size: int
+    fps: float
+    face: str
+    clips: Sequence[Clip]
+    splits: list[str]
+    fingerprint: str
+
+    def __len__(self) -> int:
+        return len(self.clips)
+
+    @cached_property
+    def by_name(self) -> dict[str, Clip]:
+        return {clip.name: clip for clip in self.clips}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -11,7 +12,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from reenact.data.clip import CrossRecord
+from reenact.data.clip import ClipSet, CrossRecord
 from reenact.errors import UserError
 from reenact.face.head_model import HeadModel
 from reenact.face.params import FaceParams
@@ -96,32 +97,29 @@ def _head_model() -> HeadModel:
 _CURE = "delete the clip's folder and generate it again"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Folder:
-    """A folder's manifest. `fps`: frames a second as the clips hold them."""
-
-    size: int
-    fps: float
-    clips: list[FolderClip]
-
-
-def read_folder(root: Path) -> Folder:
-    """All clips of `root` in the manifest's order. Raises UserError for a damaged manifest."""
+def read_folders(root: Path, split: str) -> ClipSet:
+    """The clips of one split (maybe none). Raises UserError for a damaged manifest."""
     path = root / MANIFEST
     try:
-        manifest: dict[str, Any] = json.loads(path.read_text())
-        return Folder(
+        content = path.read_bytes()
+        manifest: dict[str, Any] = json.loads(content)
+        clips = [
+            FolderClip(
+                folder=root / record["name"],
+                person=str(record.get("person", record["name"])),
+                split=str(record["split"]),
+                num_frames=int(record["frames"]),
+            )
+            for record in manifest["clips"]
+        ]
+        return ClipSet(
+            root=root,
             size=int(manifest["size"]),
             fps=float(manifest.get("fps", 25)) / float(manifest.get("stride", 1)),
-            clips=[
-                FolderClip(
-                    folder=root / record["name"],
-                    person=str(record.get("person", record["name"])),
-                    split=str(record["split"]),
-                    num_frames=int(record["frames"]),
-                )
-                for record in manifest["clips"]
-            ],
+            face="open",
+            clips=[clip for clip in clips if clip.split == split],
+            splits=sorted({clip.split for clip in clips}),
+            fingerprint=hashlib.sha256(content).hexdigest(),
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{path}: not a clip manifest ({error!r}), generate it again") from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,20 +20,23 @@ FORMAT = "diffusionact-open clips 1"
 
 @dataclass(frozen=True, kw_only=True)
 class ClipRow:
-    """One clip. Its tar members lie one after the other from `offset` of `shard` on: the npz of
-    `params_size` bytes, then the frames of `frame_sizes` bytes (see `reenact.data.shards`).
+    """One clip.
 
-    fps: frames a second as stored. num_dropped: frames read in which no face was found.
+    shard, offset, params_size, frame_sizes: the clip's place, which `ShardWriter.add` fills in. Its
+        tar members lie one after the other from byte `offset` of `shard` on: the npz of
+        `params_size` bytes, then the frames of `frame_sizes` bytes.
+    fps: frames a second as stored.
+    num_dropped: frames that were read and have no face.
     source: path of the raw clip, relative to the raw data's root.
     """
 
     name: str
     person: str
     split: str
-    shard: str
-    offset: int
-    params_size: int
-    frame_sizes: list[int]
+    shard: str = ""
+    offset: int = 0
+    params_size: int = 0
+    frame_sizes: list[int] = field(default_factory=list)
     fps: float
     num_dropped: int
     source: str

@@ -6,10 +6,11 @@ read at once, in any order, and nothing is unpacked.
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import overload
@@ -18,7 +19,7 @@ from zipfile import BadZipFile
 import numpy as np
 from PIL import Image
 
-from reenact.data.clip import CrossRecord
+from reenact.data.clip import ClipSet, CrossRecord
 from reenact.data.manifest import ClipRow, Manifest, read_manifest
 from reenact.data.shards import member_offsets
 from reenact.errors import UserError
@@ -126,30 +127,22 @@ class ShardClips(Sequence[ShardClip]):
         return ShardClip(root=self.root, face=self.manifest.face, size=self.manifest.size, row=row)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Shards:
-    """The clips of one split, and which splits there are. `fps` is the clips' median."""
-
-    size: int
-    fps: float
-    face: str
-    clips: ShardClips
-    splits: list[str]
-
-
-def read_shards(root: Path, split: str) -> Shards:
+def read_shards(root: Path, split: str) -> ClipSet:
     """The clips of one split (maybe none). Raises UserError for a damaged manifest."""
     import pyarrow.compute as pc
 
-    manifest = read_manifest(root / MANIFEST)
+    path = root / MANIFEST
+    manifest = read_manifest(path)
     column = manifest.table.column("split")
     chosen = manifest.table.filter(pc.equal(column, split)).combine_chunks()
-    return Shards(
+    return ClipSet(
+        root=root,
         size=manifest.size,
         fps=float(np.median(chosen.column("fps").to_numpy())) if len(chosen) else 0.0,
         face=manifest.face,
-        clips=ShardClips(root, Manifest(size=manifest.size, face=manifest.face, table=chosen)),
+        clips=ShardClips(root, replace(manifest, table=chosen)),
         splits=sorted(column.unique().to_pylist()),
+        fingerprint=hashlib.sha256(path.read_bytes()).hexdigest(),
     )
 
 

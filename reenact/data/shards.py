@@ -16,7 +16,7 @@ import json
 import os
 import tarfile
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self
@@ -134,14 +134,12 @@ class ShardWriter:
         """Append a clip; returns `row` with its place filled in. `suffix`: of the frames."""
         names = [f"{row.name}.npz", *(f"{row.name}.{i:06d}{suffix}" for i in range(len(frames)))]
         block = b"".join(member(n, d) for n, d in zip(names, [npz, *frames], strict=True))
-        placed = ClipRow(
-            **asdict(row)
-            | {
-                "shard": tar_path(self.folder, self.shard).name,
-                "offset": self._end,
-                "params_size": len(npz),
-                "frame_sizes": [len(frame) for frame in frames],
-            }
+        placed = replace(
+            row,
+            shard=tar_path(self.folder, self.shard).name,
+            offset=self._end,
+            params_size=len(npz),
+            frame_sizes=[len(frame) for frame in frames],
         )
         self._tar.seek(self._end)
         self._tar.write(block)

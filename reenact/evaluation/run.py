@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,7 @@ from reenact.evaluation.reporting.files import Example, write_reports
 from reenact.evaluation.reporting.pictures import OutputPictures, read_strip
 from reenact.evaluation.run_config import EvalRun
 from reenact.files import make_folder
+from reenact.inference.config import ReenactorConfig
 from reenact.processes import ALONE, World, wait_until
 
 # Part of the name of the record file: raise it when the meaning of a recorded number changes.
@@ -53,12 +54,18 @@ RECORD_VERSION = 2
 
 @dataclass(frozen=True, kw_only=True)
 class Subject:
-    """What is measured. `sha256` changes with it; `reader` gives the parameters, None: stored."""
+    """What is measured.
+
+    sha256: changes with the weights, or with the folder of results.
+    reader: gives the faces' parameters; None takes the stored ones.
+    reenactor: the settings of the rendering, complete; None for a folder of results.
+    """
 
     method: Method
     batch_size: int
     sha256: str
     reader: ParamsReader | None = None
+    reenactor: ReenactorConfig | None = None
 
 
 def run_evaluation(run: EvalRun, device: str = "auto") -> dict[str, Any] | None:
@@ -74,6 +81,8 @@ def run_evaluation(run: EvalRun, device: str = "auto") -> dict[str, Any] | None:
         make_folder(folder)
     prepare = _reenactor_subject if run.predictions is None else _folder_subject
     clips, pairs, subject = prepare(run, place, world)
+    if subject.reenactor is not None:
+        run = replace(run, reenactor=subject.reenactor)
     return evaluate(run, clips, pairs, subject, load_judges(run.judges, place), place, world)
 
 
@@ -91,6 +100,7 @@ def _reenactor_subject(
         batch_size=run.reenactor.batch_size,
         sha256=sha256,
         reader=reader,
+        reenactor=reenactor.config,
     )
     return clips, list_pairs(clips, run.pairs, run.data.num_clips), subject
 

@@ -10,7 +10,7 @@ from reenact.evaluation.measuring.judges import JudgeConfig
 from reenact.evaluation.methods.methods import VARIANTS, Variant
 from reenact.evaluation.pairing.pairs import PairListConfig
 from reenact.face.factory import FaceConfig
-from reenact.inference.reenactor import ReenactorConfig
+from reenact.inference.config import ReenactorConfig
 
 
 @dataclass(frozen=True, kw_only=True)

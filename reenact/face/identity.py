@@ -6,15 +6,13 @@ from torch import Tensor, nn
 
 from reenact.assets import asset_path
 from reenact.face.graph import load_graphs
-from reenact.face.points import five_points_from_points478
+from reenact.face.points import fit_similarity
 from reenact.face.sampling import sample_patches
-
-__all__ = ["EMBEDDING_SIZE", "IdentityNet", "align_transform", "five_points_from_points478"]
 
 SIDE = 112
 EMBEDDING_SIZE = 128
-# Where the net expects eye centres, nose tip and mouth corners (picture's left first); pixel edges,
-# not centres.
+# Where the net expects eye centres, nose tip and mouth corners, the picture's left first. The
+# coordinates count from the edge of the first pixel.
 _TEMPLATE = (
     (38.7946, 52.1963),
     (74.0318, 52.0014),
@@ -25,20 +23,8 @@ _TEMPLATE = (
 
 
 def align_transform(five_points: Tensor) -> Tensor:
-    """five_points (B, 5, 2) px -> (B, 2, 3), from the aligned patch [0, 1]² to pixels.
-
-    The least-squares similarity (turn, scale, shift) from the template to the points; no mirroring.
-    """
-    template = five_points.new_tensor(_TEMPLATE) / SIDE
-    a = template - template.mean(0)
-    centre = five_points.mean(1, keepdim=True)
-    b = five_points - centre
-    norm = a.square().sum()
-    cos = (a * b).sum((1, 2)) / norm
-    sin = (a[:, 0] * b[..., 1] - a[:, 1] * b[..., 0]).sum(1) / norm
-    turn = torch.stack([torch.stack([cos, -sin], -1), torch.stack([sin, cos], -1)], -2)
-    shift = centre[:, 0] - (turn @ template.mean(0))
-    return torch.cat([turn, shift[..., None]], -1)
+    """five_points (B, 5, 2) px -> (B, 2, 3), from the aligned patch [0, 1]² to pixels."""
+    return fit_similarity(five_points.new_tensor(_TEMPLATE) / SIDE, five_points)
 
 
 class IdentityNet(nn.Module):

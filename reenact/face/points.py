@@ -51,6 +51,23 @@ def five_points_from_landmarks68(landmarks: Tensor) -> Tensor:
     return torch.stack([*eyes, landmarks[:, 30], landmarks[:, 48], landmarks[:, 54]], 1)
 
 
+def fit_similarity(template: Tensor, points: Tensor) -> Tensor:
+    """The similarity (B, 2, 3) that brings `template` (N, 2) closest to `points` (B, N, 2).
+
+    Least squares over rotation, scale and shift, never mirrored: Umeyama's solution (1991), which
+    in the plane is a division of complex numbers.
+    """
+    a = template - template.mean(0)
+    centre = points.mean(1, keepdim=True)
+    b = points - centre
+    norm = a.square().sum()
+    cos = (a * b).sum((1, 2)) / norm
+    sin = (a[:, 0] * b[..., 1] - a[:, 1] * b[..., 0]).sum(1) / norm
+    turn = torch.stack([torch.stack([cos, -sin], -1), torch.stack([sin, cos], -1)], -2)
+    shift = centre[:, 0] - (turn @ template.mean(0))
+    return torch.cat([turn, shift[..., None]], -1)
+
+
 def _turned(xy: Tensor, across: Tensor) -> tuple[Tensor, Tensor]:
     """Angle (B,) of the vector `across`, and xy (B, N, 2) in axes along and perpendicular to it."""
     angle = torch.atan2(across[:, 1], across[:, 0])

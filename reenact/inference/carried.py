@@ -48,11 +48,6 @@ class SourceDetail:
         return cls(sharp=sharp, lost=sharp - enlarged(autoencoded, sharp.shape[-1]))
 
 
-def blend_noise(x_T: Tensor, noise: Tensor, mask: Tensor) -> Tensor:
-    """Variance-preserving mix: `noise` where mask is 1, `x_T` unchanged where mask is 0."""
-    return (1 - mask).sqrt() * x_T + mask.sqrt() * noise
-
-
 def with_detail(images: Tensor, detail: SourceDetail, field: MotionField) -> Tensor:
     """The networks' pictures (B, 3, S, S) in the detail's size (B, 3, D, D), with what is the
     source's own. On the head that is its fine features and, coarsely, what the networks lose of it.

@@ -1,13 +1,17 @@
 """From settings to a reenactor: which weights, behind which face stack."""
 
+import sys
 from pathlib import Path
 
 from reenact.device import pick_device
 from reenact.errors import UserError
 from reenact.face.factory import FaceConfig, make_face_stack, own_weights
 from reenact.face.stack import OwnWeights
-from reenact.inference.reenactor import Reenactor, ReenactorConfig
+from reenact.inference.config import ReenactorConfig
+from reenact.inference.reenactor import Reenactor
+from reenact.inference.start import find_start
 from reenact.models.checkpoint import load_reenactor
+from reenact.models.weights import Recipe
 
 
 def make_reenactor(
@@ -15,16 +19,12 @@ def make_reenactor(
 ) -> Reenactor:
     """The reenactor with its weights on `device` ("auto" or a torch device).
 
-    `weights` None takes those that were trained with the face stack. Raises UserError or
-    CheckpointError for missing or foreign files, and for settings or weights that need more than
-    the face stack can do.
+    `weights` None takes those that were trained with the face stack. A config that differs from
+    the weights' recipe gives a warning on stderr. Raises UserError or CheckpointError for missing
+    or foreign files, and for settings or weights that need more than the face stack can do.
     """
     place = pick_device(device)
-    if config.needs_motion_field and not face.entry.has_surface:
-        raise UserError(
-            "reenactor: x_T moved and carry_detail follow the surface of the head model, which the "
-            f"{face.name} face stack does not have: set x_T to source and carry_detail to false"
-        )
+    _check_surface(config.recipe(Recipe()), face)
     path, diffae = own_weights(face) if weights is None else OwnWeights(weights)
     stack = make_face_stack(face, place)
     networks = load_reenactor(path, place, diffae)
@@ -33,4 +33,31 @@ def make_reenactor(
             f"{path}: its E_r has a motion head, which the {face.name} face stack cannot feed: "
             "take weights that were trained with that stack"
         )
+    _check_surface(config.recipe(networks.recipe or Recipe()), face)
+    if warning := _recipe_warning(networks.recipe, config):
+        print(f"warning: {path}: {warning}", file=sys.stderr)
     return Reenactor(networks, stack, config)
+
+
+def _check_surface(recipe: Recipe, face: FaceConfig) -> None:
+    """Raises UserError if the recipe needs the head model's surface and the stack has none."""
+    if face.entry.has_surface:
+        return
+    if find_start(recipe.x_T).follows_motion or recipe.carry_detail:
+        raise UserError(
+            "reenactor: x_T moved and carry_detail follow the surface of the head model, which the "
+            f"{face.name} face stack does not have: set x_T to source and carry_detail to false"
+        )
+
+
+def _recipe_warning(trained: Recipe | None, config: ReenactorConfig) -> str | None:
+    """A line if the pictures are rendered in another way than the weights were trained for."""
+    if trained is None:
+        missing = config.left_out
+        if not missing:
+            return None
+        values = ", ".join(f"{name} {getattr(Recipe(), name)}" for name in missing)
+        return f"the file does not say how to render with it; the paper's way is taken: {values}"
+    if changes := config.changes(trained):
+        return f"trained to be rendered otherwise: {'; '.join(changes)}"
+    return None

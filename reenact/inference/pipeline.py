@@ -126,7 +126,7 @@ def track_target(
 def encode_source(reenactor: Reenactor, face: SourceFace[Any], size: int) -> SourceState:
     """The source's codes; where its detail is carried, that of `size` pixels."""
     sharp = None
-    if reenactor.config.carry_detail:
+    if reenactor.recipe.carry_detail:
         size = max(size, reenactor.size)
         sharp = image_from_frame(reenactor.face.cut(face.photo, face.crop.resized(size)))
     return reenactor.set_source(image_from_frame(face.crop_frame), face.params, sharp=sharp)

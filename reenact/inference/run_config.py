@@ -7,7 +7,7 @@ from typing import Literal
 from reenact.errors import UserError
 from reenact.face.factory import FaceConfig
 from reenact.inference.compose import Levels
-from reenact.inference.reenactor import ReenactorConfig
+from reenact.inference.config import ReenactorConfig
 
 Motion = Literal["absolute", "relative"]
 

@@ -1,12 +1,13 @@
-"""One .safetensors with everything inference needs: the frozen DiffAE, E_r and, where tuned, the
-rendering U-Net.
+"""Files of reenactor weights: ours are written and read, the published one is read.
+
+One .safetensors holds everything that inference needs: the frozen DiffAE, E_r, the rendering U-Net
+if it was tuned, and the recipe for rendering.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -24,20 +25,10 @@ from diffae import (
 )
 from reenact.files import atomic_output
 from reenact.models.reenactment_encoder import ReenactmentEncoder
+from reenact.models.released import is_released, load_released
+from reenact.models.weights import Recipe, ReenactorWeights
 
 FORMAT = "reenactor-1"
-
-
-@dataclass(frozen=True, kw_only=True)
-class ReenactorWeights:
-    """The networks of the method, all with `diffae.config`. `unet` is the tuned renderer, or None
-    for DiffAE's.
-    """
-
-    diffae: DiffAE
-    encoder: ReenactmentEncoder
-    unet: ConditionalUNet | None
-    metadata: dict[str, str]
 
 
 def save_reenactor(
@@ -48,13 +39,15 @@ def save_reenactor(
     metadata: Mapping[str, str] | None = None,
     dtype: torch.dtype | None = None,
     diffae_file: str | None = None,
+    recipe: Recipe | None = None,
 ) -> None:
-    """Write the weights atomically; `dtype` converts them (e.g. torch.float16 halves the file).
+    """Write the weights atomically.
 
-    `diffae_file` puts the DiffAE into a file of that name beside `path`, which refers to it.
-
-    `metadata` adds text such as stage and step to the file's header; the DiffAE's config is always
-    in it.
+    Args:
+        metadata: texts such as stage and step for the header. The DiffAE's config is always there.
+        dtype: the weights are converted to it; torch.float16 halves the file.
+        diffae_file: puts the DiffAE into a file of that name beside `path`, which refers to it.
+        recipe: how the weights should be rendered; it goes into the header.
     """
     path = Path(path)
     modules: dict[str, nn.Module] = {"encoder": encoder}
@@ -76,6 +69,8 @@ def save_reenactor(
     header |= {"diffae_config": diffae.config.to_json()}
     if diffae_file is not None:
         header["diffae_file"] = diffae_file
+    if recipe is not None:
+        header["recipe"] = recipe.to_json()
     header |= {"image_size": str(diffae.config.image_size), "prediction": diffae.config.prediction}
     with atomic_output(path) as temporary:
         # one entry, because safetensors writes several in random order
@@ -87,21 +82,18 @@ def load_reenactor(
     map_location: str | torch.device = "cpu",
     diffae_path: str | Path | None = None,
 ) -> ReenactorWeights:
-    """Read what `save_reenactor` wrote, as float32 in evaluation mode.
+    """Read weights as float32 in evaluation mode.
 
-    A file with another suffix than .safetensors is read as one that the authors of DiffusionAct
-    published. `diffae_path` is the DiffAE file that this one may need (see `load_released`); None
-    takes `last.ckpt` beside it if it is there.
-
-    Raises CheckpointError when the file is missing, unreadable, of another kind, or its tensors do
-    not fit its config one to one.
+    A .safetensors must be one that `save_reenactor` wrote. Any other file is read as one that the
+    authors of DiffusionAct published. `diffae_path` is the DiffAE file that this one may need (see
+    `load_released`); None takes `last.ckpt` beside it if it is there. Raises CheckpointError when
+    the file is missing, unreadable or of another kind, and when its tensors do not fit its config
+    one to one.
     """
     path = Path(path)
     if not path.is_file():
         raise CheckpointError(f"{path}: no such file")
     if path.suffix != ".safetensors":
-        from reenact.models.released import load_released  # late: it needs this module
-
         beside = path.with_name("last.ckpt")
         if diffae_path is None and beside.is_file():
             diffae_path = beside
@@ -140,7 +132,13 @@ def load_reenactor(
         raise CheckpointError(f"{path}: unknown tensor {unknown[0]!r} ({len(unknown)} of them)")
     for module in (diffae, *modules.values()):
         module.to(map_location).eval()
-    return ReenactorWeights(diffae=diffae, encoder=encoder, unet=unet, metadata=header)
+    return ReenactorWeights(
+        diffae=diffae,
+        encoder=encoder,
+        unet=unet,
+        metadata=header,
+        recipe=_recipe(path, header),
+    )
 
 
 def is_reenactor(path: str | Path) -> bool:
@@ -148,14 +146,25 @@ def is_reenactor(path: str | Path) -> bool:
     unreadable).
     """
     if Path(path).suffix != ".safetensors":
-        from reenact.models.released import is_released  # late: it needs this module
-
         return is_released(path)
     try:
         with safe_open(path, framework="pt") as file:
             return FORMAT in (file.metadata() or {})
     except (SafetensorError, OSError):
         return False
+
+
+def _recipe(path: Path, header: Mapping[str, str]) -> Recipe | None:
+    """From the header, else from the file `<name>.recipe.json` beside `path`, else None."""
+    if "recipe" in header:
+        return Recipe.from_json(header["recipe"], path)
+    beside = path.with_suffix(".recipe.json")
+    if not beside.is_file():
+        return None
+    try:
+        return Recipe.from_json(beside.read_text(encoding="utf-8"), beside)
+    except (OSError, UnicodeDecodeError) as error:
+        raise CheckpointError(f"{beside}: not a readable text file ({error})") from error
 
 
 def _diffae_beside(path: Path, name: str, config: DiffAEConfig) -> DiffAE:

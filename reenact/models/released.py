@@ -26,8 +26,8 @@ from diffae.semantic_encoder import SemanticEncoder
 from diffae.unpickle import read_torch
 from reenact.errors import UserError
 from reenact.files import atomic_output
-from reenact.models.checkpoint import ReenactorWeights
 from reenact.models.reenactment_encoder import ReenactmentEncoder
+from reenact.models.weights import Recipe, ReenactorWeights
 
 PUBLISHED_CONFIG = DiffAEConfig(
     image_size=256,
@@ -36,6 +36,9 @@ PUBLISHED_CONFIG = DiffAEConfig(
     encoder_channel_mults=(1, 1, 2, 2, 4, 4, 4),
 )
 """ffhq256_autoenc, the only architecture the authors' code builds."""
+
+PUBLISHED_RECIPE = Recipe(num_steps=20, encode_steps=50, sampler="ddim", x_T="source")
+"""What the authors' inference script does."""
 
 NET, DIFFUSION = "state_dict_net", "state_dict_diff"
 NUM_STORED_NOISES = 32
@@ -89,8 +92,13 @@ def load_released(
     if diffae.config != tuned.config:
         raise CheckpointError(f"{path}: its model.* and ema_model.* differ in architecture")
     encoder = _encoder(path, _tensors(content[NET]), diffae.config, torch.device(map_location))
-    metadata = {"stage": "reenact", "origin": path.name, "x_T": "source"}
-    return ReenactorWeights(diffae=diffae, encoder=encoder, unet=tuned.unet, metadata=metadata)
+    return ReenactorWeights(
+        diffae=diffae,
+        encoder=encoder,
+        unet=tuned.unet,
+        metadata={"stage": "reenact", "origin": path.name},
+        recipe=PUBLISHED_RECIPE,
+    )
 
 
 def export_released(weights: ReenactorWeights, path: str | Path) -> None:

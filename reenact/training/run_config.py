@@ -6,12 +6,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
-from diffae import ENCODER, SAMPLERS, DiffAEConfig, Sampler, SamplerName, Schedule
+from diffae import DiffAEConfig, SamplerName
 from reenact.data.dataset import DataConfig
 from reenact.device import Precision
 from reenact.errors import UserError
 from reenact.face.factory import FaceConfig
-from reenact.inference.reenactor import Start
+from reenact.inference.start import StartName, find_start
+from reenact.models.weights import Recipe
 from reenact.ranges import Checked, Count, Positive, Range, Seed, Share
 from reenact.training.log import LoggingConfig
 from reenact.training.loss_terms import LossNets, LossWeights
@@ -72,10 +73,14 @@ class ReenactConfig(Checked):
 
     one_step_t: first and last timestep of `one_step`.
 
-    x_T: the start: `source` is the source's inversion, `mixed` that with fresh noise in the face,
-    `random` pure noise, `moved` the inversion of the moved source (see ReenactorConfig).
+    x_T: where rendering starts, one of `reenact.inference.start.STARTS`.
 
     encode_steps: DDIM steps of the inversion.
+
+    carry_detail: training does not use it. It goes into the exported weights, like the other
+    settings of rendering, and inference takes them from there.
+
+    temperature: likewise.
 
     tune_unet: train a copy of the U-Net as the renderer. The inversion keeps the frozen one.
 
@@ -98,8 +103,10 @@ class ReenactConfig(Checked):
     grad_steps: Annotated[int, Range(at_least=0)] = 2
     recompute: bool = False
     one_step_t: tuple[Timestep, Timestep] = (400, 999)
-    x_T: Start = "mixed"
+    x_T: StartName = "mixed"
     encode_steps: Count = 10
+    carry_detail: bool = False
+    temperature: Share = 1.0
     tune_unet: bool = False
     cross_fraction: Share = 0.5
     cross_start: Annotated[int, Range(at_least=0)] = 0
@@ -109,18 +116,25 @@ class ReenactConfig(Checked):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_steps("render_steps", SAMPLERS[self.sampler], self.render_steps)
-        check_steps("encode_steps", ENCODER, self.encode_steps)
+        find_start(self.x_T)
+        try:
+            _ = self.recipe
+        except UserError as error:
+            raise UserError(str(error).replace("num_steps", "render_steps", 1)) from error
         if self.one_step_t[0] > self.one_step_t[1]:
             raise UserError(f"one_step_t: the first must not be larger, got {self.one_step_t}")
 
-
-def check_steps(name: str, sampler: Sampler, num_steps: int) -> None:
-    """Raises UserError, which begins with `name`, if the sampler cannot make that many steps."""
-    try:
-        sampler.timesteps(Schedule(), num_steps)
-    except ValueError as error:
-        raise UserError(f"{name}: {str(error).removeprefix('num_steps ')}") from error
+    @property
+    def recipe(self) -> Recipe:
+        """How the exported weights should be rendered: as they are trained."""
+        return Recipe(
+            num_steps=self.render_steps,
+            encode_steps=self.encode_steps,
+            sampler=self.sampler,
+            x_T=self.x_T,
+            carry_detail=self.carry_detail,
+            temperature=self.temperature,
+        )
 
 
 SECTIONS = {"autoencoder": AutoencoderConfig, "align": AlignConfig, "reenact": ReenactConfig}
@@ -220,6 +234,8 @@ class TrainRun(Checked):
             raise UserError("model: the file `init` says what the networks are; remove one of both")
         if self.precision == "fp16":
             raise UserError("precision: fp16 has too small a range for gradients, take bf16")
-        sampler = SAMPLERS["ddim" if self.reenact is None else self.reenact.sampler]
-        check_steps("logging.num_steps", sampler, self.logging.num_steps)
-        check_steps("logging.encode_steps", ENCODER, self.logging.encode_steps)
+        steps = {n: getattr(self.logging, n) for n in ("num_steps", "encode_steps")}
+        try:
+            Recipe(sampler="ddim" if self.reenact is None else self.reenact.sampler, **steps)
+        except UserError as error:
+            raise UserError(f"logging.{error}") from error

@@ -13,7 +13,7 @@ from diffae import DiffAE, load_checkpoint
 from reenact.data.augment import AugmentConfig
 from reenact.data.dataset import ClipDataset, PairConfig, draw_batch
 from reenact.errors import UserError
-from reenact.inference.carried import blend_noise
+from reenact.inference.start import blend_noise
 from reenact.models.checkpoint import is_reenactor, load_reenactor, save_reenactor
 from reenact.models.reenactment_encoder import ReenactmentEncoder
 from reenact.training.log import tally

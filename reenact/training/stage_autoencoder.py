@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from diffae import DiffAE, load_checkpoint, save_checkpoint
 from reenact.data.dataset import PairConfig
 from reenact.errors import UserError
-from reenact.inference.carried import blend_noise
+from reenact.inference.start import blend_noise
 from reenact.training.log import tally
 from reenact.training.run_config import AutoencoderConfig, TrainRun
 from reenact.training.targets import Drawer

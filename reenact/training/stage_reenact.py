@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -13,11 +14,11 @@ from diffae import ConditionalUNet, load_checkpoint
 from reenact.data.dataset import PairConfig
 from reenact.errors import UserError
 from reenact.face.params import FaceParams
-from reenact.face.surface.motion_field import draft
-from reenact.inference.carried import blend_noise
-from reenact.inference.reenactor import Start
+from reenact.inference.networks import Networks
+from reenact.inference.start import StartName
 from reenact.models.checkpoint import is_reenactor, load_reenactor, save_reenactor
 from reenact.models.reenactment_encoder import ReenactmentEncoder
+from reenact.models.weights import Recipe
 from reenact.training.gradient_guard import GradientGuard
 from reenact.training.log import tally
 from reenact.training.loss_terms import (
@@ -30,7 +31,7 @@ from reenact.training.run_config import TrainRun
 from reenact.training.targets import Drawer
 
 
-class Renderer(nn.Module):
+class TrainedNetworks(nn.Module):
     """The trained networks: E_r and, where tuned, the rendering U-Net."""
 
     def __init__(self, encoder: ReenactmentEncoder, unet: ConditionalUNet | None) -> None:
@@ -66,7 +67,7 @@ class ReenactStage:
         encoder, unet = self._load(run.init)
         self.diffae.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.image_size = self.diffae.config.image_size
-        self.model: nn.Module = Renderer(encoder, unet).to(device).requires_grad_(True)
+        self.model: nn.Module = TrainedNetworks(encoder, unet).to(device).requires_grad_(True)
         self.draw = Drawer(
             run.face, self.image_size, device, has_motion=encoder.motion_head is not None
         )
@@ -88,57 +89,40 @@ class ReenactStage:
             raise UserError(f"{path}: has a tuned U-Net, so reenact.tune_unet must be true")
         return encoder, unet
 
-    @torch.no_grad()
-    def start(
-        self,
-        mode: Start,
-        encoder: ReenactmentEncoder,
-        batch: dict[str, Tensor],
-        z_r: Tensor,
-        num_steps: int,
-    ) -> Tensor:
-        """x_T of a batch by `mode`, see ReenactorConfig. `batch["eps"]` is the fresh noise."""
-        noise, source = batch["eps"], batch["source"]
-        if mode == "random":
-            return noise
-        if mode == "moved":
-            field = self.draw.motion_field(batch)
-            x_T = self.diffae.encode_stochastic(draft(source, field), z_r, num_steps=num_steps)
-            return blend_noise(x_T, noise, field.unknown)
-        z_source = encoder(source, self.draw.source(batch), self.draw.motion(batch, still=True))
-        x_T = self.diffae.encode_stochastic(source, z_source, num_steps=num_steps)
-        return blend_noise(x_T, noise, self.draw.head_region(batch)) if mode == "mixed" else x_T
-
-    def decode(self, renderer: Renderer, x_T: Tensor, z_sem: Tensor, num_steps: int) -> Tensor:
-        config = self.config
-        return self.diffae.decode(
-            x_T,
-            z_sem,
-            num_steps,
-            config.sampler,
-            unet=renderer.unet,
-            grad_steps=config.grad_steps or None,
-            recompute=config.recompute,
+    def networks(self, trained: TrainedNetworks, recipe: Recipe | None = None) -> Networks:
+        """What inference runs, with these networks; by default with the recipe of the training."""
+        return Networks(
+            diffae=self.diffae,
+            encoder=trained.encoder,
+            unet=trained.unet,
+            recipe=recipe or self.config.recipe,
         )
 
-    def render(self, renderer: Renderer, batch: dict[str, Tensor]) -> Tensor:
+    def render(self, trained: TrainedNetworks, batch: dict[str, Tensor]) -> Tensor:
         """The reenacted pictures (B, 3, S, S) of a training batch, with gradients."""
-        config = self.config
-        z_r = renderer.encoder(batch["source"], self.draw.target(batch), self.draw.motion(batch))
-        x_T = self.start(config.x_T, renderer.encoder, batch, z_r, config.encode_steps)
+        config, networks = self.config, self.networks(trained)
+        source, drawings = batch["source"], self.draw.drawings(batch)
+        z_r = networks.code(source, drawings)
+        x_T = networks.start(source, drawings, batch["eps"], z_r=z_r)
         if config.render == "sampler":
-            return self.decode(renderer, x_T, z_r, config.render_steps)
+            return self._decode(networks, x_T, z_r)
         low, high = config.one_step_t
         t = (low + batch["u"] * (high + 1 - low)).long().clamp(max=high)
-        # a cross pair without a reference may not see it here either
+        # A cross pair without a reference may not see it here either.
         base = torch.where(
-            self._has_reference(batch)[:, None, None, None], batch["reference"], batch["source"]
+            self._has_reference(batch)[:, None, None, None], batch["reference"], source
         )
         with torch.autocast(x_T.device.type, enabled=False):
             x_t = self.diffae.schedule.q_sample(base.float(), t, x_T.float())
-        # clamping would cut the gradient of every saturated pixel
-        x_0, _ = self.diffae.predict_x_0_eps(x_t, t, z_r, unet=renderer.unet, clip=False)
+        # Clamping would cut the gradient of every saturated pixel.
+        x_0, _ = self.diffae.predict_x_0_eps(x_t, t, z_r, unet=networks.unet, clip=False)
         return x_0
+
+    def _decode(self, networks: Networks, x_T: Tensor, z_r: Tensor) -> Tensor:
+        config = self.config
+        return networks.decode(
+            x_T, z_r, grad_steps=config.grad_steps or None, recompute=config.recompute
+        )
 
     def _has_reference(self, batch: dict[str, Tensor]) -> Tensor:
         return ~batch["is_cross"] | self.config.cross_reference
@@ -149,7 +133,7 @@ class ReenactStage:
         """Each sample's weighted sum (B,) of the active losses, and what to log: each loss
         unweighted, over the samples that have it.
         """
-        prediction = self.render(cast(Renderer, model), batch).float()
+        prediction = self.render(cast(TrainedNetworks, model), batch).float()
         inputs = LossInputs(
             prediction=prediction,
             batch=batch,
@@ -170,20 +154,26 @@ class ReenactStage:
     def preview(
         self, model: nn.Module, batch: dict[str, Tensor]
     ) -> tuple[dict[str, float], dict[str, Tensor]]:
-        """Columns: source, landmark map, target, the reenactment as trained (`result`), then from
-        the source's x_T, from that with the face re-noised, and from noise. The scalars are the L1
-        of each to the target.
+        """The scalars and columns of a preview.
+
+        Columns: source, landmark map, target, then results from the trained start (`result`), from
+        the inverted source, from that with noise in the head region, and from noise. The scalars
+        are the L1 of each result to the target.
         """
-        renderer, config, logging = cast(Renderer, model), self.config, self.logging
-        target, drawing = batch["reference"], self.draw.target(batch)
-        z_r = renderer.encoder(batch["source"], drawing, self.draw.motion(batch))
-        modes: tuple[Start, ...] = (config.x_T, "source", "mixed", "random")
-        starts = [
-            self.start(mode, renderer.encoder, batch, z_r, logging.encode_steps) for mode in modes
-        ]
-        decoded = self.decode(
-            renderer, torch.cat(starts), z_r.repeat(len(modes), 1), logging.num_steps
+        target, logging = batch["reference"], self.logging
+        networks = self.networks(
+            cast(TrainedNetworks, model),
+            replace(
+                self.config.recipe, num_steps=logging.num_steps, encode_steps=logging.encode_steps
+            ),
         )
+        source, drawings = batch["source"], self.draw.drawings(batch)
+        z_r = networks.code(source, drawings)
+        modes: tuple[StartName, ...] = (self.config.x_T, "source", "mixed", "random")
+        starts = [
+            networks.start(source, drawings, batch["eps"], z_r=z_r, x_T=mode) for mode in modes
+        ]
+        decoded = self._decode(networks, torch.cat(starts), z_r.repeat(len(modes), 1))
         predictions = list(decoded.float().chunk(len(modes)))
         mask = batch["reference_mask"]
         scalars = {"l1_copy_source": float((batch["source"] - target).abs().mean())}
@@ -191,12 +181,19 @@ class ReenactStage:
             error = (prediction - target).abs()
             scalars[f"l1_{mode}"] = float(error.mean())
             scalars[f"face_l1_{mode}"] = float((error * mask).sum() / (3 * mask.sum()).clamp(min=1))
-        columns = {"source": batch["source"], "drawing": drawing, "target": target}
+        columns = {"source": source, "drawing": drawings.landmark_map(), "target": target}
         titles = ("result", *(f"x_T {mode}" for mode in modes[1:]))
         return scalars, columns | dict(zip(titles, predictions, strict=True))
 
     def export(self, model: nn.Module, path: Path, step: int) -> None:
         """Write DiffAE, E_r and the tuned U-Net as one .safetensors."""
-        renderer = cast(Renderer, model)
-        metadata = {"stage": "reenact", "step": str(step), "x_T": self.config.x_T}
-        save_reenactor(path, self.diffae, renderer.encoder, renderer.unet, metadata)
+        networks = cast(TrainedNetworks, model)
+        metadata = {"stage": "reenact", "step": str(step)}
+        save_reenactor(
+            path,
+            self.diffae,
+            networks.encoder,
+            networks.unet,
+            metadata,
+            recipe=self.config.recipe,
+        )

@@ -4,8 +4,6 @@ and losses want.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -13,7 +11,7 @@ from torch import Tensor
 
 from reenact.errors import UserError
 from reenact.face.factory import FaceConfig, make_face_model
-from reenact.face.surface.motion_field import MotionField
+from reenact.inference.drawings import Drawings
 
 Batch = dict[str, Tensor]
 
@@ -38,37 +36,26 @@ class Drawer:
         self.image_size, self.device, self.has_motion = image_size, device, has_motion
         self.face = make_face_model(config, device)
 
+    def drawings(self, batch: Batch) -> Drawings:
+        """What inference draws, too, of these pairs."""
+        source, target = self._params(batch, "source"), self._params(batch, "target")
+        return Drawings(self.face, source, target, size=self.image_size, device=self.device)
+
     def target(self, batch: Batch) -> Tensor:
         """The landmark map (B, 3, S, S) of the source person with the target's expression, pose
         and gaze.
         """
-        return self._draw(self._driven(batch))
+        return self.drawings(batch).landmark_map()
 
-    def source(self, batch: Batch) -> Tensor:
-        """The map of the source as it is."""
-        return self._draw(self._params(batch, "source"))
-
-    def motion(self, batch: Batch, *, still: bool = False) -> Tensor | None:
-        """The motion vector (B, 120) from the source to the target, or with `still` to the source
-        itself; None where E_r has no motion head.
+    def motion(self, batch: Batch) -> Tensor | None:
+        """The motion vector (B, 120) from the source to the target; None where E_r has no motion
+        head.
         """
-        if not self.has_motion:
-            return None
-        source = self._params(batch, "source")
-        target = source if still else self._params(batch, "target")
-        with self._exact():
-            return self.face.motion_vector(source, target, self.image_size)
+        return self.drawings(batch).motion() if self.has_motion else None
 
     def head_region(self, batch: Batch) -> Tensor:
         """Where the source's head and hair are: (B, 1, S, S) in [0, 1]."""
-        params = self._params(batch, "source")
-        return self.face.head_region(params, self.image_size).to(self.device)
-
-    def motion_field(self, batch: Batch) -> MotionField:
-        """From the picture to be rendered back to the source, of side S."""
-        source, driven, size = self._params(batch, "source"), self._driven(batch), self.image_size
-        with self._exact():
-            return self.face.motion_field(source, driven, size, size)
+        return self.drawings(batch).head_region()
 
     def source_landmarks(self, batch: Batch) -> Tensor:
         """(B, 68, 2) of the source picture."""
@@ -94,16 +81,7 @@ class Drawer:
         """The source person as the target moves."""
         return self.face.retarget(self._params(batch, "source"), self._params(batch, "target"))
 
-    def _draw(self, params: Any) -> Tensor:
-        with self._exact():
-            return self.face.landmark_map(params, self.image_size).to(self.device)
-
     def _landmarks(self, params: Any) -> Tensor:
-        with self._exact():
-            return self.face.landmarks(params)
-
-    @contextmanager
-    def _exact(self) -> Iterator[None]:
-        """Float32 as in inference, whatever the training step's number format."""
+        """Float32, whatever the number format of the training step."""
         with torch.no_grad(), torch.autocast(self.device.type, enabled=False):
-            yield
+            return self.face.landmarks(params)

@@ -17,9 +17,8 @@ SIZE = 24
 
 
 def clip_row(name: str, split: str = "train", **kwargs) -> ClipRow:
-    place = {"shard": "", "offset": 0, "params_size": 0, "frame_sizes": []}
     row = {"person": name[:1], "fps": 5.0, "num_dropped": 0, "source": f"{name}.mp4"}
-    return ClipRow(name=name, split=split, **(place | row | kwargs))
+    return ClipRow(name=name, split=split, **(row | kwargs))
 
 
 def clip_data(seed: int, num_frames: int = 3) -> tuple[bytes, list[bytes], dict]:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from reenact.data.synthetic.scene import spherical_harmonics
+from reenact.data.synthetic.light import spherical_harmonics
 from tools.bake_light import bake_transfer
 
 

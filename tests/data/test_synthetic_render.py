@@ -8,7 +8,7 @@ import pytest
 
 from reenact.data.synthetic import generate as generate_module
 from reenact.data.synthetic.clips import SyntheticConfig, cross_targets, plan_clip
-from reenact.data.synthetic.generate import generate, make_stage, write_clip
+from reenact.data.synthetic.generate import draw_frame, generate, make_stage, write_clip
 from reenact.data.synthetic.renderer import Renderer
 from reenact.face.params import FaceParams, retarget
 from reenact.face.surface.raster import PLAIN, rasterize
@@ -105,9 +105,7 @@ def test_cross_frames_follow_retarget(config, written, renderer):
         for name, value in expected.numpy().items():
             np.testing.assert_array_equal(stored[n].numpy()[name], value)
         crop = plan.crop_from_frame[0]
-        frame, _ = renderer.render(
-            stage.person, expected, stage.light, stage.background, crop, SIZE
-        )
+        frame, _ = draw_frame(renderer, stage, expected, crop, SIZE, n)
         np.testing.assert_array_equal(frames[n], frame)
 
 

@@ -11,8 +11,9 @@ from diffae import DiffAE, DiffAEConfig
 from reenact.face.head_model import HeadModel
 from reenact.face.open.stack import OpenFaceStack, TrackResult
 from reenact.face.params import FaceParams
-from reenact.models.checkpoint import ReenactorWeights, load_reenactor, save_reenactor
+from reenact.models.checkpoint import load_reenactor, save_reenactor
 from reenact.models.reenactment_encoder import ReenactmentEncoder
+from reenact.models.weights import Recipe, ReenactorWeights
 
 SIZE = 32
 
@@ -79,7 +80,7 @@ def weights_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
         encoder.zero_conv.weight.copy_(torch.eye(3)[:, :, None, None])
         encoder.encoder.out[-2].weight.mul_(20)
     path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
-    save_reenactor(path, diffae, encoder)
+    save_reenactor(path, diffae, encoder, recipe=Recipe(num_steps=2, encode_steps=2))
     return path
 
 

@@ -13,6 +13,7 @@ from PIL import Image
 from diffae import CheckpointError
 from reenact.config import load_config
 from reenact.errors import UserError
+from reenact.face.factory import FaceConfig
 from reenact.inference import ReenactorConfig, load, pipeline
 from reenact.inference.pipeline import reenact_files
 from reenact.inference.run_config import InferRun
@@ -132,7 +133,7 @@ def test_paste_back_shrinks_a_large_photo_for_a_video(run, photo, make_clip, tmp
 
 def test_relative_motion_starts_with_the_sources_own_pose(run, photo, make_clip, tmp_path):
     target, run = make_clip(num_frames=4, missing=(0,)), dataclasses.replace(run, motion="relative")
-    reenactor = load.make_reenactor(run.weights, None, run.reenactor, "cpu")
+    reenactor = load.make_reenactor(run.weights, FaceConfig(), run.reenactor, "cpu")
     source = pipeline.find_source(read_frame(photo), photo, reenactor)
     motion = pipeline.track_target(pipeline.open_target(target), target, reenactor)
     driven = pipeline.driving_params(reenactor.face, source, motion, run.motion)
@@ -257,7 +258,7 @@ def test_weights_of_another_kind_are_refused(run, tmp_path, weights_path):
     half.write_bytes(weights_path.read_bytes()[:-1000])
     for path in (text, half):
         with pytest.raises(CheckpointError, match="not a readable"):
-            load.make_reenactor(path, None, run.reenactor, "cpu")
+            load.make_reenactor(path, FaceConfig(), run.reenactor, "cpu")
 
 
 def test_a_photo_driven_by_itself_comes_back_sharp(run, photo, fake_face, tmp_path):
@@ -274,7 +275,7 @@ def test_a_photo_driven_by_itself_comes_back_sharp(run, photo, fake_face, tmp_pa
 
 @pytest.mark.parametrize("change", [{"x_T": "moved"}, {"carry_detail": True}])
 def test_the_head_models_motion_needs_the_open_stack(run, change):
-    released = load_config(ROOT / "configs" / "released.yaml", InferRun).face
+    face = load_config(ROOT / "configs" / "released.yaml", InferRun).face
     config = dataclasses.replace(run.reenactor, **change)
     with pytest.raises(UserError, match="set x_T to source and carry_detail to false"):
-        load.make_reenactor(None, released, config, "cpu")
+        load.make_reenactor(None, face, config, "cpu")

@@ -7,7 +7,7 @@ from reenact.errors import UserError
 from reenact.face.head_region import head_region
 from reenact.face.params import FaceParams, retarget
 from reenact.inference import Reenactor, ReenactorConfig, SourceState
-from reenact.inference.carried import blend_noise
+from reenact.inference.start import blend_noise
 
 FAST = ReenactorConfig(num_steps=2, encode_steps=4, precision="fp32", batch_size=3)
 
@@ -48,7 +48,9 @@ def test_the_sources_own_motion_is_decoded_under_its_own_code(weights, fake_face
     state = reenactor.set_source(source, faces(1))
     again = reenactor.render(state, faces(1))
     # Drawn with its own parameters the source has z_r = z_source.
-    straight = reenactor.diffae.decode(state.x_T, state.z_source, num_steps=FAST.num_steps)
+    drawing = fake_face.landmark_map(faces(1), 32)
+    z_source = reenactor.networks.encoder(source, drawing)
+    straight = reenactor.diffae.decode(state.x_T, z_source, num_steps=FAST.num_steps)
     torch.testing.assert_close(again, straight.clamp(-1, 1), atol=2e-4, rtol=0)
 
 
@@ -101,7 +103,7 @@ def test_the_seed_decides_the_noise(weights, fake_face, source):
     cool = dataclasses.replace(FAST, x_T="random", seed=1, temperature=0.25)
     quiet = Reenactor(weights, fake_face, cool).set_source(source, faces(1)).x_T
     assert torch.equal(quiet, 0.25 * noise(1))
-    with pytest.raises(UserError, match="temperature: must be 0 to 1, got 2"):
+    with pytest.raises(UserError, match="temperature: must be at least 0 and at most 1, got 2"):
         ReenactorConfig(temperature=2.0)
 
 
@@ -175,7 +177,7 @@ def test_head_region_is_centred_on_the_head_and_rolls_with_it():
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"num_steps": 0}, "num_steps: must be at least 1, got 0"),
+        ({"num_steps": 0}, "num_steps: must be at least 1 and at most 1000, got 0"),
         ({"batch_size": -1}, "batch_size: must be at least 1"),
         ({"encode_steps": 999}, "encode_steps 999 cannot be spaced"),
     ],

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from reenact.data.synthetic.camera import Camera, draw_camera
 from reenact.data.synthetic.clips import (
     ClipPlan,
     SyntheticConfig,
@@ -25,9 +26,10 @@ from reenact.data.synthetic.clips import (
     plan_clip,
 )
 from reenact.data.synthetic.head_asset import HeadAsset
+from reenact.data.synthetic.light import Light, draw_place, make_light
 from reenact.data.synthetic.person import Person, make_person
-from reenact.data.synthetic.renderer import Renderer
-from reenact.data.synthetic.scene import Background, Light, draw_background, draw_light
+from reenact.data.synthetic.renderer import Masks, Renderer
+from reenact.data.synthetic.rooms import Background, draw_background
 from reenact.face.params import FaceParams, retarget
 from reenact.files import make_folder
 
@@ -46,15 +48,35 @@ class Stage:
     person: Person
     light: Light
     background: Background
+    camera: Camera
 
 
 def make_stage(config: SyntheticConfig, plan: ClipPlan, index: int, asset: HeadAsset) -> Stage:
-    """Person, light and background of clip `index`."""
+    """Person, light, background and camera of clip `index`."""
     rng = clip_rng(config, index, 3)
+    place = draw_place(rng)
+    light = make_light(place, rng)
     return Stage(
         person=make_person(plan.person_seed, config.split, asset),
-        light=draw_light(rng),
-        background=draw_background(rng, config.frame_size),
+        light=light,
+        background=draw_background(rng, place, light, config.frame_size),
+        camera=draw_camera(rng),
+    )
+
+
+def draw_frame(
+    renderer: Renderer, stage: Stage, params: FaceParams, crop: np.ndarray, size: int, shot: int = 0
+) -> tuple[np.ndarray, Masks]:
+    """One frame of a clip; `shot` seeds the camera's noise."""
+    return renderer.render(
+        stage.person,
+        params,
+        stage.light,
+        stage.background,
+        crop,
+        size,
+        camera=stage.camera,
+        shot=shot,
     )
 
 
@@ -64,9 +86,7 @@ def _render_all(
     """Frames (N, S, S, 3), face masks and foreground masks (N, S, S), uint8."""
     frames, faces, foregrounds = [], [], []
     for n, crop in enumerate(crops):
-        frame, masks = renderer.render(
-            stage.person, params[n], stage.light, stage.background, crop, size
-        )
+        frame, masks = draw_frame(renderer, stage, params[n], crop, size, n)
         frames.append(frame)
         faces.append(masks.face)
         foregrounds.append(masks.foreground)

@@ -6,6 +6,8 @@ head at the origin. The camera always points at the head's origin from `CAMERA_D
 
 from __future__ import annotations
 
+import math
+
 import numba as nb
 import numpy as np
 
@@ -61,6 +63,31 @@ def pose_points(
             out[v, k] = m[k, 0] * x + m[k, 1] * y + m[k, 2] * z + NECK_PIVOT[k]
 
 
+@nb.njit(cache=True, fastmath=True)
+def vertex_normals(points: np.ndarray, triangles: np.ndarray, normals: np.ndarray) -> None:
+    """Write area-weighted unit normals of (V, 3) points into `normals`."""
+    normals[:] = 0
+    for t in range(triangles.shape[0]):
+        a, b, c = triangles[t, 0], triangles[t, 1], triangles[t, 2]
+        e0 = points[b, 0] - points[a, 0]
+        e1 = points[b, 1] - points[a, 1]
+        e2 = points[b, 2] - points[a, 2]
+        f0 = points[c, 0] - points[a, 0]
+        f1 = points[c, 1] - points[a, 1]
+        f2 = points[c, 2] - points[a, 2]
+        x, y, z = e1 * f2 - e2 * f1, e2 * f0 - e0 * f2, e0 * f1 - e1 * f0
+        for k in (a, b, c):
+            normals[k, 0] += x
+            normals[k, 1] += y
+            normals[k, 2] += z
+    for i in range(normals.shape[0]):
+        x, y, z = normals[i, 0], normals[i, 1], normals[i, 2]
+        length = 1.0 / (math.sqrt(x * x + y * y + z * z) + 1e-12)
+        normals[i, 0] *= length
+        normals[i, 1] *= length
+        normals[i, 2] *= length
+
+
 def project(points: np.ndarray, translation: np.ndarray, scale: np.ndarray | float) -> np.ndarray:
     """Posed points (..., V, 3) to pixels (..., V, 2); `translation` (..., 2), `scale` (...)."""
     depth = CAMERA_DISTANCE - (points[..., 2] - DEPTH_ORIGIN)
@@ -69,3 +96,48 @@ def project(points: np.ndarray, translation: np.ndarray, scale: np.ndarray | flo
     return np.stack(
         [translation[..., 0] + w * points[..., 0], translation[..., 1] - w * points[..., 1]], -1
     )
+
+
+@nb.njit(cache=True, fastmath=True)
+def surface_depth(
+    triangle_id: np.ndarray,
+    barycentric: np.ndarray,
+    triangles: np.ndarray,
+    depth: np.ndarray,
+    far: float,
+) -> np.ndarray:
+    """Depth (H, W) float32 of what the rasteriser drew; `far` where it drew nothing."""
+    height, width = triangle_id.shape
+    out = np.full((height, width), far, np.float32)
+    for y in range(height):
+        for x in range(width):
+            t = triangle_id[y, x]
+            if t >= 0:
+                z = np.float32(0)
+                for k in range(3):
+                    z += barycentric[y, x, k] * depth[triangles[t, k]]
+                out[y, x] = z
+    return out
+
+
+@nb.njit(cache=True, fastmath=True)
+def sample_picture(picture: np.ndarray, picture_from_pixel: np.ndarray, size: int) -> np.ndarray:
+    """Bilinear colours (size, size, 3) float32 of `picture` at mapped pixel centres.
+
+    `picture_from_pixel` (3, 3) is affine. The edges of the picture are repeated.
+    """
+    m = picture_from_pixel
+    out = np.empty((size, size, 3), np.float32)
+    for row in range(size):
+        for column in range(size):
+            x = m[0, 0] * (column + 0.5) + m[0, 1] * (row + 0.5) + m[0, 2] - 0.5
+            y = m[1, 0] * (column + 0.5) + m[1, 1] * (row + 0.5) + m[1, 2] - 0.5
+            x = min(picture.shape[1] - 1.001, max(0.0, x))
+            y = min(picture.shape[0] - 1.001, max(0.0, y))
+            i, j = int(x), int(y)
+            fx, fy = x - i, y - j
+            for k in range(3):
+                top = picture[j, i, k] * (1 - fx) + picture[j, i + 1, k] * fx
+                low = picture[j + 1, i, k] * (1 - fx) + picture[j + 1, i + 1, k] * fx
+                out[row, column, k] = top * (1 - fy) + low * fy
+    return out

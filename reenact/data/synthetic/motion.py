@@ -34,30 +34,49 @@ VISEMES: tuple[dict[str, float], ...] = (
 """Rest, a, ae, i, o, u, m/b/p, f/v, s/z, d/n/l, loud a."""
 
 EMOTIONS: tuple[tuple[float, dict[str, float]], ...] = (
-    (3.0, {"mouthSmile": 0.8, "cheekSquint": 0.5, "mouthDimple": 0.25}),
+    (5.0, {"mouthSmile": 0.7, "cheekSquint": 0.35, "mouthDimple": 0.2}),
     (
-        1.5,
+        2.0,
         {
             "mouthSmile": 0.9,
-            "cheekSquint": 0.7,
+            "cheekSquint": 0.6,
             "mouthUpperUp": 0.5,
-            "mouthLowerDown": 0.45,
+            "mouthLowerDown": 0.4,
             "jawOpen": 0.2,
         },
     ),
-    (1.5, {"browInnerUp": 0.9, "browOuterUp": 0.8, "eyeWide": 0.6, "jawOpen": 0.3}),
-    (1.2, {"browDown": 0.9, "eyeSquint": 0.45, "noseSneer": 0.4, "mouthPress": 0.35}),
-    (1.2, {"mouthFrown": 0.8, "browInnerUp": 0.7, "mouthShrugLower": 0.35}),
-    (0.8, {"noseSneer": 0.8, "mouthUpperUp": 0.5, "browDown": 0.4, "eyeSquint": 0.4}),
-    (0.8, {"mouthPucker": 0.9, "browInnerUp": 0.3}),
-    (0.8, {"browOuterUpLeft": 0.9, "mouthSmileLeft": 0.4, "browDownRight": 0.4}),
-    (0.8, {"mouthSmileRight": 0.7, "mouthLeft": 0.25, "eyeSquintRight": 0.4}),
-    (0.6, {"cheekPuff": 0.8, "mouthPress": 0.4}),
-    (0.6, {"mouthLeft": 0.7, "jawLeft": 0.4}),
-    (0.6, {"mouthRight": 0.7, "jawRight": 0.4}),
-    (0.6, {"eyeSquint": 0.8, "cheekSquint": 0.6}),
+    (2.5, {"browInnerUp": 0.6, "browOuterUp": 0.5}),
+    (0.8, {"browInnerUp": 0.9, "browOuterUp": 0.8, "eyeWide": 0.5, "jawOpen": 0.3}),
+    (0.5, {"browDown": 0.7, "eyeSquint": 0.4}),
+    (0.2, {"browDown": 0.9, "eyeSquint": 0.45, "noseSneer": 0.4, "mouthPress": 0.35}),
+    (0.3, {"mouthFrown": 0.7, "browInnerUp": 0.7, "mouthShrugLower": 0.35}),
+    (0.1, {"noseSneer": 0.8, "mouthUpperUp": 0.5, "browDown": 0.4, "eyeSquint": 0.4}),
+    (0.7, {"mouthPress": 0.5, "mouthRollLower": 0.3, "mouthDimple": 0.3}),
+    (0.4, {"mouthPucker": 0.9, "browInnerUp": 0.3}),
+    (0.4, {"browOuterUpLeft": 0.9, "mouthSmileLeft": 0.4, "browDownRight": 0.2}),
+    (0.7, {"mouthSmileRight": 0.6, "mouthLeft": 0.2, "mouthDimpleRight": 0.3}),
+    (0.2, {"cheekPuff": 0.8, "mouthPress": 0.4}),
+    (0.2, {"mouthLeft": 0.7, "jawLeft": 0.4}),
+    (0.2, {"mouthRight": 0.7, "jawRight": 0.4}),
+    (0.4, {"eyeSquint": 0.7, "cheekSquint": 0.5}),
 )
 """(how often, units at full strength)."""
+
+
+VIVID_SHARE = 0.15
+"""Share of the clips with strong expressions of every kind, rare ones too."""
+RESTING_UNITS = (
+    ("mouthSmile", 0.6, 0.22),
+    ("browInnerUp", 0.4, 0.18),
+    ("browOuterUp", 0.4, 0.18),
+    ("eyeSquint", 0.3, 0.2),
+    ("eyeWide", 0.2, 0.15),
+    ("browDown", 0.15, 0.2),
+    ("mouthPress", 0.2, 0.15),
+    ("mouthFrown", 0.08, 0.2),
+    ("jawOpen", 0.15, 0.06),
+)
+"""(unit, share of the clips that have it at rest, largest value)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,7 +195,7 @@ def speech(rng: np.random.Generator, num_frames: int, fps: float) -> np.ndarray:
     shapes = np.stack([unit_vector(v) for v in VISEMES])
     path = np.zeros((num_frames, shapes.shape[1]))
     loudness = rng.uniform(0.5, 1.25)
-    talks = rng.random() < 0.8
+    talks = rng.random() < 0.65
     frame = 0
     while frame < num_frames:
         phrase_end = frame + int(fps * rng.uniform(0.6, 3.0))
@@ -186,7 +205,7 @@ def speech(rng: np.random.Generator, num_frames: int, fps: float) -> np.ndarray:
             path[frame:end] = shape * loudness * rng.uniform(0.6, 1.15)
             frame = end
         frame = max(frame, phrase_end if not talks else frame) + int(fps * rng.uniform(0.1, 0.9))
-        talks = rng.random() < 0.8
+        talks = rng.random() < 0.65
     return gaussian_filter1d(path, 0.045 * fps, axis=0, mode="nearest")
 
 
@@ -198,20 +217,33 @@ def _bump(num_frames: int, onset: int, attack: int, hold: int, release: int) -> 
 
 
 def emotions(rng: np.random.Generator, num_frames: int, fps: float) -> np.ndarray:
-    """Expressions with onset, hold and release (N, 52)."""
+    """Expressions with onset, hold and release (N, 52), with neutral pauses between them."""
     share = np.array([weight for weight, _ in EMOTIONS])
+    vivid = rng.random() < VIVID_SHARE
+    # A vivid clip shows all expressions equally often and without pauses.
+    share = np.ones_like(share) if vivid else share
+    pause = (-0.3, 0.8) if vivid else (0.3, 3.5)
     path = np.zeros((num_frames, len(EXPRESSION_NAMES)))
-    frame = int(-fps * rng.uniform(0, 1.5))
+    frame = int(-fps * rng.uniform(0, 1.5)) if vivid else int(fps * rng.uniform(-1.5, 3.0))
     while frame < num_frames:
         units = unit_vector(EMOTIONS[rng.choice(len(EMOTIONS), p=share / share.sum())][1])
-        strength = rng.uniform(0.35, 1.15)
+        strength = rng.uniform(0.35, 1.15) if vivid else rng.uniform(0.25, 1.0)
         wobble = np.clip(1 + 0.25 * rng.standard_normal(len(units)), 0.3, 1.6)
         attack, hold, release = (
             int(fps * rng.uniform(a, b)) for a, b in ((0.2, 0.5), (0.3, 1.8), (0.3, 0.7))
         )
         path += _bump(num_frames, frame, attack, hold, release)[:, None] * units * wobble * strength
-        frame += attack + hold + int(fps * rng.uniform(-0.3, 1.2)) + release
+        frame += attack + hold + int(fps * rng.uniform(*pause)) + release
     return path
+
+
+def resting_face(rng: np.random.Generator) -> np.ndarray:
+    """What the units (52,) are at rest in one clip: small, mostly relaxed or friendly."""
+    rest = np.zeros(len(EXPRESSION_NAMES))
+    for name, often, most in RESTING_UNITS:
+        if rng.random() < often:
+            rest += unit_vector({name: rng.uniform(0, most)})
+    return rest
 
 
 def blinks(rng: np.random.Generator, num_frames: int, fps: float) -> np.ndarray:
@@ -219,10 +251,10 @@ def blinks(rng: np.random.Generator, num_frames: int, fps: float) -> np.ndarray:
     closure = np.zeros(num_frames)
     frame = int(fps * rng.uniform(-0.5, 2.0))
     while frame < num_frames:
-        hold = int(fps * rng.uniform(0.3, 0.8)) if rng.random() < 0.15 else int(fps * 0.04)
+        hold = int(fps * rng.uniform(0.3, 0.8)) if rng.random() < 0.08 else int(fps * 0.04)
         bump = _bump(num_frames, frame, int(0.1 * fps), hold, int(0.16 * fps))
         closure = np.maximum(closure, bump * rng.uniform(0.85, 1.0))
-        frame += hold + int(fps * rng.uniform(1.0, 4.0))
+        frame += hold + int(fps * rng.uniform(1.2, 5.0))
     return closure
 
 
@@ -249,7 +281,7 @@ def draw_motion(rng: np.random.Generator, num_frames: int, fps: float) -> Motion
     small = np.clip(fidget * 0.05 - 0.02, 0, None)
     small[:, EXPRESSION_NAMES.index("tongueOut")] = 0
     expression = speech(rng, num_frames, fps) + emotions(rng, num_frames, fps) + small
-    expression += lids_follow_gaze(gaze)
+    expression += lids_follow_gaze(gaze) + resting_face(rng)
     closure = blinks(rng, num_frames, fps)
     for side in ("Left", "Right"):
         blink = EXPRESSION_NAMES.index(f"eyeBlink{side}")

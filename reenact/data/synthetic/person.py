@@ -6,15 +6,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from reenact.data.synthetic.hair import (
-    Hair,
-    HairTraits,
-    choose_style,
-    draw_hairline,
-    grow_hair,
+from reenact.data.synthetic.facial_hair import (
+    Skin,
+    draw_beard,
+    draw_brows,
+    grow_beard,
+    grow_brows,
+    grow_lashes,
 )
+from reenact.data.synthetic.hair import HairTraits, choose_style, draw_hairline, grow_hair
 from reenact.data.synthetic.head_asset import HeadAsset, load_head_asset
 from reenact.data.synthetic.skin import SkinTraits, linear, paint_skin
+from reenact.data.synthetic.strands import Strands
 
 SPLIT_CODES = {"train": (0, 1200), "val": (1200, 1350), "test": (1350, 1500)}
 """Rows of the head model's identity codes that belong to each split."""
@@ -42,8 +45,6 @@ HAIR_COLOURS = {
     "light": (0.30, 0.19, 0.10),
     "blond": (0.48, 0.32, 0.15),
     "red": (0.36, 0.13, 0.05),
-    "grey": (0.30, 0.29, 0.285),
-    "white": (0.60, 0.59, 0.57),
 }
 FAIR_HAIR = ("black", "dark", "brown", "light", "blond", "red")
 FAIR_HAIR_SHARES = (0.15, 0.25, 0.26, 0.14, 0.14, 0.06)
@@ -113,8 +114,11 @@ class Person:
     iris: np.ndarray
     pupil: float
     """Angle (radians) the pupil covers, measured from its centre."""
-    lash_density: float
-    hair: Hair | None
+    sclera: np.ndarray
+    """(3,) linear colour of the white of the eye."""
+    strands: tuple[Strands, ...]
+    """Lashes, brows, beard and hair."""
+    has_hair: bool
     hairline: np.ndarray
     hair_colour: np.ndarray
     scalp_tint: float
@@ -155,10 +159,10 @@ def draw_identity(seed: int, split: str, asset: HeadAsset) -> Identity:
     )
 
 
-def _hair_colours(
+def _hair_colour(
     rng: np.random.Generator, who: Identity, tone: float, oldness: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """Linear colours of hair and brows, greying with age."""
+) -> tuple[np.ndarray, float]:
+    """Linear colour of hair and the share of grey hairs, which grows with age."""
     r = rng.random()
     if tone > 0.5:
         name = "black" if r < 0.75 else "dark"
@@ -166,22 +170,9 @@ def _hair_colours(
         name = "black" if r < 0.6 else "dark" if r < 0.9 else "brown"
     else:
         name = FAIR_HAIR[rng.choice(len(FAIR_HAIR), p=FAIR_HAIR_SHARES)]
-    colour = np.array(HAIR_COLOURS[name]) * (1 + rng.normal(0, 0.08))
-    brow = np.array(HAIR_COLOURS[name]) * 0.75
+    colour = np.array(HAIR_COLOURS[name]) * np.exp(rng.normal(0, 0.15))
     grey = float(np.clip(oldness * 1.3 + rng.normal(-0.25, 0.2), 0, 1))
-    old = np.array(HAIR_COLOURS["white" if rng.random() < oldness * 0.6 else "grey"])
-    colour = colour * (1 - grey) + old * grey
-    brow = brow * (1 - 0.6 * grey) + old * 0.6 * grey
-    return np.clip(colour, 0.008, 0.9), np.clip(brow * 0.8, 0.006, 0.5)
-
-
-def _draw_beard(rng: np.random.Generator, male: bool, age: float) -> tuple[float, bool]:
-    """Density and whether it is a goatee."""
-    if not male or age <= 0.52:
-        return 0.0, False
-    r = rng.random()
-    beard = 0.0 if r < 0.35 else rng.uniform(0.15, 0.5) if r < 0.7 else rng.uniform(0.7, 0.95)
-    return float(beard), bool(beard > 0.6 and rng.random() < 0.35)
+    return np.clip(colour, 0.008, 0.9), grey
 
 
 def _draw_clothes(rng: np.random.Generator) -> Clothes:
@@ -209,37 +200,63 @@ def make_person(seed: int, split: str, asset: HeadAsset | None = None) -> Person
     steps = np.arange(len(SKIN_ANCHORS)) / (len(SKIN_ANCHORS) - 1)
     base = np.array([np.interp(tone, steps, SKIN_ANCHORS[:, k]) for k in range(3)])
     oldness = float(np.clip((who.age - 0.68) / 0.3, 0, 1))
-    hair_colour, brow_colour = _hair_colours(rng, who, tone, oldness)
+    hair_colour, grey = _hair_colour(rng, who, tone, oldness)
     fair = tone < 0.35 and who.asian < 0.5
     iris = IRIS_COLOURS[rng.choice(7, p=IRIS_SHARES) if fair else rng.choice(3)]
-    beard, goatee = _draw_beard(rng, male, who.age)
+    beard = draw_beard(rng, male=male, age=who.age)
+    brows = draw_brows(rng, asset, male=male)
+    silver = np.array([0.55, 0.54, 0.53])
+    faded = hair_colour * (1 - grey) + silver * grey
+    brow_colour = np.clip((hair_colour * (1 - 0.6 * grey) + 0.6 * grey * silver) * 0.6, 0.006, 0.4)
     traits = SkinTraits(
         male=male,
         age=who.age,
         oldness=oldness,
         tone=tone,
         base=base * (1 + rng.normal(0, 0.03, 3)),
-        hair_colour=hair_colour,
+        hair_colour=faded,
         brow_colour=brow_colour,
         beard=beard,
-        goatee=goatee,
+        brows=brows,
     )
     style = choose_style(rng, male=male, oldness=oldness, tone=tone)
     hairline = draw_hairline(rng, male=male, oldness=oldness)
     vertices = asset.identity_vertices(who.code)
-    hair_traits = HairTraits(style=style, male=male, hairline=hairline)
+    sclera = np.array([0.62, 0.56, 0.52]) * (1 - 0.12 * tone) * rng.uniform(0.9, 1.1)
+    hair = grow_hair(
+        asset,
+        HairTraits(style=style, male=male, hairline=hairline, colour=hair_colour, grey=grey),
+        vertices,
+        np.random.default_rng([seed, 4]),
+    )
+    on_face = np.random.default_rng([seed, 6])
+    place = Skin(asset, vertices)
+    grown = (
+        grow_lashes(asset, vertices, 0.7 if male else on_face.uniform(0.8, 1.5), on_face),
+        grow_brows(place, brows, brow_colour, 0.5 * grey, on_face),
+        grow_beard(place, beard, np.minimum(hair_colour * 1.1, 0.5), grey, on_face),
+        hair,
+    )
     return Person(
         seed=seed,
         identity=who,
         vertices=vertices,
         texture=paint_skin(asset, traits, np.random.default_rng([seed, 3])),
         iris=linear(iris),
-        pupil=0.205 + 0.03 * float(np.clip(rng.normal(), -1.5, 1.5)),
-        lash_density=0.30 if male else 0.62,
-        hair=grow_hair(asset, hair_traits, vertices, np.random.default_rng([seed, 4])),
+        pupil=0.19 + 0.035 * float(np.clip(rng.normal(), -1.5, 1.5)),
+        sclera=sclera,
+        strands=tuple(strands for strands in grown if strands is not None),
+        has_hair=hair is not None,
         hairline=hairline,
-        hair_colour=hair_colour,
-        scalp_tint=0.9 if style != "bald" else float(rng.uniform(0, 0.35)),
+        hair_colour=faded,
+        scalp_tint=_scalp_tint(rng, style),
         clothes=_draw_clothes(np.random.default_rng([seed, 5])),
         description=f"{'male' if male else 'female'} age {who.age:.2f} tone {tone:.2f} {style}",
     )
+
+
+def _scalp_tint(rng: np.random.Generator, style: str) -> float:
+    """How much the hair's colour shows on the scalp."""
+    if style in ("bald", "ring"):
+        return float(rng.uniform(0, 0.35))
+    return 0.75 if style == "buzz" else 0.93

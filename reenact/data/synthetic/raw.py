@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from reenact.data.synthetic.clips import ClipPlan, SyntheticConfig, plan_clip
-from reenact.data.synthetic.generate import make_stage
+from reenact.data.synthetic.generate import draw_frame, make_stage
 from reenact.data.synthetic.renderer import Renderer
 from reenact.files import make_folder
 from reenact.media.images import write_frame
@@ -43,8 +43,7 @@ def render_clip(
     stage = make_stage(config, plan, index, renderer.asset)
     params = plan.params.transformed(np.linalg.inv(plan.crop_from_frame))
     frames = [
-        renderer.render(stage.person, params[n], stage.light, stage.background, np.eye(3), side)[0]
-        for n in range(num_frames)
+        draw_frame(renderer, stage, params[n], np.eye(3), side, n)[0] for n in range(num_frames)
     ]
     return frames, plan
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from reenact.data.synthetic.camera import Camera, develop, record
+from reenact.data.synthetic.eye_shader import shade_eyes
 from reenact.data.synthetic.geometry import (
     CAMERA_DISTANCE,
     DEPTH_ORIGIN,
@@ -14,8 +16,12 @@ from reenact.data.synthetic.geometry import (
     pose_points,
     project,
     rotation_matrix,
+    sample_picture,
+    surface_depth,
+    vertex_normals,
 )
 from reenact.data.synthetic.head_asset import TEXTURE_SIZE, HeadAsset, load_head_asset
+from reenact.data.synthetic.light import NUM_SHARP_LIGHTS, Light, spherical_harmonics
 from reenact.data.synthetic.person import Person
 from reenact.data.synthetic.prepared import (
     SPHERE_RINGS,
@@ -23,28 +29,56 @@ from reenact.data.synthetic.prepared import (
     Prepared,
     prepare,
 )
-from reenact.data.synthetic.scene import Background, Light, spherical_harmonics
-from reenact.data.synthetic.shade import (
-    NUM_ATTRIBUTES,
-    NUM_SHARP_LIGHTS,
-    Mesh,
-    Scene,
-    shade,
-    vertex_normals,
-)
+from reenact.data.synthetic.rooms import Background
+from reenact.data.synthetic.shading_math import Scene
+from reenact.data.synthetic.shadows import ShadowMap, draw_shadow_map, light_seen
+from reenact.data.synthetic.strands import draw_strands, light_strands, move_strands
+from reenact.data.synthetic.surface_shader import NUM_ATTRIBUTES, Mesh, shade_surface
+from reenact.face.expressions import EXPRESSION_NAMES
 from reenact.face.params import FaceParams
-from reenact.face.surface.raster import rasterize
+from reenact.face.surface.raster import FAR, rasterize
 from reenact.face.surface.visible import unit_sphere
 
 NEAR_PLANE, DEPTH_RANGE = 4.0, 20.0
+SHADOW_SOFTNESS = 1.6
+"""Reach of the shadow's soft edge, in pixels of the shadow map."""
+FAINT_LIGHT = 0.06
+"""A sharp light below this share of all light on the face casts no shadow."""
+MOUTH_OPENERS = {
+    "jawOpen": 1.6,
+    "mouthUpperUpLeft": 0.5,
+    "mouthUpperUpRight": 0.5,
+    "mouthLowerDownLeft": 0.4,
+    "mouthLowerDownRight": 0.4,
+    "mouthFunnel": 0.4,
+}
+CAMERA_PLACE = np.array([0.0, 0.0, CAMERA_DISTANCE + DEPTH_ORIGIN])
+PLAIN_CAMERA = Camera()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Masks:
-    """Coverage (S, S) uint8, 0 to 255: face region, and foreground (head, hair, clothes)."""
+    """Coverage (S, S) uint8, 0 to 255.
+
+    `foreground` is the whole person, `head` the person without clothes, `hair` the hair of the
+    skull, `face` the face with mouth, eyes, brows and beard, without what hangs before it.
+    """
 
     face: np.ndarray
     foreground: np.ndarray
+    hair: np.ndarray
+    head: np.ndarray
+
+
+@dataclass(frozen=True)
+class _Posed:
+    """The person in the pose of one frame."""
+
+    mesh: Mesh
+    rotation: np.ndarray
+    eyes: np.ndarray
+    """(5, 3): eyeball centres, then the eye rotation matrix."""
+    strand_points: np.ndarray
 
 
 class Renderer:
@@ -57,9 +91,11 @@ class Renderer:
         count = len(self.asset.mean)
         self._attributes = np.zeros((count, NUM_ATTRIBUTES), np.float32)
         self._attributes[:, 3:6] = self.asset.mean
+        self._attributes[:, 11] = np.clip(self.asset.transfer[:, 0] / 0.2821, 0, 1)
         self._attributes[:, 12:17] = self.asset.masks
         self._attributes[:, 17:19] = self.asset.uv
         self._attributes[:, 19] = self.asset.head_weight
+        self._openers = np.array([MOUTH_OPENERS.get(n, 0.0) for n in EXPRESSION_NAMES])
         self._prepared: Prepared | None = None
 
     def render(
@@ -71,11 +107,14 @@ class Renderer:
         crop_from_frame: np.ndarray,
         size: int,
         supersample: int = 2,
+        camera: Camera = PLAIN_CAMERA,
+        shot: int = 0,
     ) -> tuple[np.ndarray, Masks]:
         """One frame (size, size, 3) uint8 and its masks.
 
         `params` holds one face in crop pixels whose identity is the person's; the background is
-        seen through `crop_from_frame` (3, 3). Raises ValueError for another identity or batch.
+        seen through `crop_from_frame` (3, 3); `shot` seeds the camera's noise. Raises ValueError
+        for another identity or batch.
         """
         if len(params) != 1:
             raise ValueError(f"params: {len(params)} faces, one is drawn at a time")
@@ -83,42 +122,49 @@ class Renderer:
         if not np.allclose(face["identity"], person.identity.code, atol=1e-4):
             raise ValueError("params: identity is not the person's")
         prepared = self._prepare(person, size)
-        mesh, xy, depth, eyes, rotation = self._pose(prepared, face, light)
-        side = size * supersample
-        scene = _scene(light, background, crop_from_frame, supersample, eyes, rotation)
-        alpha = prepared.alpha
-        ids, bary = rasterize(
-            xy * supersample, depth, mesh.triangles, mesh.material, side, side, alpha
-        )
-        image = np.zeros((size, size, 3), np.float32)
-        coverage = np.zeros((size, size, 3), np.float32)
-        shade(ids, bary, mesh, scene, prepared.look, supersample, image, coverage)
-        face_cover, foreground = _to_bytes(coverage[..., 1]), _to_bytes(coverage[..., 0])
-        return _to_bytes(image), Masks(face=face_cover, foreground=foreground)
+        posed = self._pose(prepared, face)
+        image = self.plate(background, crop_from_frame, size)
+        coverage = self._draw(prepared, posed, face, light, size, supersample, image)
+        picture = record(develop(image, camera, light.exposure), camera, shot)
+        person_cover, face_cover, hair, head = (_to_bytes(coverage[..., k]) for k in range(4))
+        masks = Masks(face=face_cover, foreground=person_cover, hair=hair, head=head)
+        return _to_bytes(picture), masks
+
+    def plate(self, background: Background, crop_from_frame: np.ndarray, size: int) -> np.ndarray:
+        """Radiance (size, size, 3) float32 of the background alone."""
+        to_picture = background.picture_from_frame @ np.linalg.inv(crop_from_frame)
+        return sample_picture(background.colours, to_picture, size)
+
+    def developed_plate(
+        self,
+        background: Background,
+        light: Light,
+        crop_from_frame: np.ndarray,
+        size: int,
+        camera: Camera = PLAIN_CAMERA,
+    ) -> np.ndarray:
+        """The background (size, size, 3) uint8 as the camera shows it, without noise."""
+        plate = self.plate(background, crop_from_frame, size)
+        return _to_bytes(develop(plate, camera, light.exposure))
 
     def _prepare(self, person: Person, size: int) -> Prepared:
         level = 0
-        while TEXTURE_SIZE >> (level + 1) >= 4 * size:
+        while TEXTURE_SIZE >> (level + 1) >= 2 * size:
             level += 1
         cached = self._prepared
-        if cached is None or cached.person is not person or cached.texture_level != level:
-            cached = prepare(self.asset, person, level, self._sphere_triangles)
+        if cached is None or cached.person is not person or cached.size != size:
+            cached = prepare(self.asset, person, level, size, self._sphere_triangles)
             self._prepared = cached
         return cached
 
-    def _pose(
-        self, prepared: Prepared, face: dict[str, np.ndarray], light: Light
-    ) -> tuple[Mesh, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Posed mesh, its crop pixels (V, 2) and depth (V,), eye frame (5, 3), head rotation."""
-        asset, person = self.asset, prepared.person
+    def _pose(self, prepared: Prepared, face: dict[str, np.ndarray]) -> _Posed:
+        asset = self.asset
         num_body, num_sphere = len(asset.mean), len(self._sphere_points)
-        shaped = prepared.rest + (face["expression"] @ self._expression).reshape(-1, 3)
+        moved = (face["expression"] @ self._expression).reshape(-1, 3).astype(np.float32)
         rotations = graded_rotations(face["rotation"])
         rotation = rotation_matrix(*(float(a) for a in face["rotation"]))
-        num_hair = 0 if person.hair is None else len(person.hair.points)
-        hair_offset = num_body + 2 * num_sphere
-        points = np.empty((hair_offset + num_hair, 3), np.float32)
-        pose_points(shaped, asset.weight_index, rotations, points[:num_body])
+        points = np.empty((num_body + 2 * num_sphere, 3), np.float32)
+        pose_points(prepared.rest + moved, asset.weight_index, rotations, points[:num_body])
         normals = np.empty((num_body, 3), np.float32)
         vertex_normals(points[:num_body], asset.triangles, normals)
         points[:num_body] += normals * prepared.cloth_lift
@@ -129,70 +175,149 @@ class Renderer:
         for k in range(2):
             start = num_body + k * num_sphere
             points[start : start + num_sphere] = centres[k] + prepared.eye_radii[k] * ball
-        hair_normals = np.zeros((max(num_hair, 1), 3), np.float32)
-        if person.hair is not None:
-            pose_points(
-                person.hair.points, person.hair.weight_index, rotations, points[hair_offset:]
-            )
-            vertex_normals(points[hair_offset:], person.hair.triangles, hair_normals)
-            prepared.hair_attributes[:, 3:] = person.hair.tangents @ rotation.T
+        self._attributes[:, :3] = normals
         mesh = Mesh(
-            prepared.triangles,
-            prepared.material,
-            points,
-            self._light_vertices(normals, light, rotation),
-            num_body,
-            num_sphere,
-            hair_offset,
-            hair_normals,
-            prepared.hair_attributes,
+            prepared.triangles, prepared.material, points, self._attributes, num_body, num_sphere
         )
-        xy = project(points, face["translation"], float(face["scale"]))
-        depth = (CAMERA_DISTANCE - (points[:, 2] - DEPTH_ORIGIN) - NEAR_PLANE) / DEPTH_RANGE
-        return mesh, xy, depth, np.concatenate([centres, gaze]), rotation
+        strands = prepared.strands
+        unposed = np.empty_like(strands.points)
+        move_strands(strands.points, strands.anchor, strands.share, moved, unposed)
+        strand_points = np.empty_like(unposed)
+        pose_points(unposed, strands.weight_index, rotations, strand_points)
+        return _Posed(mesh, rotation, np.concatenate([centres, gaze]), strand_points)
 
-    def _light_vertices(
-        self, normals: np.ndarray, light: Light, rotation: np.ndarray
+    def _draw(
+        self,
+        prepared: Prepared,
+        posed: _Posed,
+        face: dict[str, np.ndarray],
+        light: Light,
+        size: int,
+        supersample: int,
+        image: np.ndarray,
     ) -> np.ndarray:
-        """Fill the per-frame columns of the vertex attributes."""
+        """Draw the person over the radiance `image`; returns the coverage planes (S, S, 4)."""
+        mesh, strands = posed.mesh, prepared.strands
+        shadows = self._shadows(prepared, posed, light)
+        scene = self._light(posed, light, shadows, face)
+        xy = project(mesh.points, face["translation"], float(face["scale"]))
+        side = size * supersample
+        depth = _depth(mesh.points)
+        ids, bary = rasterize(xy * supersample, depth, mesh.triangles, mesh.material, side, side)
+        nearest = surface_depth(ids, bary, mesh.triangles, depth, FAR)
+        surface = np.zeros((size, size, 3), np.float32)
+        coverage = np.zeros((size, size, 4), np.float32)
+        shade_surface(
+            ids, bary, nearest, mesh, scene, prepared.look, supersample, surface, coverage
+        )
+        shade_eyes(ids, bary, mesh, scene, prepared.look, supersample, surface, coverage)
+        image *= 1 - coverage[..., :1]
+        image += surface
+        if len(strands.segments) == 0:
+            return coverage
+        seen = np.stack(
+            [light_seen(s, posed.strand_points, 0.0) if s else _full(posed) for s in shadows], -1
+        )
+        radiance = np.empty_like(posed.strand_points)
+        light_strands(
+            posed.strand_points,
+            strands.colours,
+            strands.normals,
+            strands.openness,
+            strands.gloss,
+            strands.tangent_start,
+            scene.camera,
+            posed.rotation,
+            scene.light_directions,
+            scene.light_colours,
+            seen,
+            scene.soft,
+            radiance,
+        )
+        draw_strands(
+            project(posed.strand_points, face["translation"], float(face["scale"])),
+            _depth(posed.strand_points),
+            strands.width * np.float32(face["scale"]),
+            radiance,
+            strands.beard,
+            strands.segments,
+            nearest,
+            supersample,
+            image,
+            coverage,
+        )
+        return coverage
+
+    def _shadows(self, prepared: Prepared, posed: _Posed, light: Light) -> list[ShadowMap | None]:
+        """Shadow maps of the sharp lights; None for faint ones."""
+        total = float(np.clip(light.directions[:, 2], 0, None) @ light.colours.mean(1)) + 1e-9
+        maps: list[ShadowMap | None] = []
+        for k in range(NUM_SHARP_LIGHTS):
+            power = float(light.colours[k].mean())
+            if power < FAINT_LIGHT * total:
+                maps.append(None)
+                continue
+            hair = posed.strand_points[~prepared.strands.beard]
+            points, triangles = posed.mesh.points, posed.mesh.triangles
+            maps.append(
+                draw_shadow_map(
+                    light.directions[k], points, triangles, hair, prepared.strand_weight
+                )
+            )
+        return maps
+
+    def _light(
+        self,
+        posed: _Posed,
+        light: Light,
+        shadows: list[ShadowMap | None],
+        face: dict[str, np.ndarray],
+    ) -> Scene:
+        """Fill the light columns of the vertex attributes; returns the frame's scene."""
         asset, attributes, sharp = self.asset, self._attributes, NUM_SHARP_LIGHTS
+        rotation, directions = posed.rotation, light.directions[sharp:]
+        colours = light.colours[sharp:].astype(np.float32)
         # The transfer was baked on the unposed head: lights are turned into the head's frame,
         # except for the shoulders.
-        still = spherical_harmonics(light.directions).T.astype(np.float32)
-        turned = spherical_harmonics(light.directions @ rotation).T.astype(np.float32)
+        still = spherical_harmonics(directions).T.astype(np.float32) @ colours
+        turned = spherical_harmonics(directions @ rotation).T.astype(np.float32) @ colours
         weight = asset.head_weight[:, None]
         received = (asset.transfer @ turned) * weight + (asset.transfer @ still) * (1 - weight)
-        received = np.maximum(received, 0) * np.float32(np.pi)
-        free = (asset.transfer_unshadowed @ turned[:, :sharp]) * weight
-        free += (asset.transfer_unshadowed @ still[:, :sharp]) * (1 - weight)
-        attributes[:, :3] = normals
-        attributes[:, 6:9] = received[:, sharp:] @ light.colours[sharp:].astype(np.float32)
-        attributes[:, 9:11] = np.clip(received[:, :sharp] / np.maximum(free * np.pi, 0.08), 0, 1)
-        attributes[:, 11] = np.clip(asset.transfer[:, 0] / 0.2821, 0, 1)
-        return attributes
+        attributes[:, 6:9] = np.maximum(received, 0) * np.float32(np.pi)
+        skin = posed.mesh.points[: posed.mesh.num_body]
+        eyes_seen = np.ones((2, sharp))
+        forward = posed.eyes[:2] + 0.15 * posed.rotation[:, 2]
+        for k, shadow in enumerate(shadows):
+            if shadow is None:
+                attributes[:, 9 + k] = asset.transfer[:, 0] / 0.2821
+            else:
+                lifted = skin + attributes[:, :3] * np.float32(0.02)
+                attributes[:, 9 + k] = light_seen(shadow, lifted, SHADOW_SOFTNESS)
+                eyes_seen[:, k] = light_seen(shadow, forward.astype(np.float32), 2.5)
+        forehead = spherical_harmonics(rotation[:, 2][None])[0]
+        bands = np.array([1, *[2 / 3] * 3, *[1 / 4] * 5])
+        front = np.maximum((forehead * bands) @ still * np.pi, 0.02)
+        opening = float(face["expression"] @ self._openers)
+        return Scene(
+            light.directions[:sharp].astype(np.float64),
+            light.colours[:sharp].astype(np.float64),
+            still.astype(np.float64),
+            light.environment,
+            front,
+            rotation,
+            CAMERA_PLACE,
+            posed.eyes.astype(np.float64),
+            eyes_seen,
+            0.22 + 0.6 * min(1.0, opening),
+        )
 
 
-def _scene(
-    light: Light,
-    background: Background,
-    crop_from_frame: np.ndarray,
-    supersample: int,
-    eyes: np.ndarray,
-    rotation: np.ndarray,
-) -> Scene:
-    from_pixel = np.diag([1 / supersample, 1 / supersample, 1.0])
-    to_picture = background.picture_from_frame @ np.linalg.inv(crop_from_frame) @ from_pixel
-    return Scene(
-        light.directions.astype(np.float64),
-        light.colours.astype(np.float64),
-        float(light.colours[NUM_SHARP_LIGHTS:].mean()),
-        float(light.exposure),
-        rotation,
-        np.array([0.0, 0.0, CAMERA_DISTANCE + DEPTH_ORIGIN]),
-        eyes.astype(np.float64),
-        background.colours,
-        np.ascontiguousarray(to_picture[:2]),
-    )
+def _full(posed: _Posed) -> np.ndarray:
+    return np.ones(len(posed.strand_points), np.float32)
+
+
+def _depth(points: np.ndarray) -> np.ndarray:
+    return (CAMERA_DISTANCE - (points[:, 2] - DEPTH_ORIGIN) - NEAR_PLANE) / DEPTH_RANGE
 
 
 def _to_bytes(picture: np.ndarray) -> np.ndarray:

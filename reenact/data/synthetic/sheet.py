@@ -15,7 +15,7 @@ from reenact.data.synthetic.clips import (
     cross_targets,
     plan_clip,
 )
-from reenact.data.synthetic.generate import make_stage
+from reenact.data.synthetic.generate import draw_frame, make_stage
 from reenact.data.synthetic.renderer import Renderer
 from reenact.face.params import retarget
 
@@ -41,22 +41,15 @@ def clip_row(config: SyntheticConfig, index: int, renderer: Renderer) -> np.ndar
     tiles = []
     for n in shown:
         crop = plan.crop_from_frame[n]
-        frame, masks = renderer.render(
-            stage.person, plan.params[int(n)], stage.light, stage.background, crop, config.size
-        )
+        frame, masks = draw_frame(renderer, stage, plan.params[int(n)], crop, config.size, int(n))
         tiles.append(frame)
     tiles.append(draw_points(frame, plan.landmarks[shown[-1]], plan.pupils[shown[-1]]))
-    zero = np.zeros_like(masks.face)
-    tiles.append(np.stack([masks.foreground, masks.face, zero], -1))
+    tiles.append(np.stack([masks.foreground, masks.face, masks.hair], -1))
     for clip, n in cross_targets(config, index)[:4]:
         target = plan_clip(config, clip, renderer.asset).params[n]
         params = retarget(plan.params[0], target)
         crop = plan.crop_from_frame[0]
-        tiles.append(
-            renderer.render(stage.person, params, stage.light, stage.background, crop, config.size)[
-                0
-            ]
-        )
+        tiles.append(draw_frame(renderer, stage, params, crop, config.size)[0])
     return np.concatenate(tiles, 1)
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
 from scipy import ndimage
 
+from reenact.data.synthetic.facial_hair import Beard, Brows, beard_cover
 from reenact.data.synthetic.head_asset import LIPS, TEXTURE_SIZE, HeadAsset, cylinder_uv
 from reenact.data.synthetic.imaging import (
     draw_strokes,
@@ -19,8 +19,6 @@ from reenact.data.synthetic.imaging import (
 )
 
 DISPLAY_GAMMA = 2.2
-BROW_POINTS = ((107, 55), (66, 65), (105, 52), (63, 53), (70, 46))
-"""Pairs of face-mesh points above and below the brow, from the nose outwards."""
 BLUSH = (
     ((0.42, -0.42, -0.15), 0.22, 0.9),
     (30, 0.16, 0.8),
@@ -64,8 +62,8 @@ class SkinTraits:
     """Skin colour, display."""
     hair_colour: np.ndarray
     brow_colour: np.ndarray
-    beard: float
-    goatee: bool
+    beard: Beard
+    brows: Brows
 
 
 class _Canvas:
@@ -190,81 +188,37 @@ def _paint_wrinkles(c: _Canvas) -> None:
     c.multiply(spots * 0.10 * old, (-0.7, -1, -1))
 
 
-def _beard_region(c: _Canvas) -> np.ndarray:
-    across, y = c.across, c.y
-    jaw = 1 - smoothstep(-0.62, -0.42, y - 0.35 * smoothstep(0.3, 0.75, across))
-    off_lips = np.clip(1 - c.lips * 1.8, 0, 1)
-    moustache = np.exp(-(((y + 0.60) / 0.075) ** 2)) * np.exp(-((across / 0.30) ** 4))
-    under_lip = 1 - 0.6 * np.exp(-(((y + 0.86) / 0.05) ** 2)) * np.exp(-((across / 0.16) ** 2))
-    region = np.clip(jaw * smoothstep(-1.45, -1.15, y) + moustache, 0, 1) * off_lips * under_lip
-    if c.traits.goatee:
-        chin = np.exp(-((across / 0.27) ** 4)) * (y < -0.55)
-        region = np.clip(moustache * off_lips + chin * region, 0, 1)
-    return region
-
-
 def _paint_beard(c: _Canvas) -> None:
-    """Stubble below .6, strokes above."""
+    """Stubble, and the shadow of the hair below longer beards."""
     rng, beard, size = c.rng, c.traits.beard, TEXTURE_SIZE
-    if beard <= 0:
+    if beard.kind == "none" and not (c.traits.male and c.traits.age > 0.5):
         return
-    region = _beard_region(c)
+    shaved = beard.kind == "none"
+    shown = Beard(kind="stubble", length=0.0, density=0.18) if shaved else beard
+    places = np.stack([c.x, c.y, c.z], -1)
+    cover = beard_cover(shown, places, c.lips) * shown.density
+    dots = gaussian_blur((rng.random((size, size)) < 0.35).astype(np.float32), 0.6)
     hair = display(c.traits.hair_colour) * 0.9
-    if beard <= 0.6:
-        dots = (rng.random((size, size)) < 0.35).astype(np.float32)
-        cover = region * (0.55 + 0.675 * gaussian_blur(dots, 0.7)) * beard
-        c.blend(np.clip(cover, 0, 0.96), c.albedo * 0.35 + hair * 0.4)
-        return
-    strokes = np.zeros((size, size), np.float32)
-    rows, columns = np.nonzero((region > 0.25) & (rng.random((size, size)) < 0.10))
-    length = rng.uniform(4, 9, len(rows))
-    angle = math.pi / 2 + rng.normal(0, 0.35, len(rows)) + (columns / size - 0.5) * 1.2
-    ends = np.stack([columns + length * np.cos(angle), rows + length * np.sin(angle)], 1)
-    segments = np.concatenate([np.stack([columns, rows], 1), ends], 1).astype(np.float64)
-    draw_strokes(strokes, segments, rng.uniform(0.4, 1, len(rows)), 0.5)
-    c.bump += strokes * region
-    c.blend(np.clip(region * (0.45 + 0.6 * strokes) * beard, 0, 0.96), hair)
-
-
-def _brow_segments(c: _Canvas, path: np.ndarray, num: int, thickness: float) -> np.ndarray:
-    """Strokes (num, 4) along one brow; `path` (5, 2) in pixels of the doubled texture."""
-    rng = c.rng
-    t = rng.random(num) ** 0.9
-    index = np.minimum((t * 4).astype(int), 3)
-    part = (t * 4 - index)[:, None]
-    point = path[index] * (1 - part) + path[index + 1] * part
-    tangent = path[index + 1] - path[index]
-    tangent /= np.linalg.norm(tangent, axis=1, keepdims=True) + 1e-6
-    normal = np.stack([-tangent[:, 1], tangent[:, 0]], 1)
-    normal *= np.sign(normal[:, 1:])
-    half = (1 - 0.55 * t) * 6.2 * thickness * (0.6 + 0.4 * np.minimum(1, t * 5))
-    offset = rng.uniform(-1, 1, num)
-    point = point + normal * (offset * half)[:, None]
-    rise = (1 - t) - 0.25 + 0.3 * offset
-    direction = tangent + np.array([0, -0.9]) * rise[:, None]
-    direction /= np.linalg.norm(direction, axis=1, keepdims=True)
-    return np.concatenate([point, point + direction * rng.uniform(6, 13, num)[:, None]], 1)
+    strength = 0.45 if beard.length <= 0 else 0.6
+    c.blend(np.clip(cover * strength * (0.4 + 1.5 * dots), 0, 0.9), c.albedo * 0.45 + hair * 0.35)
 
 
 def _paint_brows(c: _Canvas) -> None:
-    rng, male, size = c.rng, c.traits.male, TEXTURE_SIZE
+    """The soft shadow of the brows; their hairs are strands."""
+    brows, size = c.traits.brows, TEXTURE_SIZE
     strokes = np.zeros((size * 2, size * 2), np.float32)
-    thickness = rng.uniform(0.75, 1.25) * (1.25 if male else 0.85)
-    num = int(rng.uniform(190, 330) * (1.2 if male else 0.9))
-    mesh = c.asset.mesh_positions
-    path = np.array([np.nanmean([mesh[a], mesh[b]], 0) for a, b in BROW_POINTS])
-    path[:, 1] -= 0.02
-    arch = rng.normal(0, 0.015)
-    path[2, 1] += arch
-    path[3, 1] += arch * 1.2
+    t = np.linspace(0, 1, 24)
     for side in (-1, 1):
-        path[:, 0] = side * np.abs(path[:, 0])
-        segments = _brow_segments(c, cylinder_uv(path) * 2, num, thickness)
-        draw_strokes(strokes, segments.astype(np.float64), rng.uniform(0.5, 1, num), 0.5)
-    brows = resize(strokes, size, size, Image.Resampling.BOX)
-    brows = gaussian_blur(brows, 0.6) * 1.05 + gaussian_blur(brows, 3.0) * 0.25
-    c.brows = np.clip(brows, 0, 0.95)
-    c.blend(c.brows, display(c.traits.brow_colour) * (1 if c.traits.tone < 0.6 else 0.8))
+        path = np.stack([np.interp(t, np.arange(5) / 4, brows.path[:, k]) for k in range(3)], 1)
+        path[:, 0] *= side
+        uv = cylinder_uv(path) * 2
+        half = 8.5 * brows.thickness * (1 - 0.6 * t) * (0.5 + 0.5 * np.minimum(1, t * 6))
+        for n in range(len(t) - 1):
+            segment = np.concatenate([uv[n], uv[n + 1]])[None].astype(np.float64)
+            draw_strokes(strokes, segment, np.full(1, 0.9), float(half[n]))
+    soft = gaussian_blur(resize(strokes, size, size, Image.Resampling.BOX), 2.6)
+    c.brows = np.clip(soft * 0.42 * brows.density, 0, 0.7)
+    c.blend(c.brows, display(c.traits.brow_colour) * 0.75 + c.albedo * 0.25)
 
 
 def paint_skin(asset: HeadAsset, traits: SkinTraits, rng: np.random.Generator) -> np.ndarray:

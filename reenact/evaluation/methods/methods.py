@@ -16,8 +16,9 @@ from reenact.evaluation.methods.predictions import PredictionFolder
 from reenact.evaluation.pairing.pairs import Video
 from reenact.face.factory import FaceConfig, own_weights
 from reenact.files import check_input_file
+from reenact.inference.config import ReenactorConfig
 from reenact.inference.load import make_reenactor
-from reenact.inference.reenactor import Reenactor, ReenactorConfig, SourceState
+from reenact.inference.reenactor import Reenactor, SourceState
 from reenact.media.images import image_from_frame
 
 Variant = Literal["ours", "copy_source", "oracle"]

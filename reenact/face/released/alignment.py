@@ -89,14 +89,6 @@ def align_quad(frame: np.ndarray, quad: np.ndarray, size: int = SIZE) -> np.ndar
     return np.asarray(cut)
 
 
-def align(frame: np.ndarray, landmarks: np.ndarray, size: int = SIZE) -> np.ndarray:
-    """`frame` (H, W, 3) uint8, landmarks (68, 2) px -> the aligned face (size, size, 3) uint8.
-
-    Raises ValueError when the landmarks are degenerate or outside of the picture.
-    """
-    return align_quad(frame, quad_from_landmarks(landmarks), size)
-
-
 def crop_from_quad(quad: np.ndarray, size: int = SIZE) -> FaceCrop:
     """The crop whose pixels are those of `align_quad`, in continuous coordinates.
 

@@ -23,7 +23,6 @@ NUM_EXPRESSION = CODE_WIDTHS["exp"]
 NUM_HIDDEN = 1024
 PREFIX = "deca."
 FLAME_PREFIX = "deca.flame."
-ENCODERS = ("E_flame", "E_expression")
 
 PosePart = Literal["jaw", "global"]
 POSE_ROWS: dict[str, slice] = {"global": slice(0, 3), "jaw": slice(3, 6), "both": slice(0, 6)}

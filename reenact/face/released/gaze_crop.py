@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from reenact.face.points import fit_similarity, five_points_from_landmarks68
+
 SIZE = 224
 TEMPLATE_SIZE = 112
 TEMPLATE = (
@@ -42,30 +44,14 @@ def crop_affines(landmarks: Tensor, *, width: int = 256, height: int = 256) -> T
 
     Raises ValueError when a landmark is not finite.
     """
-    points = _five_points(landmarks.detach().cpu().float()).double()
+    points = five_points_from_landmarks68(landmarks.detach().cpu().float()).double()
     if not points.isfinite().all():
         raise ValueError("landmarks: not finite")
-    picture = similarity(torch.tensor(TEMPLATE, dtype=torch.float64), points)
+    picture = fit_similarity(torch.tensor(TEMPLATE, dtype=torch.float64), points)
     sides = torch.tensor([width, height], dtype=torch.float64)
     turn = picture[:, :, :2] * TEMPLATE_SIZE / sides[:, None]
     shift = picture[:, :, 2] * 2 / sides + turn.sum(2) - 1
     return torch.cat([turn, shift[..., None]], 2)
-
-
-def similarity(template: Tensor, points: Tensor) -> Tensor:
-    """The similarity (B, 2, 3) that brings `template` (N, 2) closest to `points` (B, N, 2).
-
-    Least squares over rotation, scale and shift, never mirrored: Umeyama's solution (1991), which
-    in the plane is a division of complex numbers.
-    """
-    centre, middle = template.mean(0), points.mean(1)
-    x, y = (template - centre).unbind(-1)
-    u, v = (points - middle[:, None]).unbind(-1)
-    spread = (x * x + y * y).sum()
-    cos = (x * u + y * v).sum(-1) / spread
-    sin = (x * v - y * u).sum(-1) / spread
-    turn = torch.stack([torch.stack([cos, -sin], -1), torch.stack([sin, cos], -1)], -2)
-    return torch.cat([turn, (middle - turn @ centre)[..., None]], -1)
 
 
 def pupils(landmarks: Tensor, gaze: Tensor) -> Tensor:
@@ -79,9 +65,3 @@ def pupils(landmarks: Tensor, gaze: Tensor) -> Tensor:
     pitch, yaw = gaze.to(landmarks).unbind(1)
     offset = -torch.stack([yaw.sin() * pitch.cos(), pitch.sin()], 1)
     return eyes.mean(2) + span / 2 * offset[:, None]
-
-
-def _five_points(landmarks: Tensor) -> Tensor:
-    """(B, 68, 2) -> (B, 5, 2): the eyes' centres, nose tip, mouth corners."""
-    eyes = landmarks[:, 36:48].unflatten(1, (2, 6)).mean(2)
-    return torch.cat([eyes, landmarks[:, [30, 48, 54]]], 1)

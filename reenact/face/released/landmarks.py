@@ -17,6 +17,7 @@ from diffae import CheckpointError
 from diffae.unpickle import read_torch
 from reenact.errors import UserError
 from reenact.face.released import fan_points, s3fd_boxes
+from reenact.face.released.resnet import load_by_name
 
 NUM_POINTS = 68
 SAME_FACE = 0.2
@@ -31,7 +32,6 @@ class Landmarks:
 
     points: Tensor  # (B, 68, 2) float32 holding integers: x, y in pixels; NaN without a face
     found: Tensor  # (B,) bool
-    scores: Tensor  # (B,) probability of the face; 0 without one
     boxes: Tensor  # (B, 4) x1, y1, x2, y2 of the face; NaN without one
 
 
@@ -96,19 +96,18 @@ class LandmarkDetector(nn.Module):
         faces = s3fd_boxes.faces(self.s3fd(pixels), height, width)
         found = torch.tensor([len(of_picture) > 0 for of_picture in faces], dtype=torch.bool)
         points = torch.full((len(images), NUM_POINTS, 2), torch.nan)
-        best = torch.cat([torch.full((len(images), 4), torch.nan), torch.zeros(len(images), 1)], 1)
+        best = torch.full((len(images), 4), torch.nan)
         for i, of_picture in enumerate(faces):
             if len(of_picture):
-                best[i] = of_picture[0 if previous is None else same_face(of_picture, previous)]
-                previous = None if previous is None else best[i, :4]
+                best[i] = of_picture[0 if previous is None else same_face(of_picture, previous), :4]
+                previous = None if previous is None else best[i]
         if found.any():
-            points[found] = self._points(pixels[found.to(pixels.device)], best[found, :4])
+            points[found] = self._points(pixels[found.to(pixels.device)], best[found])
         device = images.device
         return Landmarks(
             points=points.to(device),
             found=found.to(device),
-            scores=best[:, 4].to(device),
-            boxes=best[:, :4].to(device),
+            boxes=best.to(device),
         )
 
     def _points(self, pixels: Tensor, boxes: Tensor) -> Tensor:
@@ -167,25 +166,9 @@ def load_weights(net: nn.Module, path: Path, what: str) -> None:
     Raises:
         CheckpointError: the file is missing, damaged or holds another network.
     """
-    state = _state_of(path, what)
-    wanted = {key: tensor.shape for key, tensor in net.state_dict().items()}
     # Files older than torch 0.4.1 do not count batches, and evaluation never reads the count.
-    uncounted = {key for key in wanted if key.endswith("num_batches_tracked")} - set(state)
-    missing = sorted(set(wanted) - set(state) - uncounted)
-    foreign = sorted(set(state) - set(wanted))
-    reshaped = [key for key in wanted if key in state and state[key].shape != wanted[key]]
-    problems = [
-        f"{len(keys)} keys {how} (first: {keys[0]})"
-        for how, keys in (
-            ("missing", missing),
-            ("unknown", foreign),
-            ("of another shape", reshaped),
-        )
-        if keys
-    ]
-    if problems:
-        raise CheckpointError(f"{path}: not the weights of {what}: {', '.join(problems)}")
-    net.load_state_dict(state, strict=not uncounted)
+    counts = {k: v for k, v in net.state_dict().items() if k.endswith("num_batches_tracked")}
+    load_by_name(net, counts | _state_of(path, what), f"{path}: not the weights of {what}")
 
 
 def _state_of(path: Path, what: str) -> dict[str, Tensor]:

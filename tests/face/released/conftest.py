@@ -149,7 +149,7 @@ class _KnownPoints(nn.Module):
         ones = torch.ones(len(images))
         points = self.points.expand(len(images), -1, -1)
         boxes = torch.cat([points.amin(1), points.amax(1)], 1)
-        return Landmarks(points=points, found=ones > 0, scores=ones, boxes=boxes)
+        return Landmarks(points=points, found=ones > 0, boxes=boxes)
 
 
 @pytest.fixture(scope="session")

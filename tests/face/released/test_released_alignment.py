@@ -3,7 +3,6 @@ import pytest
 
 from reenact.face.crop import FaceCrop, crop_from_landmarks
 from reenact.face.released.alignment import (
-    align,
     align_quad,
     crop_from_quad,
     quad_from_crop,
@@ -61,7 +60,7 @@ def wave_error(aligned: np.ndarray, crop: FaceCrop) -> np.ndarray:
 
 
 def test_golden(numbers):
-    aligned = align(numbers["image_0"], numbers["landmarks_0"])
+    aligned = align_quad(numbers["image_0"], quad_from_landmarks(numbers["landmarks_0"]))
     np.testing.assert_array_equal(aligned, numbers["aligned_0"])
 
 
@@ -70,7 +69,8 @@ def test_golden_all_cases(shared):
     safetensors = pytest.importorskip("safetensors.numpy")
     golden = safetensors.load_file(shared / "golden/diffusionact/ffhq_align.safetensors")
     for i in range(5):
-        aligned = align(golden[f"image_{i}"], golden[f"landmarks_{i}"])
+        quad = quad_from_landmarks(golden[f"landmarks_{i}"])
+        aligned = align_quad(golden[f"image_{i}"], quad)
         np.testing.assert_array_equal(aligned, golden[f"aligned_{i}"])
 
 

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from reenact.face.points import fit_similarity
 from reenact.face.released.gaze_crop import (
     IMAGENET_MEAN,
     IMAGENET_STD,
@@ -11,7 +12,6 @@ from reenact.face.released.gaze_crop import (
     crop,
     crop_affines,
     pupils,
-    similarity,
 )
 
 
@@ -56,7 +56,7 @@ def test_similarity_is_found_exactly():
     angle, zoom, shift = 0.7, 1.8, torch.tensor([30.0, -12.0]).double()
     turn = torch.tensor([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
     turn = zoom * turn.double()
-    found = similarity(template, (template @ turn.T + shift)[None])[0]
+    found = fit_similarity(template, (template @ turn.T + shift)[None])[0]
     torch.testing.assert_close(found, torch.cat([turn, shift[:, None]], 1))
 
 
@@ -69,7 +69,7 @@ def test_similarity_is_the_least_squares_one():
         turn = torch.stack([torch.stack([cos, -sin]), torch.stack([sin, cos])])
         return (template @ turn.T + shift - mirrored[0]).square().sum()
 
-    best = similarity(template, mirrored)[0]
+    best = fit_similarity(template, mirrored)[0]
     values = [v.clone().requires_grad_() for v in (best[0, 0], best[1, 0], best[:, 2])]
     for gradient in torch.autograd.grad(misfit(*values), values):
         torch.testing.assert_close(gradient, torch.zeros_like(gradient), atol=1e-8, rtol=0)

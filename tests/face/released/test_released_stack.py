@@ -34,7 +34,7 @@ class MarkedPoints(nn.Module):
         points = (self.points * (side / 256)).trunc().expand(count, -1, -1).clone()
         found = images.mean((1, 2, 3)) > -0.9
         boxes = torch.cat([points.amin(1), points.amax(1)], 1)
-        return Landmarks(points=points, found=found, scores=found.float(), boxes=boxes)
+        return Landmarks(points=points, found=found, boxes=boxes)
 
 
 class MeanColours(nn.Module):

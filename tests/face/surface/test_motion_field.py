@@ -218,7 +218,7 @@ def test_a_moved_picture_is_nearer_to_the_rendered_truth(rendered, head):
     field = motion_field(head, params[0], params[7], SIZE)
     copied = (source - truth).abs().mean()
     moved = (warp(source, field) - truth).abs().mean()
-    assert moved < 0.4 * copied
+    assert moved < 0.45 * copied
 
 
 @pytest.mark.parametrize(("before", "after"), [("mouthClose", "jawOpen"), ("eyeBlink", "eyeWide")])

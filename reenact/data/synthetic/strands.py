@@ -1,0 +1,288 @@
+"""Hair as many thin lines: what a strand is, its light, and how it is drawn over a picture.
+
+The strands are drawn from back to front with soft edges, so a wisp covers a pixel only partly. A
+strand behind the head or the clothes is hidden by the depth of the rasterised surface.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+import numba as nb
+import numpy as np
+
+NUM_BINS = 4096
+"""Steps of depth by which segments are sorted."""
+DEPTH_BIAS = 0.0012
+
+
+@dataclass(frozen=True, kw_only=True)
+class Strands:
+    """N strands of P points each on the unposed head; the first ones are a random sample of all."""
+
+    points: np.ndarray
+    """(N, P, 3) dm, root first."""
+    colours: np.ndarray
+    """(N, P, 3) linear reflectance."""
+    normals: np.ndarray
+    """(N, P, 3) outward direction of the whole hair."""
+    openness: np.ndarray
+    """(N, P) share of the surroundings' light that reaches the point, in [0, 1]."""
+    width: np.ndarray
+    """(N, P) dm."""
+    weight: np.ndarray
+    """(N, P) head weight in [0, 1]."""
+    anchor: np.ndarray
+    """(N, P, 3) vertices of the head whose expression moves the point."""
+    share: np.ndarray
+    """(N, P, 3) how much each of them moves it; 0 for hair on the skull."""
+    gloss: float
+    beard: bool
+    """True for hair that belongs to the face: brows, lashes and beards."""
+
+
+@dataclass(frozen=True)
+class StrandArrays:
+    """All strands of one person as flat arrays of V points, for the numba functions."""
+
+    points: np.ndarray
+    colours: np.ndarray
+    normals: np.ndarray
+    openness: np.ndarray
+    width: np.ndarray
+    weight_index: np.ndarray
+    anchor: np.ndarray
+    share: np.ndarray
+    gloss: np.ndarray
+    beard: np.ndarray
+    segments: np.ndarray
+    """(M,) first point of each segment; the second one is the next point."""
+    tangent_start: np.ndarray
+    """(V,) first point of the segment that gives a point its direction."""
+
+
+def flatten(groups: Sequence[Strands], kept: float) -> StrandArrays:
+    """Join groups of strands; of each group the first `kept` (in (0, 1]) are taken, and are made
+    wider by as much, so that they cover the same area.
+    """
+    parts: dict[str, list[np.ndarray]] = {f.name: [] for f in fields(StrandArrays)}
+    start = 0
+    for group in groups:
+        count, num_points = group.points.shape[:2]
+        used = min(count, max(1, math.ceil(kept * count)))
+        total = used * num_points
+        for name in ("points", "colours", "normals", "share", "anchor"):
+            parts[name].append(getattr(group, name)[:used].reshape(total, 3))
+        parts["openness"].append(group.openness[:used].reshape(-1))
+        parts["width"].append(group.width[:used].reshape(-1) * (count / used))
+        parts["weight_index"].append(np.rint(group.weight[:used].reshape(-1) * 255))
+        parts["gloss"].append(np.full(total, group.gloss))
+        parts["beard"].append(np.full(total, group.beard))
+        first = start + np.arange(used)[:, None] * num_points + np.arange(num_points - 1)
+        parts["segments"].append(first.reshape(-1))
+        nearest = np.minimum(np.arange(num_points), num_points - 2)
+        parts["tangent_start"].append((first[:, :1] + nearest).reshape(-1))
+        start += total
+    kinds = {
+        "weight_index": np.uint8,
+        "anchor": np.int32,
+        "beard": np.bool_,
+        "segments": np.int32,
+        "tangent_start": np.int32,
+    }
+    shapes = {"points": 3, "colours": 3, "normals": 3, "share": 3, "anchor": 3}
+    arrays: dict[str, np.ndarray] = {}
+    for name, values in parts.items():
+        empty = np.zeros((0, shapes[name]) if name in shapes else 0)
+        joined = np.concatenate(values) if values else empty
+        arrays[name] = np.ascontiguousarray(joined, kinds.get(name, np.float32))
+    return StrandArrays(**arrays)
+
+
+@nb.njit(cache=True, fastmath=True)
+def move_strands(
+    points: np.ndarray, anchor: np.ndarray, share: np.ndarray, moved: np.ndarray, out: np.ndarray
+) -> None:
+    """Write points (V, 3) plus the expression's displacements `moved` of their anchors to `out`."""
+    for v in range(points.shape[0]):
+        for k in range(3):
+            out[v, k] = points[v, k]
+        if share[v, 0] + share[v, 1] + share[v, 2] > 0:
+            for n in range(3):
+                for k in range(3):
+                    out[v, k] += share[v, n] * moved[anchor[v, n], k]
+
+
+@nb.njit(cache=True, fastmath=True)
+def light_strands(
+    points: np.ndarray,
+    colours: np.ndarray,
+    normals: np.ndarray,
+    openness: np.ndarray,
+    gloss: np.ndarray,
+    tangent_start: np.ndarray,
+    camera: np.ndarray,
+    rotation: np.ndarray,
+    lights: np.ndarray,
+    light_colours: np.ndarray,
+    seen: np.ndarray,
+    soft: np.ndarray,
+    out: np.ndarray,
+) -> None:
+    """Radiance of every strand point into `out` (V, 3): Kajiya and Kay 1989, two highlights.
+
+    `normals` are turned by `rotation`. `seen` (V, 2) is how much of each sharp light arrives, and
+    `soft` (9, 3) are the soft light's coefficients.
+    """
+    for v in range(points.shape[0]):
+        a = tangent_start[v]
+        tx, ty, tz = (
+            points[a + 1, 0] - points[a, 0],
+            points[a + 1, 1] - points[a, 1],
+            points[a + 1, 2] - points[a, 2],
+        )
+        length = 1.0 / math.sqrt(tx * tx + ty * ty + tz * tz + 1e-12)
+        tx, ty, tz = tx * length, ty * length, tz * length
+        nx = (
+            rotation[0, 0] * normals[v, 0]
+            + rotation[0, 1] * normals[v, 1]
+            + rotation[0, 2] * normals[v, 2]
+        )
+        ny = (
+            rotation[1, 0] * normals[v, 0]
+            + rotation[1, 1] * normals[v, 1]
+            + rotation[1, 2] * normals[v, 2]
+        )
+        nz = (
+            rotation[2, 0] * normals[v, 0]
+            + rotation[2, 1] * normals[v, 1]
+            + rotation[2, 2] * normals[v, 2]
+        )
+        vx, vy, vz = (
+            camera[0] - points[v, 0],
+            camera[1] - points[v, 1],
+            camera[2] - points[v, 2],
+        )
+        length = 1.0 / math.sqrt(vx * vx + vy * vy + vz * vz)
+        vx, vy, vz = vx * length, vy * length, vz * length
+        open_ = openness[v]
+        for k in range(3):
+            # Order-2 irradiance (Ramamoorthi and Hanrahan 2001), bands 1, 2/3, 1/4.
+            e = 0.282095 * soft[0, k] + 0.325735 * (
+                ny * soft[1, k] + nz * soft[2, k] + nx * soft[3, k]
+            )
+            e += 0.273137 * (nx * ny * soft[4, k] + ny * nz * soft[5, k] + nx * nz * soft[7, k])
+            e += 0.078848 * (3 * nz * nz - 1) * soft[6, k]
+            e += 0.136569 * (nx * nx - ny * ny) * soft[8, k]
+            out[v, k] = colours[v, k] * max(0.02, e * math.pi) * open_
+        for i in range(2):
+            lx, ly, lz = lights[i, 0], lights[i, 1], lights[i, 2]
+            arrives = seen[v, i]
+            if arrives <= 0.003:
+                continue
+            nl = nx * lx + ny * ly + nz * lz
+            wrap = max(0.0, (nl + 0.35) / 1.35) * arrives
+            tl = tx * lx + ty * ly + tz * lz
+            across = math.sqrt(max(0.0, 1 - tl * tl))
+            hx, hy, hz = vx + lx, vy + ly, vz + lz
+            length = 1.0 / math.sqrt(hx * hx + hy * hy + hz * hz + 1e-9)
+            # Two highlights: the surface's, shifted to the root, and a tinted one to the tip.
+            th = (tx * hx + ty * hy + tz * hz) * length
+            first, second = th + 0.10, th - 0.14
+            narrow = max(0.0, 1 - first * first) ** 45
+            wide = max(0.0, 1 - second * second) ** 9
+            glint = narrow * 0.10 * gloss[v] * wrap
+            diffuse = wrap * (0.30 + 0.55 * across)
+            for k in range(3):
+                tinted = colours[v, k] * (diffuse + wide * 0.45 * gloss[v] * wrap)
+                out[v, k] += (tinted + glint) * light_colours[i, k]
+
+
+@nb.njit(cache=True, fastmath=True)
+def draw_strands(
+    xy: np.ndarray,
+    depth: np.ndarray,
+    width: np.ndarray,
+    colours: np.ndarray,
+    beard: np.ndarray,
+    segments: np.ndarray,
+    nearest: np.ndarray,
+    supersample: int,
+    image: np.ndarray,
+    coverage: np.ndarray,
+) -> None:
+    """Blend the segments over `image` (S, S, 3) and `coverage` (S, S, 4), from back to front.
+
+    `xy` (V, 2) and `width` (V,) are in pixels; `nearest` (S ss, S ss) is the surface's depth.
+    Coverage planes: person, face, hair, head. Hair of the face counts as face.
+    """
+    size = image.shape[0]
+    num = segments.shape[0]
+    low, high = 1e9, -1e9
+    for s in range(num):
+        z = depth[segments[s]]
+        low, high = min(low, z), max(high, z)
+    scale = (NUM_BINS - 1) / max(high - low, 1e-9)
+    starts = np.zeros(NUM_BINS + 1, np.int64)
+    for s in range(num):
+        starts[NUM_BINS - 1 - int((depth[segments[s]] - low) * scale) + 1] += 1
+    for k in range(NUM_BINS):
+        starts[k + 1] += starts[k]
+    order = np.empty(num, np.int64)
+    for s in range(num):
+        k = NUM_BINS - 1 - int((depth[segments[s]] - low) * scale)
+        order[starts[k]] = segments[s]
+        starts[k] += 1
+    samples = 1.0 / (supersample * supersample)
+    for n in range(num):
+        a = order[n]
+        b = a + 1
+        x0, y0, x1, y1 = xy[a, 0], xy[a, 1], xy[b, 0], xy[b, 1]
+        dx, dy = x1 - x0, y1 - y0
+        length2 = dx * dx + dy * dy
+        if length2 < 1e-8:
+            continue
+        reach = 0.5 * max(1.0, max(width[a], width[b])) + 0.5
+        ix0, ix1 = max(0, int(min(x0, x1) - reach)), min(size - 1, int(max(x0, x1) + reach))
+        iy0, iy1 = max(0, int(min(y0, y1) - reach)), min(size - 1, int(max(y0, y1) + reach))
+        if ix0 > ix1 or iy0 > iy1:
+            continue
+        inverse = 1.0 / length2
+        root = math.sqrt(inverse)
+        # A segment shorter than a pixel would miss the pixel centres: it may reach beyond its ends.
+        slack = max(0.0, 0.5 * root - 0.5)
+        fill = 1.0 / (1.0 + 2.0 * slack)
+        for iy in range(iy0, iy1 + 1):
+            for ix in range(ix0, ix1 + 1):
+                px, py = ix + 0.5 - x0, iy + 0.5 - y0
+                t = (px * dx + py * dy) * inverse
+                if t < -slack or t >= 1 + slack:
+                    continue
+                distance = abs(px * dy - py * dx) * root
+                t = min(1.0, max(0.0, t))
+                w = width[a] + (width[b] - width[a]) * t
+                cover = 0.5 * max(1.0, w) + 0.5 - distance
+                if cover <= 0:
+                    continue
+                cover = min(1.0, cover) * min(1.0, w) * fill
+                z = depth[a] + (depth[b] - depth[a]) * t - DEPTH_BIAS
+                free = 0
+                for sy in range(iy * supersample, (iy + 1) * supersample):
+                    for sx in range(ix * supersample, (ix + 1) * supersample):
+                        if z < nearest[sy, sx]:
+                            free += 1
+                if free == 0:
+                    continue
+                cover *= free * samples
+                for k in range(3):
+                    c = colours[a, k] + (colours[b, k] - colours[a, k]) * t
+                    image[iy, ix, k] += (c - image[iy, ix, k]) * cover
+                coverage[iy, ix, 0] += (1 - coverage[iy, ix, 0]) * cover
+                coverage[iy, ix, 3] += (1 - coverage[iy, ix, 3]) * cover
+                if beard[a]:
+                    coverage[iy, ix, 1] += (1 - coverage[iy, ix, 1]) * cover
+                else:
+                    coverage[iy, ix, 1] -= coverage[iy, ix, 1] * cover
+                    coverage[iy, ix, 2] += (1 - coverage[iy, ix, 2]) * cover

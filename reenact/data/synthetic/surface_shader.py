@@ -1,0 +1,330 @@
+"""Shader for skin, clothes, teeth, tongue and the inside of the mouth (numba, one pass).
+
+Vertex attribute columns: 0-2 normal, 3-5 position on the mean head, 6-8 soft irradiance, 9-10
+visibility of the sharp lights, 11 ambient occlusion, 12-16 masks, 17-18 texture pixel, 19 head
+weight.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numba as nb
+import numpy as np
+
+from reenact.data.synthetic.light import NUM_SHARP_LIGHTS
+from reenact.data.synthetic.shading_math import (
+    Scene,
+    blurred_radiance,
+    clip01,
+    half_way,
+    mirrored,
+    step,
+    unit,
+)
+from reenact.face.surface.raster import EYE
+
+NUM_ATTRIBUTES = 20
+SAME_SURFACE = 0.004
+"""Depths of one pixel that differ by less belong to one surface (0.08 dm)."""
+WRAP = (0.30, 0.12, 0.07)
+ENAMEL = (0.80, 0.75, 0.66)
+TONGUE_COLOUR = (0.42, 0.12, 0.11)
+
+
+class Mesh(NamedTuple):
+    """Everything that is rasterised: body vertices, then two eyeballs."""
+
+    triangles: np.ndarray
+    material: np.ndarray
+    points: np.ndarray
+    attributes: np.ndarray
+    num_body: int
+    num_eyeball: int
+
+
+class Look(NamedTuple):
+    """Colours and shapes of one person."""
+
+    texture: np.ndarray
+    """(H, W, 6): linear albedo, bump gradient x and y, gloss."""
+    texture_scale: float
+    iris: np.ndarray
+    pupil: float
+    sclera: np.ndarray
+    hair_colour: np.ndarray
+    has_hair: bool
+    hairline_angle: np.ndarray
+    hairline_height: np.ndarray
+    scalp_tint: float
+    scalp_centre: np.ndarray
+    scalp_axes: np.ndarray
+    collar: float
+    v_neck: float
+    stripe: float
+    cloth_phase: float
+    cloth_colour: np.ndarray
+
+
+@nb.njit(inline="always")
+def _texture(look: Look, u: float, v: float, texel: np.ndarray) -> None:
+    """Bilinear texture look-up at a pixel of the full-size texture."""
+    rows, columns = look.texture.shape[0], look.texture.shape[1]
+    fx = min(columns - 1.001, max(0.0, u * look.texture_scale - 0.5))
+    fy = min(rows - 1.001, max(0.0, v * look.texture_scale - 0.5))
+    i, j = int(fx), int(fy)
+    fx -= i
+    fy -= j
+    for k in range(6):
+        top = look.texture[j, i, k] * (1 - fx) + look.texture[j, i + 1, k] * fx
+        low = look.texture[j + 1, i, k] * (1 - fx) + look.texture[j + 1, i + 1, k] * fx
+        texel[k] = top * (1 - fy) + low * fy
+
+
+@nb.njit(inline="always")
+def _bumped(normal: tuple, rotation: np.ndarray, bx: float, by: float) -> tuple:
+    """Normal tilted by the bump gradient in the texture's tangent frame."""
+    nx, ny, nz = normal
+    r = rotation
+    tx, ty, tz = unit(
+        r[1, 1] * nz - r[2, 1] * ny, r[2, 1] * nx - r[0, 1] * nz, r[0, 1] * ny - r[1, 1] * nx
+    )
+    ux, uy, uz = ny * tz - nz * ty, nz * tx - nx * tz, nx * ty - ny * tx
+    return unit(
+        nx - 1.1 * (tx * bx - ux * by),
+        ny - 1.1 * (ty * bx - uy * by),
+        nz - 1.1 * (tz * bx - uz * by),
+    )
+
+
+@nb.njit(inline="always")
+def _clothes(look: Look, attr: np.ndarray, albedo: np.ndarray) -> float:
+    """Blend the shirt into `albedo`; returns its coverage."""
+    x, y, z = attr[3], attr[4], attr[5]
+    edge = look.collar
+    if z > -0.9:
+        edge -= look.v_neck * max(0.0, 0.45 - abs(x))
+    if z < -1.2:
+        edge += 0.10
+    cover = step(-0.012, 0.012, edge - y)
+    if cover > 0:
+        shade = 1 + 0.06 * math.sin(x * 60 + look.cloth_phase) * math.sin(y * 60)
+        if look.stripe > 0:
+            shade = 1.25 if math.sin(y * look.stripe * 4) > 0 else 0.75
+        shade *= 0.75 + 0.25 * step(0.0, 0.05, edge - y)
+        for k in range(3):
+            albedo[k] = albedo[k] * (1 - cover) + look.cloth_colour[k] * shade * cover
+    return cover
+
+
+@nb.njit(inline="always")
+def _above_hairline(look: Look, attr: np.ndarray) -> float:
+    """Height above the hairline (dm)."""
+    qx = attr[3] - look.scalp_centre[0]
+    qy = attr[4] - look.scalp_centre[1]
+    qz = attr[5] - look.scalp_centre[2]
+    axes = look.scalp_axes
+    side = qx * axes[2, 0] + qy * axes[2, 1] + qz * axes[2, 2]
+    forward = qx * axes[1, 0] + qy * axes[1, 1] + qz * axes[1, 2]
+    angle = abs(math.atan2(side, forward))
+    knots, heights = look.hairline_angle, look.hairline_height
+    i = 0
+    while i < knots.shape[0] - 2 and angle > knots[i + 1]:
+        i += 1
+    part = (angle - knots[i]) / (knots[i + 1] - knots[i])
+    return attr[4] - (heights[i] + (heights[i + 1] - heights[i]) * part)
+
+
+@nb.njit(inline="always")
+def _scalp(look: Look, attr: np.ndarray, albedo: np.ndarray) -> float:
+    """Tint the scalp, darken below the hair; returns the gloss factor."""
+    ear = clip01(attr[14])
+    above = _above_hairline(look, attr)
+    tint = step(-0.01, 0.08, above) * (1 - ear) * look.scalp_tint
+    for k in range(3):
+        albedo[k] = albedo[k] * (1 - tint) + look.hair_colour[k] * 0.55 * tint
+    if look.has_hair:
+        shadow = 1 - 0.22 * step(-0.16, 0.04, above) * (1 - 0.5 * ear)
+        for k in range(6, 11):
+            attr[k] *= shadow
+    return 1 - 0.7 * min(1.0, tint * 1.2)
+
+
+@nb.njit(inline="always")
+def _mouth_parts(
+    kind: int, attr: np.ndarray, scene: Scene, albedo: np.ndarray, gloss: float
+) -> float:
+    """Albedo of teeth, tongue and the inside of the mouth, and less light there; returns gloss.
+
+    Less light reaches what lies deep in the mouth, and less when the mouth is almost closed.
+    """
+    light = scene.mouth_light
+    if kind == 0:
+        inside = clip01(attr[15])
+        albedo[0] = albedo[0] * (1 - inside) + 0.20 * inside
+        albedo[1] = albedo[1] * (1 - inside) + 0.045 * inside
+        albedo[2] = albedo[2] * (1 - inside) + 0.04 * inside
+        for k in range(6, 11):
+            attr[k] *= 1 - 0.55 * inside
+        return gloss
+    deep = math.exp(-((attr[3] / 0.21) ** 4)) * (0.25 + 0.75 * step(-0.30, 0.0, attr[5]))
+    if kind == 2:
+        phase = math.atan2(attr[3], attr[5] + 0.35) * 7.5 + 0.5
+        phase = (phase - math.floor(phase) - 0.5) / 0.10
+        gap = 1 - 0.22 * math.exp(-phase * phase)
+        for k in range(3):
+            albedo[k] = ENAMEL[k] * gap * deep
+            attr[6 + k] = (attr[6 + k] * 0.4 + 0.5 * scene.front[k]) * light
+        attr[9] = (attr[9] * 0.7 + 0.25) * light
+        attr[10] = (attr[10] * 0.7 + 0.10) * light
+        return 0.45 * deep
+    for k in range(3):
+        albedo[k] = TONGUE_COLOUR[k] * (0.4 + 0.6 * deep)
+    for k in range(6, 11):
+        attr[k] *= light
+    return 0.35
+
+
+@nb.njit(inline="always")
+def _surface_light(
+    scene: Scene,
+    attr: np.ndarray,
+    normal: tuple,
+    view: tuple,
+    albedo: np.ndarray,
+    gloss: float,
+    cloth: float,
+    colour: np.ndarray,
+) -> None:
+    """Soft light, coloured wrap diffuse and two specular lobes."""
+    nx, ny, nz = normal
+    lights, colours = scene.light_directions, scene.light_colours
+    for k in range(3):
+        colour[k] = albedo[k] * attr[6 + k]
+    facing = clip01(nx * view[0] + ny * view[1] + nz * view[2])
+    for i in range(NUM_SHARP_LIGHTS):
+        seen = attr[9 + i]
+        if seen <= 0:
+            continue
+        nl = nx * lights[i, 0] + ny * lights[i, 1] + nz * lights[i, 2]
+        specular = 0.0
+        if nl > 0 and gloss > 0:
+            hx, hy, hz = half_way(view, lights, i)
+            nh = clip01(nx * hx + ny * hy + nz * hz)
+            vh = clip01(view[0] * hx + view[1] * hy + view[2] * hz)
+            fresnel = 0.04 + 0.5 * (1 - vh) ** 5
+            lobes = nh**18 * 0.35 + nh**70 * 0.8
+            specular = lobes * gloss * fresnel * 9 * seen * math.sqrt(nl) * 0.55
+        for k in range(3):
+            wrap = WRAP[k] * (1 - cloth)
+            diffuse = (nl + wrap) / (1 + wrap)
+            if diffuse > 0:
+                # Red light leaks into the shadow's edge, as below skin.
+                shadow = math.sqrt(seen * math.sqrt(seen)) if k == 0 else seen
+                colour[k] += albedo[k] * diffuse * shadow * colours[i, k]
+            colour[k] += specular * colours[i, k]
+    # The surroundings mirrored in the skin's oil, at grazing angles above all.
+    rx, ry, rz = mirrored(normal, view)
+    rim = (0.02 + 0.55 * (1 - facing) ** 5) * gloss * attr[11] * attr[11]
+    for k in range(3):
+        colour[k] += rim * blurred_radiance(scene.soft, rx, ry, rz, k)
+
+
+@nb.njit(inline="always")
+def _shade_point(
+    kind: int,
+    attr: np.ndarray,
+    texel: np.ndarray,
+    view: tuple,
+    scene: Scene,
+    look: Look,
+    albedo: np.ndarray,
+    colour: np.ndarray,
+) -> float:
+    """Radiance of one point of skin, clothes, teeth or tongue; returns how much of it is cloth."""
+    normal = unit(attr[0], attr[1], attr[2])
+    _texture(look, attr[17], attr[18], texel)
+    for k in range(3):
+        albedo[k] = texel[k]
+    gloss, cloth, weight = texel[5], 0.0, attr[19]
+    if kind == 0:
+        if weight > 0.4:
+            normal = _bumped(normal, scene.rotation, texel[3], texel[4])
+        if weight < 0.45:
+            cloth = _clothes(look, attr, albedo)
+            gloss = gloss * (1 - cloth) + 0.04 * cloth
+        if weight > 0.6:
+            gloss *= _scalp(look, attr, albedo)
+    gloss = _mouth_parts(kind, attr, scene, albedo, gloss)
+    _surface_light(scene, attr, normal, view, albedo, gloss, cloth, colour)
+    return cloth
+
+
+@nb.njit(inline="always")
+def _is_plain(
+    triangle_id: np.ndarray, nearest: np.ndarray, material: np.ndarray, x: int, y: int, n: int
+) -> bool:
+    """Whether all n x n samples from (x, y) on lie on one surface of one material."""
+    first = triangle_id[y, x]
+    if first < 0:
+        return False
+    kind, low, high = material[first], nearest[y, x], nearest[y, x]
+    for j in range(y, y + n):
+        for i in range(x, x + n):
+            t = triangle_id[j, i]
+            if t < 0 or material[t] != kind:
+                return False
+            low, high = min(low, nearest[j, i]), max(high, nearest[j, i])
+    return high - low < SAME_SURFACE
+
+
+@nb.njit(cache=True, fastmath=True)
+def shade_surface(
+    triangle_id: np.ndarray,
+    barycentric: np.ndarray,
+    nearest: np.ndarray,
+    mesh: Mesh,
+    scene: Scene,
+    look: Look,
+    supersample: int,
+    image: np.ndarray,
+    coverage: np.ndarray,
+) -> None:
+    """Add the pixels of all materials but eyeballs into `image` (S, S, 3) and `coverage`.
+
+    `image` gets linear radiance times coverage. Coverage planes (S, S, 4): person, face region,
+    hair, head; this pass fills all but the hair. A pixel within one surface is shaded once; at
+    edges each sample is shaded.
+    """
+    attr, texel = np.zeros(NUM_ATTRIBUTES), np.zeros(6)
+    colour, albedo = np.zeros(3), np.zeros(3)
+    points, table = mesh.points, mesh.attributes
+    size = image.shape[0]
+    for oy in range(size):
+        for ox in range(size):
+            x0, y0 = ox * supersample, oy * supersample
+            plain = _is_plain(triangle_id, nearest, mesh.material, x0, y0, supersample)
+            num = 1 if plain else supersample * supersample
+            share = 1.0 / num
+            for n in range(num):
+                iy, ix = y0 + n // supersample, x0 + n % supersample
+                t = triangle_id[iy, ix]
+                if t < 0 or mesh.material[t] == EYE:
+                    continue
+                kind = mesh.material[t]
+                a, b, c = mesh.triangles[t, 0], mesh.triangles[t, 1], mesh.triangles[t, 2]
+                w0, w1, w2 = barycentric[iy, ix, 0], barycentric[iy, ix, 1], barycentric[iy, ix, 2]
+                px = w0 * points[a, 0] + w1 * points[b, 0] + w2 * points[c, 0]
+                py = w0 * points[a, 1] + w1 * points[b, 1] + w2 * points[c, 1]
+                pz = w0 * points[a, 2] + w1 * points[b, 2] + w2 * points[c, 2]
+                view = unit(scene.camera[0] - px, scene.camera[1] - py, scene.camera[2] - pz)
+                for k in range(NUM_ATTRIBUTES):
+                    attr[k] = w0 * table[a, k] + w1 * table[b, k] + w2 * table[c, k]
+                cloth = _shade_point(kind, attr, texel, view, scene, look, albedo, colour)
+                coverage[oy, ox, 0] += share
+                coverage[oy, ox, 3] += share * (1 - cloth)
+                if kind != 0 or max(attr[16], attr[15]) > 0.3:
+                    coverage[oy, ox, 1] += share
+                for k in range(3):
+                    image[oy, ox, k] += colour[k] * share

@@ -1,0 +1,78 @@
+"""The settings of the reenactor."""
+
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from diffae import SamplerName
+from reenact.device import Precision
+from reenact.inference.start import StartName, find_start
+from reenact.models.weights import Recipe, Steps
+from reenact.ranges import Checked, Count, Seed, Share
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReenactorConfig(Checked):
+    """How a crop is rendered. The first six fields are the recipe; null takes what the weights say.
+
+    num_steps: sampler steps of each picture.
+    encode_steps: DDIM steps of each inversion.
+    sampler: how the steps are taken: "ddim", "ddim_trailing" or "dpmpp2m".
+    x_T: where rendering starts. "source" = the source's inversion. "random" = seeded noise.
+        "mixed" = seeded noise in the source's head region, the inversion elsewhere. "moved" = the
+        source moved with the head model and then inverted, with seeded noise where the source does
+        not show what the result shows (ours).
+    carry_detail: the source's fine features are moved with the head into the result (ours).
+    temperature: strength of the seeded noise; below 1, what has to be invented is smoother.
+    precision: number format; "auto" takes bfloat16 where the device computes it natively, else
+        float32.
+    batch_size: pictures rendered at a time; it changes the speed and not the result.
+    seed: seed of the noise.
+    """
+
+    num_steps: Steps | None = None
+    encode_steps: Steps | None = None
+    sampler: SamplerName | None = None
+    x_T: StartName | None = None
+    carry_detail: bool | None = None
+    temperature: Share | None = None
+    precision: Precision = "auto"
+    batch_size: Count = 8
+    seed: Seed = 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        known = self._set()
+        if self.sampler is None:
+            known.pop("num_steps", None)  # the weights' sampler decides which numbers are possible
+        find_start(replace(Recipe(), **known).x_T)
+
+    def recipe(self, trained: Recipe) -> Recipe:
+        """The recipe of the weights, with the values that are set here.
+
+        Raises UserError for an unknown start, and for a number of steps that is not possible.
+        """
+        recipe = replace(trained, **self._set())
+        find_start(recipe.x_T)
+        return recipe
+
+    @property
+    def left_out(self) -> list[str]:
+        """The values of the recipe that are not set here."""
+        return [name for name in Recipe.__dataclass_fields__ if name not in self._set()]
+
+    def changes(self, trained: Recipe) -> list[str]:
+        """The values of the weights' recipe that are set otherwise here, in words."""
+        own = asdict(trained)
+        return [
+            f"{name} {_shown(own[name])}, now {_shown(value)}"
+            for name, value in self._set().items()
+            if value != own[name]
+        ]
+
+    def _set(self) -> dict[str, Any]:
+        values = {name: getattr(self, name) for name in Recipe.__dataclass_fields__}
+        return {name: value for name, value in values.items() if value is not None}
+
+
+def _shown(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,82 @@
+"""What is drawn for the networks. Training and inference draw the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from reenact.face.batch import FaceBatch
+from reenact.face.stack import FaceModel
+from reenact.face.surface.motion_field import MotionField
+
+
+class Drawings:
+    """Drawings of B pairs of a source face and the wanted face.
+
+    They have no gradients. Maps, motion vectors and fields are float32, whatever the number format
+    of a training step. The motion field takes time: it is drawn once, when it is asked for.
+    """
+
+    def __init__(
+        self,
+        face: FaceModel[Any],
+        source: FaceBatch,
+        target: FaceBatch,
+        *,
+        size: int,
+        device: torch.device,
+        field_size: int | None = None,
+    ) -> None:
+        """source: B faces, or one for all; target: B faces, whose identity is not used. All are in
+        pixels of crops of side `size`, which is S below.
+
+        device: where the drawings are needed. field_size: the side of `detailed_field`; None: S.
+        """
+        self.face, self.source, self.size, self.device = face, source, size, device
+        self.wanted = face.retarget(source, target)
+        self.field_size = field_size or size
+        self._field: MotionField | None = None
+
+    def landmark_map(self, *, of_source: bool = False) -> Tensor:
+        """The drawing (B, 3, S, S) of the source person with the target's motion.
+
+        of_source: the source as it is.
+        """
+        with self._exact():
+            params = self.source if of_source else self.wanted
+            return self.face.landmark_map(params, self.size).to(self.device)
+
+    def motion(self, *, of_source: bool = False) -> Tensor:
+        """The motion vector (B, 120) from the source to the target, for E_r's motion head.
+
+        of_source: from the source to itself.
+        """
+        with self._exact():
+            wanted = self.source if of_source else self.wanted
+            return self.face.motion_vector(self.source, wanted, self.size)
+
+    def head_region(self) -> Tensor:
+        """Where the source's head and hair are: (B, 1, S, S) in [0, 1]."""
+        return self.face.head_region(self.source, self.size).to(self.device)
+
+    def motion_field(self) -> MotionField:
+        """The motion from the wanted picture back to the source, of side S."""
+        return self.detailed_field().resized(self.size)
+
+    def detailed_field(self) -> MotionField:
+        """The motion field of side `field_size`."""
+        if self._field is None:
+            with self._exact():
+                self._field = self.face.motion_field(
+                    self.source, self.wanted, self.size, self.field_size
+                )
+        return self._field
+
+    @contextmanager
+    def _exact(self) -> Iterator[None]:
+        with torch.no_grad(), torch.autocast(self.device.type, enabled=False):
+            yield

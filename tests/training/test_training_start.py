@@ -1,0 +1,120 @@
+"""Training and inference make the same code, start and picture of the same pair."""
+
+from dataclasses import fields, replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from diffae import DiffAE, DiffAEConfig
+from reenact.config import load_config
+from reenact.evaluation.run_config import EvalRun
+from reenact.face.factory import FaceConfig, make_face_stack
+from reenact.face.params import FaceParams
+from reenact.inference.config import ReenactorConfig
+from reenact.inference.networks import Networks
+from reenact.inference.reenactor import Reenactor
+from reenact.inference.run_config import InferRun
+from reenact.inference.start import STARTS
+from reenact.models.reenactment_encoder import ReenactmentEncoder
+from reenact.models.weights import Recipe, ReenactorWeights
+from reenact.training.run_config import TrainRun
+from reenact.training.targets import Drawer
+
+CONFIGS = Path(__file__).resolve().parents[2] / "configs"
+SIZE = 32
+
+
+@pytest.fixture(scope="module")
+def weights() -> ReenactorWeights:
+    torch.manual_seed(1)
+    config = DiffAEConfig(
+        image_size=SIZE,
+        base_channels=32,
+        channel_mults=(1, 1),
+        encoder_channel_mults=(1, 1),
+        attention_resolutions=(),
+        num_res_blocks=1,
+        z_channels=32,
+        time_channels=32,
+    )
+    diffae = DiffAE(config)
+    encoder = ReenactmentEncoder(DiffAE(config).encoder, has_motion_head=True)
+    unet = DiffAE(config).unet
+    with torch.no_grad():
+        for net in (diffae, encoder, unet):
+            for weight in net.parameters():
+                weight.add_(0.05 * torch.randn_like(weight))
+    return ReenactorWeights(
+        diffae=diffae.eval(), encoder=encoder.eval(), unet=unet.eval(), metadata={}
+    )
+
+
+def faces(turn: float) -> FaceParams:
+    params = FaceParams.neutral(2)
+    return replace(
+        params,
+        translation=torch.full((2, 2), SIZE / 2) + turn,
+        scale=torch.tensor([SIZE / 4, SIZE / 5]),
+        rotation=torch.tensor([[turn, 0.0, 0.1], [-turn, 0.1, 0.0]]),
+        expression=torch.full_like(params.expression, abs(turn)),
+    )
+
+
+@pytest.mark.parametrize("x_T", STARTS)
+def test_training_and_inference_render_the_same_picture(weights, x_T):
+    torch.manual_seed(2)
+    source, target, image = faces(0.0), faces(0.3), torch.rand(2, 3, SIZE, SIZE) * 2 - 1
+    recipe = Recipe(num_steps=2, encode_steps=2, sampler="ddim_trailing", x_T=x_T)
+    config = ReenactorConfig(precision="fp32", seed=3)
+    face = make_face_stack(FaceConfig(), torch.device("cpu"))
+    reenactor = Reenactor(replace(weights, recipe=recipe), face, config)
+    inferred = reenactor.render(reenactor.set_source(image, source), target)
+
+    networks = Networks(
+        diffae=weights.diffae, encoder=weights.encoder, unet=weights.unet, recipe=recipe
+    )
+    noise = torch.randn(1, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(3))
+    batch = {"source": image, "eps": noise.expand(2, -1, -1, -1)}
+    for role, params in (("source", source), ("target", target)):
+        batch |= {f"{role}_{name}": value for name, value in params.tensors().items()}
+    draw = Drawer(FaceConfig(), SIZE, torch.device("cpu"), has_motion=True)
+    drawings = draw.drawings(batch)
+    z_r = networks.code(image, drawings)
+    start = networks.start(image, drawings, batch["eps"], z_r=z_r)
+    trained = networks.decode(start, z_r)
+    torch.testing.assert_close(trained.clamp(-1, 1), inferred, atol=1e-5, rtol=0)
+
+    assert not start.requires_grad
+    trained.square().mean().backward()
+    gradient = weights.encoder.zero_conv.weight.grad
+    assert gradient is not None
+    assert gradient.abs().sum() > 0
+    weights.encoder.zero_grad()
+
+
+def recipe_values(config: object) -> set[object]:
+    return {getattr(config, field.name) for field in fields(Recipe)}
+
+
+@pytest.mark.parametrize("folder", ["embedded", "voxceleb256"])
+def test_evaluation_and_inference_take_the_recipe_of_the_training(folder):
+    """So that neither can differ from what the weights were trained for."""
+    run = load_config(CONFIGS / folder / "eval.yaml", EvalRun)
+    assert recipe_values(run.reenactor) == {None}
+    for name in ("embedded/infer.yaml", "released.yaml"):
+        assert recipe_values(load_config(CONFIGS / name, InferRun).reenactor) == {None}
+    train = load_config(CONFIGS / folder / "reenact.yaml", TrainRun)
+    recipe = train.reenact.recipe
+    assert (train.logging.num_steps, train.logging.encode_steps) == (
+        recipe.num_steps,
+        recipe.encode_steps,
+    ), "previews show what inference will give"
+
+
+def test_the_shipped_recipe_is_that_of_the_config_that_trained_the_weights():
+    from reenact.assets import asset_path
+
+    train = load_config(CONFIGS / "embedded" / "reenact.yaml", TrainRun)
+    path = asset_path("embedded.recipe.json")
+    assert Recipe.from_json(path.read_text(), path) == train.reenact.recipe
