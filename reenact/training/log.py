@@ -34,22 +34,14 @@ class LoggingConfig(Checked):
     """What is written, and how often.
 
     scalars_every: steps between two records of the mean losses; 0 means never.
-
     preview_every: steps between two preview pictures; 0 means never.
-
     validate_every: steps between two validations; 0 means never. A validation logs the mean losses
-    of the averaged weights over held-out samples, which are the same every time.
-
+        of the averaged weights over held-out samples, which are the same every time.
     checkpoint_every: steps between two checkpoints and exports; 0 means only at the end.
-
     num_images: samples of a preview.
-
     num_validation: samples of a validation.
-
     num_steps: sampler steps of the previews.
-
     encode_steps: DDIM steps of the inversions of the previews.
-
     tensorboard: whether to write TensorBoard files beside metrics.jsonl.
     """
 

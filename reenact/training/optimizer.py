@@ -21,19 +21,12 @@ class OptimizerConfig(Checked):
     """How the weights are updated.
 
     name: Adam, or AdamW, whose weight decay does not depend on the gradient.
-
     lr: learning rate after the warm-up.
-
     betas: how much the two moments of the gradient keep of their past.
-
     weight_decay: strength of the pull of all weights to 0.
-
     grad_clip: largest norm of the whole gradient; 0 switches clipping off.
-
     warmup_steps: steps in which the rate rises linearly to `lr`.
-
     decay: `constant` keeps the rate, `cosine` lets it fall along a half cosine until the last step.
-
     final_lr_fraction: where the cosine ends, as a share of `lr`.
     """
 

@@ -26,9 +26,8 @@ class AutoencoderConfig(Checked):
     """How timesteps are drawn.
 
     t_sampling: from a uniform u in [0, 1), `uniform` gives floor(T u), as in DiffAE, and
-    `high_noise` gives floor(T u^(1 / t_power)). High noise makes the semantic code carry the layout
-    of the picture. At low noise x_t itself shows the layout already.
-
+        `high_noise` gives floor(T u^(1 / t_power)). High noise makes the semantic code carry the
+        layout of the picture. At low noise x_t itself shows the layout already.
     t_power: how strongly `high_noise` prefers high noise; 1 is uniform.
     """
 
@@ -41,12 +40,9 @@ class AlignConfig(Checked):
     """Which pairs E_r learns from, and how its codes are compared.
 
     cross_fraction: share of cross pairs, whose reference is the rendered cross frame (ours).
-
     cross_start: the step from which on there are cross pairs.
-
     normalise: divide each channel's error by the spread of this channel over the data, which is
-    measured once at the start. Channels of small numbers then count as much as others (ours).
-
+        measured once at the start. Channels of small numbers then count as much as others (ours).
     motion_head: give E_r the face parameters besides their drawing (ours, see ReenactmentEncoder).
     """
 
@@ -61,39 +57,24 @@ class ReenactConfig(Checked):
     """How pictures are rendered for the losses.
 
     render: `sampler` runs `render_steps` sampler steps from x_T. `one_step` noises the reference to
-    a random timestep, with x_T as its noise, and predicts x_0 once.
-
+        a random timestep, with x_T as its noise, and predicts x_0 once.
     render_steps: sampler steps of each picture.
-
     sampler: the name of the sampler.
-
     grad_steps: gradients flow through the last so many sampler steps; 0 means all of them.
-
     recompute: keep no activations between the sampler steps. It costs a third more time.
-
     one_step_t: first and last timestep of `one_step`.
-
     x_T: where rendering starts, one of `reenact.inference.start.STARTS`.
-
     encode_steps: DDIM steps of the inversion.
-
     carry_detail: training does not use it. It goes into the exported weights, like the other
-    settings of rendering, and inference takes them from there.
-
+        settings of rendering, and inference takes them from there.
     temperature: likewise.
-
     tune_unet: train a copy of the U-Net as the renderer. The inversion keeps the frozen one.
-
     cross_fraction: share of cross pairs.
-
     cross_start: the step from which on there are cross pairs.
-
     cross_reference: whether cross pairs have a rendered truth, which then takes part in all losses.
-    Real videos have none. Then only identity, background (against the source) and shape, gaze and
-    head pose (against the retargeted parameters) apply to cross pairs.
-
+        Real videos have none. Then only identity, background (against the source) and shape,
+        gaze and head pose (against the retargeted parameters) apply to cross pairs.
     weights: the weights of the losses.
-
     nets: the networks of the losses.
     """
 
@@ -148,47 +129,27 @@ class TrainRun(Checked):
     The same config again continues where the checkpoint in the run folder stands.
 
     stage: what is trained: the DiffAE itself, E_r on codes, or E_r on rendered pictures.
-
     run_dir: folder of the checkpoint, the logs and the previews.
-
     export: the .safetensors that gets the averaged weights with every checkpoint.
-
     num_steps: optimizer steps of the whole run.
-
     batch_size: samples of one step, of all processes together.
-
     data: where the clips are and how they are read.
-
     seed: of the samples, their noise, dropout and fresh weights.
-
     precision: `auto` is bf16 where the hardware computes it natively, else fp32. fp16 is refused.
-
     accumulate: compute each step's batch in so many parts, one after the other.
-
     recompute_blocks: save memory: keep only the inputs of the networks' blocks, and compute the
-    rest again in the backward pass.
-
+        rest again in the backward pass.
     compile: put U-Nets and encoders through torch.compile.
-
     max_seconds: end early, with a checkpoint, for training in slices; null means never.
-
     ema_decay: how much of itself the average of the weights keeps in a step.
-
     init: the weights to start from. Stage `autoencoder` may start without.
-
     model: the networks of a DiffAE that starts from nothing. Only stage `autoencoder` has this
-    section, and not together with `init`, whose file says what its networks are.
-
+        section, and not together with `init`, whose file says what its networks are.
     autoencoder: settings of stage `autoencoder`. A run may only have the section of its own stage.
-
     align: settings of stage `align`.
-
     reenact: settings of stage `reenact`.
-
     optimizer: how the weights are updated.
-
     logging: what is written, and how often.
-
     face: the face stack that read the clips.
     """
 
