@@ -22,7 +22,8 @@ from reenact.face.batch import FaceBatch
 from reenact.face.factory import make_face_stack
 from reenact.face.open.tracker import FaceTracker
 from reenact.face.points import FACE_OVAL, landmarks_from_points
-from reenact.face.stack import Frame, TargetMotion, hold_last
+from reenact.face.shots import hold_last
+from reenact.face.stack import Frame, TargetMotion
 
 SUFFIXES = {"jpeg": ".jpg", "webp": ".webp"}
 
@@ -104,7 +105,8 @@ class ClipTracker:
         clip = self.run.clip
         if motion is None:
             raise UserError(f"{source.path}: no face in any of {num_read} frames")
-        here = np.flatnonzero(motion.found)
+        # A clip is one person: frames of somebody who takes over after a cut are left out.
+        here = np.flatnonzero(motion.found & (motion.person == 0))
         if len(here) < clip.min_found * num_read:
             raise UserError(
                 f"{source.path}: a face in only {len(here)} of {num_read} frames, "
