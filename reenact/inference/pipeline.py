@@ -91,12 +91,8 @@ def reenact_files(
     write_result(output, frames, clip, target)
 
     ended = time.perf_counter()
-    if motion.num_missing:
-        print(
-            f"warning: {motion.num_missing} of {len(motion)} target frames had no face; "
-            "the last pose was kept",
-            file=sys.stderr,
-        )
+    for line in motion.warnings():
+        print(f"warning: {line}", file=sys.stderr)
     return Summary(
         output=output,
         num_frames=len(motion),

@@ -55,7 +55,7 @@ class PredictionFolder:
         assert place is not None
         if place.is_dir():
             return [
-                self._resized(read_frame(path))
+                self._resized(read_frame(path, quiet=True))
                 for path in _pictures(place, video, num_target_frames)
             ]
         if self._video is None or self._video[0] != place:
