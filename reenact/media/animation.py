@@ -13,13 +13,18 @@ from PIL import Image
 from reenact.errors import UserError, warn
 from reenact.files import check_input_file
 from reenact.media.clip import Clip
-from reenact.media.images import MAX_FRAME_PIXELS, is_image_path, is_transparent, over_white
+from reenact.media.images import (
+    ANIMATED_FORMATS,
+    MAX_FRAME_PIXELS,
+    is_image_path,
+    is_transparent,
+    over_white,
+)
 from reenact.media.timeline import Timeline, timeline_from_stamps
 from reenact.media.video_reader import VideoReader
 
-# Animations that Pillow reads. The others (GIF, APNG) are videos for FFmpeg.
+# Animations in other formats (GIF, PNG) are videos for FFmpeg.
 FORMATS = ("WEBP", "AVIF")
-ANIMATED_FORMATS = (*FORMATS, "PNG", "GIF")
 
 # Browsers show a picture that asks for less for as long as this, and files rely on it.
 SHORTEST, DEFAULT_DURATION = 11, 100  # milliseconds
