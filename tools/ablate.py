@@ -3,10 +3,10 @@
     python -m tools.ablate [--weights NAME=FILE ...] [--set KEY=VALUE ...] [--out FILE]
 
 Each row is one evaluation of configs/embedded/eval.yaml. The rows are: the shipped settings, other
-starts x_T, other numbers of steps, and another sampler. Each `--weights` file gives one more row with
-the shipped settings, for example the export of a stage, or of a run without one loss. Rows that are
-measured already are not measured again (see `results/ablation`). The result is FILE.md with the table
-and FILE.json. The committed table is made with `--out docs/results/ablation`.
+starts x_T, other numbers of steps, and another sampler. Each `--weights` file gives one more row
+with the shipped settings, for example the export of a stage or of a run without one loss. Rows that
+were measured before (in `results/ablation`) are not measured again. The result is FILE.md with the
+table and FILE.json. The committed table is made with `--out docs/results/ablation`.
 """
 
 import argparse

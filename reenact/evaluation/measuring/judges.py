@@ -47,7 +47,8 @@ class JudgeConfig(Checked):
         file in torch's hub folder, which is downloaded if it is missing.
     inception: TorchScript file; null = no fid.
     i3d: TorchScript file; null = no fvd.
-    fvd_frames: length of the windows that the I3D sees; it needs at least 10 frames. Videos are cut into such windows.
+    fvd_frames: length of the windows that the I3D sees; it needs at least 10 frames. Videos are
+        cut into such windows.
     """
 
     identity: Literal["sface", "arcface"] = "sface"
