@@ -61,8 +61,7 @@ class PredictionFolder:
         if self._video is None or self._video[0] != place:
             from reenact.media.video_reader import VideoReader
 
-            with VideoReader(place) as reader:
-                self._video = (place, [self._resized(frame) for frame in reader])
+            self._video = (place, [self._resized(frame) for frame in VideoReader(place)])
         every = self._video[1]
         return [every[i] for i in _rows(place, len(every), video, num_target_frames)]
 
