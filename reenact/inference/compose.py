@@ -59,6 +59,13 @@ def side_by_side(frames: Sequence[Frame]) -> Frame:
     return np.concatenate(list(frames), axis=1)
 
 
+def of_height(frame: Frame, height: int) -> Frame:
+    """The frame (H, W, 3) resized to this height; its width is even, as videos want it."""
+    width = max(2, 2 * round(frame.shape[1] * height / len(frame) / 2))
+    image = Image.fromarray(frame).resize((width, height), Image.Resampling.LANCZOS)
+    return np.asarray(image)
+
+
 def shrink_to(frame: Frame, crop: FaceCrop, max_side: int | None) -> tuple[Frame, FaceCrop]:
     """The frame with its longer side at most `max_side` pixels, and the crop moved with it."""
     height, width = frame.shape[:2]

@@ -3,7 +3,7 @@
 import sys
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -16,14 +16,28 @@ from reenact.face.batch import FaceBatch
 from reenact.face.crop import paste_back
 from reenact.face.stack import FaceStack, Frame, SourceFace, TargetMotion
 from reenact.files import make_folder
-from reenact.inference.compose import moved, paste_mask, resized_frames, shrink_to, side_by_side
+from reenact.inference.canvas import crop_view, photo_view, put_back
+from reenact.inference.compose import (
+    moved,
+    of_height,
+    paste_mask,
+    resized_frames,
+    shrink_to,
+    side_by_side,
+)
 from reenact.inference.load import make_reenactor
 from reenact.inference.paths import check_output
 from reenact.inference.reenactor import Reenactor, SourceState
 from reenact.inference.run_config import InferRun, Motion
-from reenact.media.images import image_from_frame, is_image_path, read_frame, write_frame
+from reenact.media.animation import is_still, open_clip
+from reenact.media.clip import Clip
+from reenact.media.images import (
+    frame_from_image,
+    image_from_frame,
+    read_frame,
+    write_frame,
+)
 from reenact.media.timeline import exact_rate
-from reenact.media.video_reader import VideoReader
 from reenact.media.video_writer import VideoWriter
 
 
@@ -55,7 +69,7 @@ def reenact_files(
     """Animates the face of the photo `source` with the target video or picture.
 
     Writes an MP4 with the target's frames, their times and its audio, or a picture for a picture.
-    device: "auto" or a torch device. grid: writes source crop | target crop | result. Progress
+    device: "auto" or a torch device. grid: writes source | target | result at one height. Progress
     and warnings go to stderr. Raises UserError or CheckpointError, and leaves no file behind, for
     whatever is wrong with the inputs, the output path or the weights.
     """
@@ -68,10 +82,12 @@ def reenact_files(
     face = find_source(photo, source, reenactor)
     motion = track_target(clip, target, reenactor)
     rendering = time.perf_counter()
-    state = encode_source(reenactor, face, run.output_size)
+    if run.compose == "photo" and not isinstance(clip, StillClip):
+        face = shrunk(face, run.max_side)
+    state, corner = encode_source(reenactor, face, run)
     driven = driving_params(reenactor.face, face, motion, run.motion)
     images = render(reenactor, state, driven)
-    frames = compose(images, driven, face, motion, clip, reenactor.face, run, grid)
+    frames = compose(images, driven, face, motion, clip, reenactor.face, run, grid, corner)
     write_result(output, frames, clip, target)
 
     ended = time.perf_counter()
@@ -85,14 +101,14 @@ def reenact_files(
     )
 
 
-def open_target(target: Path, fps: float | None = None) -> VideoReader | StillClip:
-    """A video, or a picture as a clip of one frame. Raises UserError if it cannot be read.
+def open_target(target: Path, fps: float | None = None) -> Clip | StillClip:
+    """A video, an animation, or a picture as a clip of one frame. Raises UserError.
 
     fps: None = the video's own frames and times, else a constant rate.
     """
-    if is_image_path(target):
+    if is_still(target):
         return StillClip(frame=read_frame(target))
-    return VideoReader(target, fps=None if fps is None else exact_rate(fps))
+    return open_clip(target, fps=None if fps is None else exact_rate(fps))
 
 
 def find_source(photo: Frame, path: Path, reenactor: Reenactor) -> SourceFace[Any]:
@@ -103,9 +119,7 @@ def find_source(photo: Frame, path: Path, reenactor: Reenactor) -> SourceFace[An
     return face
 
 
-def track_target(
-    clip: VideoReader | StillClip, path: Path, reenactor: Reenactor
-) -> TargetMotion[Any]:
+def track_target(clip: Clip | StillClip, path: Path, reenactor: Reenactor) -> TargetMotion[Any]:
     """Follows the face of the target; keeps no frames. Raises UserError if no frame has one."""
 
     def watch(frames: Iterable[Frame], what: str) -> Iterable[Frame]:
@@ -119,13 +133,26 @@ def track_target(
     return motion
 
 
-def encode_source(reenactor: Reenactor, face: SourceFace[Any], size: int) -> SourceState:
-    """The source's codes; where its detail is carried, that of `size` pixels."""
-    sharp = None
-    if reenactor.recipe.carry_detail:
-        size = max(size, reenactor.size)
-        sharp = image_from_frame(reenactor.face.cut(face.photo, face.crop.resized(size)))
-    return reenactor.set_source(image_from_frame(face.crop_frame), face.params, sharp=sharp)
+def shrunk(face: SourceFace[Any], max_side: int) -> SourceFace[Any]:
+    """The face in its photo, the longer side of which is at most `max_side` pixels."""
+    photo, crop = shrink_to(face.photo, face.crop, max_side)
+    return replace(face, photo=photo, crop=crop)
+
+
+def encode_source(
+    reenactor: Reenactor, face: SourceFace[Any], run: InferRun
+) -> tuple[SourceState, tuple[int, int] | None]:
+    """What is computed once of the source, and the corner of its canvas in the photo, if results
+    are parts of the photo.
+    """
+    view, corner = None, None
+    if reenactor.recipe.carry_detail and run.compose == "photo":
+        view, corner = photo_view(face.photo, face.crop, reenactor.person_mask)
+    elif reenactor.recipe.carry_detail:
+        size = max(run.output_size, reenactor.size)
+        view = crop_view(face.photo, face.crop, reenactor.person_mask, size)
+    image = image_from_frame(face.crop_frame)
+    return reenactor.set_source(image, face.params, view=view), corner
 
 
 def driving_params(
@@ -155,13 +182,29 @@ def compose(
     driven: FaceBatch,
     source: SourceFace[Any],
     motion: TargetMotion[Any],
-    clip: VideoReader | StillClip,
+    clip: Clip | StillClip,
     face: FaceStack[Any],
     run: InferRun,
     grid: bool,
+    corner: tuple[int, int] | None,
 ) -> Iterator[Frame]:
-    """The frames to write: results, results in the photo, or source | target | result."""
+    """The frames to write: results, or source | target | result at one height."""
     size = run.output_size
+    if run.compose == "photo":
+        if corner is None:
+            results = pasted(images, driven, source, face, run)
+        else:
+            results = (
+                put_back(source.photo, frame_from_image(image)[0], corner) for image in images
+            )
+        if not grid:
+            yield from results
+            return
+        height = len(source.photo)
+        # The second reading of the target happens only here.
+        for frame, result in zip(clip, results, strict=True):
+            yield side_by_side([source.photo, of_height(frame, height), result])
+        return
     results = (resized_frames(image, size, run.levels)[0] for image in images)
     views = motion.crops
     if run.compose == "follow":
@@ -172,36 +215,31 @@ def compose(
         )
     if grid:
         own = face.cut(source.photo, source.crop.resized(size))
-        # The second reading of the target happens only here.
         for frame, view, result in zip(clip, views, results, strict=True):
             yield side_by_side([own, face.cut(frame, view.resized(size)), result])
-    elif run.compose == "paste_back":
-        yield from pasted(results, driven, source, face, run, still=isinstance(clip, StillClip))
     else:
         yield from results
 
 
 def pasted(
-    results: Iterator[Frame],
+    images: Iterator[torch.Tensor],
     driven: FaceBatch,
     source: SourceFace[Any],
     face: FaceStack[Any],
     run: InferRun,
-    *,
-    still: bool,
 ) -> Iterator[Frame]:
-    """Every result back in the photo; for a video the photo is shrunk to `paste_max_side`."""
+    """Results of a stack whose pictures are not composed of layers, back in the photo."""
     size = source.crop.size
     crop = source.crop.resized(run.output_size)
-    photo, crop = shrink_to(source.photo, crop, None if still else run.paste_max_side)
     before = face.head_region(source.params, size)
-    for i, result in enumerate(results):
+    for i, image in enumerate(images):
+        result = resized_frames(image, run.output_size, run.levels)[0]
         now = face.head_region(driven[i], size)
-        yield paste_back(photo, result, crop, paste_mask(before, now, run.output_size))
+        yield paste_back(source.photo, result, crop, paste_mask(before, now, run.output_size))
 
 
 def write_result(
-    output: Path, frames: Iterator[Frame], clip: VideoReader | StillClip, target: Path
+    output: Path, frames: Iterator[Frame], clip: Clip | StillClip, target: Path
 ) -> None:
     """Streams the frames to the file; it appears when it is complete."""
     make_folder(output.parent)
@@ -215,7 +253,7 @@ def write_result(
         width=width,
         height=height,
         timeline=clip.timeline,
-        audio_from=target,
+        audio_from=target if clip.has_audio else None,
         audio_origin=clip.origin,
     ) as writer:
         writer.write(first)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 
 import torch
@@ -12,16 +12,22 @@ from torch import Tensor
 
 from reenact.device import compute_dtype
 from reenact.face.batch import FaceBatch
+from reenact.face.crop import FaceCrop
+from reenact.face.person_mask import PersonMask
 from reenact.face.stack import FaceStack
+from reenact.inference.canvas import SourceView
 from reenact.inference.carried import SourceDetail, with_detail
 from reenact.inference.config import ReenactorConfig
 from reenact.inference.drawings import Drawings
+from reenact.inference.layers import Layers, layered, make_layers
 from reenact.inference.networks import Networks
 from reenact.inference.start import find_start
 from reenact.models.weights import Recipe, ReenactorWeights
 
 FIELD_SIZE = 256
-"""Motion fields are drawn with at most this side; for larger pictures they are enlarged."""
+"""Motion fields are drawn with at most this many pixels for the side of the face crop. For larger
+pictures they are enlarged.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,13 +37,15 @@ class SourceState:
     params: B faces in the terms of the crop.
     image: (B, 3, S, S) in [-1, 1].
     x_T: (B, 3, S, S), or None where it depends on the motion and is made for each frame.
-    detail: the source's own detail in D pixels, if it is carried.
+    detail: the source's own detail in D pixels, if it is carried and there are no layers.
+    layers: the source photos in layers, if there is more of them than the crops.
     """
 
     params: Any
     image: Tensor
     x_T: Tensor | None
     detail: SourceDetail | None = None
+    layers: Layers | None = None
 
     def __len__(self) -> int:
         return len(self.image)
@@ -48,6 +56,7 @@ class SourceState:
             image=self.image[rows],
             x_T=None if self.x_T is None else self.x_T[rows],
             detail=None if self.detail is None else self.detail[rows],
+            layers=None if self.layers is None else self.layers[rows],
         )
 
     @classmethod
@@ -55,11 +64,13 @@ class SourceState:
         """The sources of several states (at least one) as one."""
         starts = [state.x_T for state in states if state.x_T is not None]
         details = [state.detail for state in states if state.detail is not None]
+        layers = [state.layers for state in states if state.layers is not None]
         return cls(
             params=type(states[0].params).cat([state.params for state in states]),
             image=torch.cat([state.image for state in states]),
             x_T=torch.cat(starts) if starts else None,
             detail=SourceDetail.cat(details) if details else None,
+            layers=Layers.cat(layers) if layers else None,
         )
 
     def matching(self, rows: slice) -> SourceState:
@@ -97,7 +108,11 @@ class Reenactor:
 
     @torch.no_grad()
     def set_source(
-        self, image: Tensor, params: FaceBatch, sharp: Tensor | None = None
+        self,
+        image: Tensor,
+        params: FaceBatch,
+        sharp: Tensor | None = None,
+        view: SourceView | None = None,
     ) -> SourceState:
         """Encodes B source crops.
 
@@ -105,6 +120,9 @@ class Reenactor:
         params: B faces in the terms of the crops.
         sharp: (B, 3, D, D), the same crops with more pixels. Carried detail then has that size, and
             so have the results. The default is `image`.
+        view: the photos around the crops. Where detail is carried, results are then composed of the
+            photos' layers, on the view's canvas (docs/layers.md). Without it they are composed of
+            the crops alone.
         """
         params = params.to(self.device)
         image = image.to(self.device).contiguous(memory_format=torch.channels_last)
@@ -118,19 +136,22 @@ class Reenactor:
         def inverted() -> Tensor:
             return self.networks.invert(image, z_source())
 
-        x_T, detail = None, None
+        x_T, detail, layers = None, None, None
         if not find_start(self.recipe.x_T).follows_motion:
             x_T = self.networks.start(image, drawings, self._noise(), inverted=inverted)
-        if self.recipe.carry_detail:
+        if self.recipe.carry_detail and view is not None:
+            body = self.face.body(params, self.size, self._field_view(view.canvas))
+            layers = make_layers(view, self.size, body.to(self.device))
+        elif self.recipe.carry_detail:
             sharp = image if sharp is None else sharp.to(self.device)
             detail = SourceDetail.of(sharp, self.networks.decode(inverted(), z_source()))
-        return SourceState(params=params, image=image, x_T=x_T, detail=detail)
+        return SourceState(params=params, image=image, x_T=x_T, detail=detail, layers=layers)
 
     def render(self, state: SourceState, target: FaceBatch) -> Tensor:
         """The sources with the motion of `target` (B faces), whose identity is ignored.
 
         state: one source for all targets, or one for each. Returns images (B, 3, S, S) in [-1, 1],
-        or (B, 3, D, D) where detail of D pixels is carried.
+        or (B, 3, D, D) where detail of D pixels is carried or pictures are composed of layers.
         """
         if len(state) not in (1, len(target)):
             raise ValueError(f"{len(state)} sources for {len(target)} targets")
@@ -150,9 +171,22 @@ class Reenactor:
         else:
             x_T = state.x_T.expand_as(image)
         images = self.networks.decode(x_T, z_r)
-        if state.detail is not None:
+        if state.layers is not None:
+            field = drawings.layer_field(self._field_view(state.layers.canvas), state.layers.still)
+            images = layered(images, state.layers, field)
+        elif state.detail is not None:
             images = with_detail(images, state.detail, drawings.detailed_field().resized(side))
         return images.clamp(-1, 1)
+
+    @cached_property
+    def person_mask(self) -> PersonMask:
+        """The network that finds the person of a photo."""
+        return PersonMask(self.device)
+
+    def _field_view(self, canvas: FaceCrop) -> FaceCrop:
+        """The canvas in the pixels of motion fields."""
+        crop_side = self.size * canvas.zoom
+        return canvas.resized(round(canvas.size * min(1, max(self.size, FIELD_SIZE) / crop_side)))
 
     def _drawings(self, source: FaceBatch, target: FaceBatch, side: int) -> Drawings:
         """For results of `side` pixels."""

@@ -18,9 +18,9 @@ class InferRun:
 
     weights: checkpoint of the reenactor; null = the one made for the face stack: the shipped
         one, or the authors'.
-    compose: "crop" writes the generated face crop (`output_size` pixels square), "follow" lets it
-        move and roll in that square as the target's head did, "paste_back" puts it back into the
-        source photo (shrunk to `paste_max_side` for videos).
+    compose: "photo" writes the whole source photo with the moved person, for videos shrunk to
+        `max_side` pixels. "crop" writes the face crop (`output_size` pixels square). "follow" lets
+        the crop move and roll in that square as the target's head did.
     motion: "absolute" takes the target's expression and pose as they are, "relative" takes their
         change since the first target frame with a face and adds it to the source's own.
     fps: frames per second of the result; null = every target frame at its own time. Any other
@@ -32,8 +32,8 @@ class InferRun:
 
     weights: Path | None
     output_size: int
-    compose: Literal["crop", "follow", "paste_back"]
-    paste_max_side: int
+    compose: Literal["photo", "crop", "follow"]
+    max_side: int
     motion: Motion
     fps: float | None = None
     levels: Levels = "exact"
@@ -41,7 +41,7 @@ class InferRun:
     reenactor: ReenactorConfig
 
     def __post_init__(self) -> None:
-        for name in ("output_size", "paste_max_side"):
+        for name in ("output_size", "max_side"):
             if not 16 <= getattr(self, name) <= 4096:
                 raise UserError(f"{name}: must be 16 to 4096 pixels, got {getattr(self, name)}")
         if self.fps is not None and not 1 <= self.fps <= 240:

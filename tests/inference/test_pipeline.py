@@ -15,6 +15,7 @@ from reenact.config import load_config
 from reenact.errors import UserError
 from reenact.face.factory import FaceConfig
 from reenact.inference import ReenactorConfig, load, pipeline
+from reenact.inference.paths import default_output
 from reenact.inference.pipeline import reenact_files
 from reenact.inference.run_config import InferRun
 from reenact.media.images import read_frame
@@ -31,7 +32,7 @@ def run(weights_path, fake_face, monkeypatch) -> InferRun:
         weights=weights_path,
         output_size=48,
         compose="crop",
-        paste_max_side=64,
+        max_side=64,
         motion="absolute",
         reenactor=ReenactorConfig(num_steps=2, encode_steps=2, batch_size=4, precision="fp32"),
     )
@@ -67,6 +68,16 @@ def test_another_frame_rate_by_choice(run, photo, make_clip, tmp_path):
     assert (done.num_frames, result.num_frames, result.fps) == (12, 12, 24)
     with pytest.raises(UserError, match="fps: must be 1 to 240"):
         dataclasses.replace(run, fps=0.0)
+
+
+def test_an_animated_picture_is_a_clip(run, photo, make_clip, tmp_path):
+    target = tmp_path / "target.webp"
+    pictures = [Image.fromarray(frame) for frame in frames_of(make_clip(num_frames=3))]
+    pictures[0].save(target, save_all=True, append_images=pictures[1:], duration=[100, 300, 100])
+    assert default_output(photo, target).suffix == ".mp4"
+    reenact_files(photo, target, tmp_path / "result.mp4", run, device="cpu")
+    times = VideoReader(tmp_path / "result.mp4").timeline.times
+    assert times == (0, Fraction(1, 10), Fraction(4, 10))
 
 
 def test_a_target_without_sound_gives_a_result_without(run, photo, make_clip, tmp_path):
@@ -115,8 +126,8 @@ def test_grid_shows_source_target_and_result(run, photo, make_clip, tmp_path):
     assert (grid[:, 20:28, 68:76, 0] > 180).all()
 
 
-def test_paste_back_changes_the_face_only(run, photo, make_clip, tmp_path):
-    run = dataclasses.replace(run, compose="paste_back", paste_max_side=1000)
+def test_a_result_in_the_photo_changes_the_face_only(run, photo, make_clip, tmp_path):
+    run = dataclasses.replace(run, compose="photo", max_side=1000)
     reenact_files(photo, photo, tmp_path / "result.png", run, device="cpu")
     before, after = read_frame(photo), read_frame(tmp_path / "result.png")
     assert after.shape == before.shape
@@ -124,8 +135,8 @@ def test_paste_back_changes_the_face_only(run, photo, make_clip, tmp_path):
     assert np.array_equal(before[:, -6:], after[:, -6:])
 
 
-def test_paste_back_shrinks_a_large_photo_for_a_video(run, photo, make_clip, tmp_path):
-    run = dataclasses.replace(run, compose="paste_back", paste_max_side=64)
+def test_a_large_photo_is_shrunk_for_a_video(run, photo, make_clip, tmp_path):
+    run = dataclasses.replace(run, compose="photo", max_side=64)
     reenact_files(photo, make_clip(num_frames=2), tmp_path / "result.mp4", run, device="cpu")
     result = VideoReader(tmp_path / "result.mp4")
     assert (result.width, result.height) == (64, 54)  # 96 x 80 -> 64 x 53, made even
@@ -227,7 +238,7 @@ def test_an_error_while_rendering_leaves_no_file(run, photo, make_clip, tmp_path
 def test_the_shipped_config_loads():
     run = load_config(CONFIG, InferRun)
     assert run.weights is None
-    assert run.compose == "crop"
+    assert run.compose == "photo"
     for text in ("output_size=8", "reenactor.x_T=pure", "reenactor.num_steps=1001", "speed=2"):
         with pytest.raises(UserError):
             load_config(CONFIG, InferRun, [text])
