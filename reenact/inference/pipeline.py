@@ -29,15 +29,15 @@ from reenact.inference.load import make_reenactor
 from reenact.inference.paths import check_output
 from reenact.inference.reenactor import Reenactor, SourceState
 from reenact.inference.run_config import InferRun, Motion
+from reenact.media.animation import is_still, open_clip
+from reenact.media.clip import Clip
 from reenact.media.images import (
     frame_from_image,
     image_from_frame,
-    is_image_path,
     read_frame,
     write_frame,
 )
 from reenact.media.timeline import exact_rate
-from reenact.media.video_reader import VideoReader
 from reenact.media.video_writer import VideoWriter
 
 
@@ -101,14 +101,14 @@ def reenact_files(
     )
 
 
-def open_target(target: Path, fps: float | None = None) -> VideoReader | StillClip:
-    """A video, or a picture as a clip of one frame. Raises UserError if it cannot be read.
+def open_target(target: Path, fps: float | None = None) -> Clip | StillClip:
+    """A video, an animation, or a picture as a clip of one frame. Raises UserError.
 
     fps: None = the video's own frames and times, else a constant rate.
     """
-    if is_image_path(target):
+    if is_still(target):
         return StillClip(frame=read_frame(target))
-    return VideoReader(target, fps=None if fps is None else exact_rate(fps))
+    return open_clip(target, fps=None if fps is None else exact_rate(fps))
 
 
 def find_source(photo: Frame, path: Path, reenactor: Reenactor) -> SourceFace[Any]:
@@ -119,9 +119,7 @@ def find_source(photo: Frame, path: Path, reenactor: Reenactor) -> SourceFace[An
     return face
 
 
-def track_target(
-    clip: VideoReader | StillClip, path: Path, reenactor: Reenactor
-) -> TargetMotion[Any]:
+def track_target(clip: Clip | StillClip, path: Path, reenactor: Reenactor) -> TargetMotion[Any]:
     """Follows the face of the target; keeps no frames. Raises UserError if no frame has one."""
 
     def watch(frames: Iterable[Frame], what: str) -> Iterable[Frame]:
@@ -184,7 +182,7 @@ def compose(
     driven: FaceBatch,
     source: SourceFace[Any],
     motion: TargetMotion[Any],
-    clip: VideoReader | StillClip,
+    clip: Clip | StillClip,
     face: FaceStack[Any],
     run: InferRun,
     grid: bool,
@@ -241,13 +239,13 @@ def pasted(
 
 
 def write_result(
-    output: Path, frames: Iterator[Frame], clip: VideoReader | StillClip, target: Path
+    output: Path, frames: Iterator[Frame], clip: Clip | StillClip, target: Path
 ) -> None:
     """Streams the frames to the file; it appears when it is complete."""
     make_folder(output.parent)
     first = next(frames)
     if isinstance(clip, StillClip):
-        write_frame(output, first)
+        write_frame(output, first, synthetic=True)
         return
     height, width = first.shape[:2]
     with VideoWriter(
@@ -255,8 +253,9 @@ def write_result(
         width=width,
         height=height,
         timeline=clip.timeline,
-        audio_from=target,
+        audio_from=target if clip.has_audio else None,
         audio_origin=clip.origin,
+        synthetic=True,
     ) as writer:
         writer.write(first)
         for frame in frames:

@@ -15,6 +15,7 @@ from reenact.config import load_config
 from reenact.errors import UserError
 from reenact.face.factory import FaceConfig
 from reenact.inference import ReenactorConfig, load, pipeline
+from reenact.inference.paths import default_output
 from reenact.inference.pipeline import reenact_files
 from reenact.inference.run_config import InferRun
 from reenact.media.images import read_frame
@@ -67,6 +68,16 @@ def test_another_frame_rate_by_choice(run, photo, make_clip, tmp_path):
     assert (done.num_frames, result.num_frames, result.fps) == (12, 12, 24)
     with pytest.raises(UserError, match="fps: must be 1 to 240"):
         dataclasses.replace(run, fps=0.0)
+
+
+def test_an_animated_picture_is_a_clip(run, photo, make_clip, tmp_path):
+    target = tmp_path / "target.webp"
+    pictures = [Image.fromarray(frame) for frame in frames_of(make_clip(num_frames=3))]
+    pictures[0].save(target, save_all=True, append_images=pictures[1:], duration=[100, 300, 100])
+    assert default_output(photo, target).suffix == ".mp4"
+    reenact_files(photo, target, tmp_path / "result.mp4", run, device="cpu")
+    times = VideoReader(tmp_path / "result.mp4").timeline.times
+    assert times == (0, Fraction(1, 10), Fraction(4, 10))
 
 
 def test_a_target_without_sound_gives_a_result_without(run, photo, make_clip, tmp_path):
