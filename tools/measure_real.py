@@ -29,8 +29,6 @@ from reenact.face.expressions import JAW
 from reenact.face.stack import SourceFace
 from reenact.files import check_input_file
 from reenact.inference.compose import resized_frames
-from reenact.inference.load import make_reenactor
-from reenact.inference.pipeline import encode_source
 from reenact.inference.reenactor import Reenactor
 from reenact.inference.run_config import InferRun
 from reenact.media.images import (
@@ -108,7 +106,7 @@ def measure(
     most away from its first frame.
     """
     own = reenactor.face.cut(source.photo, source.crop.resized(size))
-    state = encode_source(reenactor, source, size)
+    state = reenactor.encode(source, size)
     results = resized_frames(reenactor.render(state, target.params).cpu(), size)
     ours, theirs = _read(reader, image_from_frame(results)), target.reading
     identity = reader.read(image_from_frame(own)).identity[0]
@@ -162,7 +160,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     run = replace(load_config(args.config, InferRun, args.set), weights=args.weights)
-    reenactor = make_reenactor(run.weights, run.face, run.reenactor, args.device)
+    reenactor = Reenactor.load(run.weights, config=run.reenactor, device=args.device, face=run.face)
     reader = TrackerReader(reenactor.device)
     targets = []
     for clip in tqdm(list(files_of(args.clips, images=False)), unit="clip"):

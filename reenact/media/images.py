@@ -53,7 +53,7 @@ def read_frame(path: str | Path) -> NDArray[np.uint8]:
                         f"resize the picture below {MAX_PIXELS // 10**6} megapixels"
                     )
                 picture.load()
-                return _frame_from_picture(_upright(picture))
+                return frame_from_pil(picture)
     except UserError:
         raise
     except UnidentifiedImageError as error:
@@ -106,7 +106,9 @@ def _upright(picture: Image.Image) -> Image.Image:
         return picture
 
 
-def _frame_from_picture(picture: Image.Image) -> NDArray[np.uint8]:
+def frame_from_pil(picture: Image.Image) -> NDArray[np.uint8]:
+    """A PIL image in any mode as a frame (H, W, 3) uint8 RGB; see `read_frame`."""
+    picture = _upright(picture)
     if picture.mode.startswith("I") or picture.mode == "F":
         grey = _grey_levels(picture)
         return np.repeat(grey[:, :, None], 3, axis=2)

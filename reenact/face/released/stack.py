@@ -60,6 +60,8 @@ class ReleasedFaceStack(ReleasedFaceModel):
         self.gaze_net = gaze_net.to(device)
         self.config = config
 
+    num_passes = 2
+
     @classmethod
     def from_files(
         cls, files: FoundFiles, config: ReleasedConfig, device: torch.device
