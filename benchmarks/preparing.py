@@ -18,18 +18,18 @@ import torch
 
 from reenact.data.prepare.layouts import ClipSource, SourceConfig, find_sources
 from reenact.data.prepare.run_config import ClipConfig, PrepareRun
-from reenact.data.prepare.tracking import ClipTracker, Stages
+from reenact.data.prepare.tracking import ClipTracker, Stopwatch
 from reenact.data.synthetic.raw import render_clip, write_video
 from reenact.data.synthetic.renderer import Renderer
 from reenact.device import pick_device
 
 
-class BothClocks(Stages):
+class BothClocks(Stopwatch):
     """Times every stage on the clock and on the processor."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.processor = Stages(clock=process_time)
+        self.processor = Stopwatch(clock=process_time)
 
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:
@@ -37,15 +37,15 @@ class BothClocks(Stages):
             yield
 
 
-def measured(tracker: ClipTracker, source: ClipSource, repeats: int) -> tuple[Stages, Stages]:
+def measured(tracker: ClipTracker, source: ClipSource, repeats: int) -> tuple[Stopwatch, Stopwatch]:
     """The best of some runs, on the clock and on the processor."""
     runs = []
     for _ in range(repeats):
-        stages = tracker.stages = BothClocks()
+        stages = tracker.stopwatch = BothClocks()
         tracker.prepare(source)
         runs.append((stages, stages.processor))
 
-    def fastest(column: int) -> Stages:
+    def fastest(column: int) -> Stopwatch:
         return min((run[column] for run in runs), key=lambda s: sum(s.seconds.values()))
 
     return fastest(0), fastest(1)

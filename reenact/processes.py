@@ -148,7 +148,7 @@ def joined(device_name: str) -> Iterator[tuple[World, torch.device]]:
         dist.destroy_process_group()
 
 
-def say(line: str) -> None:
+def note(line: str) -> None:
     """Print one line on stderr, in the main process only."""
     if World.from_environment().is_main:
         print(line, file=sys.stderr)

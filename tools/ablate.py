@@ -67,9 +67,9 @@ def settings(base: ReenactorConfig, weights: Path) -> dict[str, ReenactorConfig]
 def row_of(run: EvalRun, name: str, device: str) -> dict[str, Any]:
     """The cross-reenactment numbers of one row."""
     print(name)
-    summary = run_evaluation(run, device)
-    assert summary is not None  # only further processes of torchrun get none
-    return {"name": name, **{key: summary[MODE]["ours"].get(key) for key, _ in COLUMNS}}
+    report = run_evaluation(run, device)
+    assert report is not None  # only further processes of torchrun get none
+    return {"name": name, **{key: report.summary[MODE]["ours"].get(key) for key, _ in COLUMNS}}
 
 
 def table(rows: Sequence[dict[str, Any]]) -> str:
@@ -100,7 +100,7 @@ def main() -> None:
     args = parser.parse_args()
     files = [named_file(text) for text in args.weights]
     run = load_config(CONFIG, EvalRun, ["pairs.num_self=0", "num_examples=0", *args.set])
-    run = replace(run.with_output(Path("results") / "ablation"), variants=["ours"])
+    run = replace(run, output=Path("results") / "ablation", variants=["ours"])
     rows = [
         row_of(replace(run, reenactor=config), name, args.device)
         for name, config in settings(

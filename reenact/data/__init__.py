@@ -1,1 +1,1 @@
-"""Clips on disk: synthetic generation and reading."""
+"""Clips on disk: how they are made, stored and read."""

@@ -1,42 +1,53 @@
-"""Image augmentation drawn once per sample and applied alike to all frames of that sample."""
+"""Image augmentation: drawn once for a sample, then applied to all frames of the sample alike."""
 
 from __future__ import annotations
 
 import io
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
+from reenact.ranges import Checked, NonNegative, Range, Share
+
+Quality = Annotated[int, Range(at_least=1, at_most=100)]
+
 
 @dataclass(frozen=True, kw_only=True)
-class AugmentConfig:
-    """Strengths; 0 switches a part off.
+class AugmentConfig(Checked):
+    """Strengths of the augmentation; 0 switches a part off.
 
-    flip mirrors left and right with probability 0.5 and is allowed in stage `autoencoder` only
-    (face parameters know left and right). `colour` is the largest relative change of a channel's
-    gain, `saturation` that of the distance to grey, `contrast` that of the distance to mid-grey,
-    `brightness` the largest shift in units of the [-1, 1] range. The three degradations each apply
-    with probability `degrade`. `misfit` is how wrong the face parameters of a pair are, in units of
-    a tracker's typical errors (see `misread`).
+    flip: mirror left and right with probability 0.5. Only for stage `autoencoder`, because face
+        parameters are not mirrored.
+    colour: largest relative change of a channel's gain.
+    saturation: largest relative change of the distance to grey.
+    contrast: largest relative change of the distance to mid-grey.
+    brightness: largest shift, in units of the [-1, 1] range.
+    degrade: probability of each of the three degradations: blur, noise and JPEG.
+    misfit: how wrong the face parameters of a pair are made, in units of a tracker's typical
+        errors (see `reenact.data.misfit`).
+    blur_sigma: largest sigma of the blur in pixels.
+    noise_std: largest standard deviation of the noise, in units of the [-1, 1] range.
+    jpeg_quality: lowest and highest JPEG quality.
     """
 
     flip: bool = False
-    colour: float = 0.0
-    saturation: float = 0.0
-    contrast: float = 0.0
-    brightness: float = 0.0
-    degrade: float = 0.0
-    misfit: float = 0.0
-    blur_sigma: float = 1.0
-    noise_std: float = 0.05
-    jpeg_quality: tuple[int, int] = (30, 90)
+    colour: NonNegative = 0.0
+    saturation: NonNegative = 0.0
+    contrast: NonNegative = 0.0
+    brightness: NonNegative = 0.0
+    degrade: Share = 0.0
+    misfit: NonNegative = 0.0
+    blur_sigma: NonNegative = 1.0
+    noise_std: NonNegative = 0.05
+    jpeg_quality: tuple[Quality, Quality] = (30, 90)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Augmentation:
-    """One draw: what happens to every frame of a sample."""
+    """One draw. It changes every frame of a sample in the same way."""
 
     flip: bool
     gain: np.ndarray
@@ -50,7 +61,7 @@ class Augmentation:
 
 
 def draw(config: AugmentConfig, rng: np.random.Generator) -> Augmentation:
-    """Draw one augmentation; consumes the same random numbers whatever is switched on."""
+    """Draw one augmentation. The number of random numbers used does not depend on `config`."""
     u = rng.random(14)
     low, high = config.jpeg_quality
     jpeg = u[9] < config.degrade
@@ -70,7 +81,7 @@ def draw(config: AugmentConfig, rng: np.random.Generator) -> Augmentation:
 def apply(augmentation: Augmentation, frame: np.ndarray) -> np.ndarray:
     """Augment one uint8 frame (H, W, 3); returns a float32 image (3, H, W) in [-1, 1]."""
     image = frame.astype(np.float32) / 127.5 - 1
-    # gain acts on intensity (black stays black), the shift on everything
+    # The gain multiplies the intensity, so black stays black.
     image = (image + 1) * augmentation.gain - 1
     grey = image.mean(2, keepdims=True)
     image = grey + augmentation.saturation * (image - grey)

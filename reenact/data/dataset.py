@@ -1,8 +1,8 @@
-"""Clips on disk and the deterministic drawing of frames and pairs from them.
+"""Batches of frames and pairs, drawn at random from the clips on disk.
 
-Every sample is a function of (seed, step, index in the batch) alone. The number of workers, the
-batch size and interruptions change nothing, so a resumed run sees exactly the batches of an
-unbroken one.
+Every sample depends on the seed, the step and its index in the batch, and on nothing else. The
+number of workers, the batch size and interruptions do not change it. A resumed run sees exactly the
+batches of an unbroken one.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -24,29 +24,35 @@ from reenact.data.clips import Clip, open_clips
 from reenact.data.misfit import misread
 from reenact.errors import UserError
 from reenact.face.factory import STACKS
+from reenact.ranges import Checked, Range
 
 
 @dataclass(frozen=True, kw_only=True)
-class DataConfig:
+class DataConfig(Checked):
     """Where the clips are and how they are read.
 
-    val_split gives the preview pictures; where the folder holds none of it, previews use the
-    training split.
+    root: folder that holds the clips and their manifest.
+    split: the clips to train on.
+    val_split: the clips for previews and validation.
+    num_workers: processes that read and augment batches; 0 does it in the training process.
+    augment: image augmentation.
     """
 
     root: Path
     split: str = "train"
     val_split: str = "val"
-    num_workers: int = 0
+    num_workers: Annotated[int, Range(at_least=0)] = 0
     augment: AugmentConfig = field(default_factory=AugmentConfig)
 
 
 @dataclass(frozen=True, kw_only=True)
 class PairConfig:
-    """From step `cross_start` on, a share of `cross_fraction` are cross pairs.
+    """Which pairs a stage trains on.
 
-    With `cross_frames` they are the clips' rendered cross frames, the truth of a reenactment, which
-    only synthetic clips have; without, any frame of any other clip gives the pose.
+    cross_fraction: share of cross pairs; the others are self pairs.
+    cross_start: up to this step all pairs are self pairs.
+    cross_frames: true takes the rendered cross frames of the clips, which show the true result.
+        Only synthetic clips have them. false takes the motion of any frame of any other clip.
     """
 
     cross_fraction: float = 0.0
@@ -55,9 +61,9 @@ class PairConfig:
 
 
 class ClipDataset:
-    """The clips of one split of a folder, see `reenact.data.clips.open_clips`.
+    """Random frames and pairs of the clips of one split.
 
-    `face` says which face stack read the parameters. Raises UserError when the folder has no
+    `face` is the face stack that read the parameters. Raises UserError when the folder has no
     manifest, or no clip of the split.
     """
 
@@ -72,7 +78,7 @@ class ClipDataset:
 
     @cached_property
     def clips_with_cross(self) -> list[Clip]:
-        """Clips whose cross frames have all their target clips in this split."""
+        """The clips that have cross frames, all with target clips of this split."""
         names = {clip.name for clip in self.clips}
         return [
             clip
@@ -90,16 +96,20 @@ class ClipDataset:
     def pair(
         self, rng: np.random.Generator, config: AugmentConfig, pairs: PairConfig, step: int
     ) -> dict[str, np.ndarray]:
-        """One pair of a source and what it should look like after the reenactment.
+        """One pair: a source, the motion of a target, and the true result (the reference).
 
-        Self pairs take two different frames of a clip. Cross pairs take the pose, expression and
-        gaze of another clip's frame, see PairConfig.
+        A self pair takes two different frames of a clip. A cross pair takes the motion from a frame
+        of another clip, see PairConfig. Where a cross pair has no rendered truth, the reference is
+        the source itself.
 
-        Returns `source`, `reference` (3, S, S) in [-1, 1]; `source_mask`, `reference_mask` (1, S,
-        S) face coverage in [0, 1]; `source_<name>`, `target_<name>` for each face parameter, in
-        crop pixels (the target's identity is NOT yet the source's, see params.retarget); for the
-        released face stack also `source_landmarks`, `target_landmarks` (68, 2); `is_cross` bool.
-        Without a rendered truth the reference is the source itself.
+        Returns:
+            source, reference: (3, S, S) in [-1, 1].
+            source_mask, reference_mask: (1, S, S), face coverage in [0, 1].
+            source_NAME, target_NAME: each face parameter. The target still has its own identity,
+                see `FaceModel.retarget`.
+            source_landmarks, target_landmarks: (68, 2), only for a face stack whose parameters do
+                not say where the face is.
+            is_cross: bool.
         """
         fraction = pairs.cross_fraction if step >= pairs.cross_start else 0.0
         is_cross = rng.random() < fraction
@@ -136,7 +146,7 @@ class ClipDataset:
     def _self_pair(self, rng: np.random.Generator) -> _Pair:
         clip = self.clips[int(rng.integers(len(self.clips)))]
         source = int(rng.integers(clip.num_frames))
-        # an offset of at least one frame keeps the two apart
+        # The offset is at least 1, so the two frames differ.
         offset = int(rng.integers(1, max(clip.num_frames, 2)))
         target = (source + offset) % clip.num_frames
         return _Pair(clip, source, clip, target, ("own", target))
@@ -170,8 +180,8 @@ class ClipDataset:
 
 
 class _Pair(NamedTuple):
-    """What a pair reads. The result to be seen is frame `shown[1]` of `clip`: one of its own
-    frames, or of its rendered cross frames.
+    """The frames of a pair. The reference is frame `shown[1]` of `clip`: one of the clip's own
+    frames, or one of its rendered cross frames.
     """
 
     clip: Clip
@@ -190,7 +200,7 @@ class _Pair(NamedTuple):
 
 
 def sample_rng(seed: int, step: int, index: int) -> np.random.Generator:
-    """The generator of everything random about sample `index` of the batch of `step`."""
+    """The generator for all random choices of sample `index` in the batch of `step`."""
     return np.random.default_rng([seed, step, index])
 
 
@@ -204,10 +214,10 @@ def draw_batch(
     step: int,
     rows: Sequence[int] | None = None,
 ) -> dict[str, Tensor]:
-    """The batch of a step, or only some `rows` of it: pairs, or single frames where `pairs` is
-    None.
+    """The batch of a step, as pairs; or as single frames where `pairs` is None.
 
-    Adds `u` (B,) uniform in [0, 1) and `eps` (B, 3, S, S) normal for the diffusion.
+    `rows` chooses some samples of the batch; None takes all. For the diffusion there are also `u`
+    (B,), uniform in [0, 1), and `eps` (B, 3, S, S), normal noise.
     """
     samples = []
     for index in range(batch_size) if rows is None else rows:
@@ -224,8 +234,8 @@ def draw_batch(
 
 @dataclass(frozen=True, kw_only=True)
 class BatchDataset(Dataset[dict[str, Tensor]]):
-    """Item `step` is the batch of that step, or those `rows` of it that one of several processes
-    computes. Workers may prepare steps in any order.
+    """Item `step` is the batch of that step. `rows` are the samples of it that this process
+    computes. Workers may prepare the steps in any order.
     """
 
     dataset: ClipDataset
@@ -253,7 +263,7 @@ class BatchDataset(Dataset[dict[str, Tensor]]):
     def loader(
         self, start_step: int, num_workers: int, *, pin_memory: bool = False
     ) -> DataLoader[dict[str, Tensor]]:
-        """Batches of the steps from `start_step` on, in order."""
+        """The batches from step `start_step` on, in order."""
         return DataLoader(
             self,
             batch_size=None,

@@ -22,8 +22,8 @@ MANIFEST = "manifest.json"
 
 @dataclass(frozen=True, kw_only=True)
 class FolderClip:
-    """One clip folder; see `Clip`. Arrays are opened on use: thousands of open maps would exhaust
-    the files.
+    """One clip folder; see `Clip`. Each read opens its array anew, because thousands of clips would
+    hold more open files than a process may have.
     """
 
     folder: Path
@@ -53,7 +53,9 @@ class FolderClip:
 
     @cached_property
     def landmarks(self) -> np.ndarray:
-        """Of the head model as it is: the file's own were computed when the clip was drawn."""
+        """From the present head model. The file's own landmarks come from the head model of the day
+        the clip was written.
+        """
         landmarks: np.ndarray = _head_model().landmarks(self.params).numpy()
         return landmarks
 

@@ -1,4 +1,4 @@
-"""The Parquet manifest of prepared clips: one row a clip, with its place in a shard."""
+"""The Parquet manifest of prepared clips. Each row is a clip with its place in a shard."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Manifest:
 
 
 def write_manifest(path: Path, rows: Sequence[ClipRow], *, size: int, face: str) -> None:
-    """Write the manifest; it appears whole or not at all. The same rows give the same bytes."""
+    """Write the manifest atomically. The same rows give the same bytes."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -69,7 +69,7 @@ def write_manifest(path: Path, rows: Sequence[ClipRow], *, size: int, face: str)
 
 
 def read_manifest(path: Path) -> Manifest:
-    """Raises UserError when the file is damaged or foreign."""
+    """Raises UserError when the file is damaged or was not written by `write_manifest`."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 

@@ -1,4 +1,4 @@
-"""Face parameters as a tracker would read them: a little wrong."""
+"""Errors of a face tracker, added to true face parameters."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ import numpy as np
 from reenact.face.batch import FaceBatch
 from reenact.face.params import FaceParams
 
-# Standard deviations, drawn anew for every picture: radians (yaw, pitch, roll), shares of the
-# crop's side and of the scale. The angles are half of the mean errors that docs/log.md measured for
-# the open tracker; the rest are estimates.
+# Standard deviations of the errors. Rotation is in radians (yaw, pitch, roll), PLACE in shares of
+# the crop's side, SCALE relative. The angles are half of the mean errors that docs/log.md measured
+# for the open tracker. The others are estimates.
 ROTATION = (0.01, 0.025, 0.005)
 PLACE = 0.004
 SCALE = 0.005
 EXPRESSION = 0.03
 GAZE = 0.05
 IDENTITY = 0.5
-"""The same in all pictures of a person, in units of the spread between people."""
+"""In units of the spread between people. This error is the same in all pictures of a person."""
 
 
 def can_misread(params: type[FaceBatch]) -> bool:
@@ -27,8 +27,11 @@ def can_misread(params: type[FaceBatch]) -> bool:
 def misread(
     faces: list[dict[str, np.ndarray]], size: int, strength: float, rng: np.random.Generator
 ) -> list[dict[str, np.ndarray]]:
-    """Face parameters (one face, no batch axis) of pictures of side `size` with errors of
-    `strength` times the typical ones. The draws do not depend on `strength`.
+    """Add errors to the parameters of faces of one person.
+
+    faces: the fields of one face each, without a batch axis, in pixels of a crop of side `size`.
+    strength: size of the errors, in units of the typical ones. The random numbers that are drawn
+    do not depend on it.
     """
     identity = IDENTITY * rng.standard_normal(faces[0]["identity"].shape)
     return [

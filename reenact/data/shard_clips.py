@@ -1,7 +1,7 @@
-"""Clips in tar shards, as `python -m reenact prepare` writes them, read in place.
+"""Clips in tar shards, as `python -m reenact prepare` writes them.
 
-A read is one `open` and one `pread` at the place the manifest gives: any number of processes may
-read at once, in any order, and nothing is unpacked.
+The manifest says where each frame lies, so a read is one `open` and one `pread` in the tar file.
+Nothing is unpacked, and any number of processes may read at once, in any order.
 """
 
 from __future__ import annotations
@@ -106,7 +106,9 @@ class ShardClip:
 
 
 class ShardClips(Sequence[ShardClip]):
-    """The clips of a manifest, made when asked for: a million of them cost no memory."""
+    """The clips of a manifest. A clip object is made when it is asked for, so that a million clips
+    cost no memory.
+    """
 
     def __init__(self, root: Path, manifest: Manifest) -> None:
         self.root, self.manifest = root, manifest

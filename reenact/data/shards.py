@@ -1,12 +1,13 @@
-"""Tar shards of clips, written so that a kill at any moment loses at most the clip at hand.
+"""Tar shards of clips. A process that is killed while it writes loses at most one clip.
 
-A clip is one npz followed by its frames, without anything in between: `<name>.npz`,
-`<name>.000000.jpg`, `<name>.000001.jpg` ... (for WebDataset one sample). Offsets follow from the
-sizes alone.
+A clip is one npz directly followed by its frames: `NAME.npz`, `NAME.000000.jpg`,
+`NAME.000001.jpg` ... WebDataset reads this as one sample. The place of each frame follows from the
+sizes of the members.
 
-While a shard is open it is `<shard>.tar.part`, and its journal `<shard>.jsonl` says up to which
-byte it is good: one line a finished clip, written after the clip's bytes. What lies beyond the last
-whole line is cut off when the shard is opened again. Closing renames `.tar.part` to `.tar`.
+An open shard is called `SHARD.tar.part`. Its journal `SHARD.jsonl` gets one line for each finished
+clip, after the clip's bytes are written. The line says where the clip ends. When the shard is
+opened again, everything after the last whole line is cut off. Closing the shard renames `.tar.part`
+to `.tar`.
 """
 
 from __future__ import annotations
@@ -25,12 +26,12 @@ from reenact.data.manifest import ClipRow
 from reenact.errors import UserError
 
 BLOCK = 512
-"""Tar's unit: a member is one header block and its data, filled up to whole blocks."""
+"""A tar member is one block of header and its data, filled up to whole blocks of this size."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class BadClip:
-    """A clip that was left out, and why."""
+    """A clip that was left out, with the reason."""
 
     name: str
     source: str
@@ -39,7 +40,7 @@ class BadClip:
 
 @dataclass(frozen=True, kw_only=True)
 class Journal:
-    """What a shard's journal says: the clips in it, in order, and those left out."""
+    """The content of a shard's journal: its clips, in order, and the clips that were left out."""
 
     rows: list[ClipRow]
     bad: list[BadClip]
@@ -55,7 +56,9 @@ def padded(size: int) -> int:
 
 
 def member_offsets(start: int, sizes: Sequence[int]) -> list[int]:
-    """Where the data of members of `sizes` bytes begin, the first header being at `start`."""
+    """Where the data of each member begins. The members have `sizes` bytes and follow each other;
+    the first header is at `start`.
+    """
     offsets = []
     for size in sizes:
         offsets.append(start + BLOCK)
@@ -64,7 +67,7 @@ def member_offsets(start: int, sizes: Sequence[int]) -> list[int]:
 
 
 def member(name: str, data: bytes) -> bytes:
-    """One tar member; the same name and data give the same bytes."""
+    """One tar member. The same name and data give the same bytes."""
     info = tarfile.TarInfo(name)
     info.size = len(data)
     header = info.tobuf(tarfile.USTAR_FORMAT)
@@ -97,10 +100,10 @@ def read_journal(path: Path) -> Journal:
 
 
 class ShardWriter:
-    """Goes on with a shard, or begins it; `journal` says what is already in it.
+    """Begins a shard, or goes on with it. `journal` lists the clips that are already in it.
 
-    Use as a context manager; `close` completes the shard. Raises UserError when another process
-    writes the same shard.
+    Use it as a context manager and call `close` when the shard is complete. Raises UserError when
+    another process writes the same shard.
     """
 
     def __init__(self, folder: Path, shard: str) -> None:
@@ -131,7 +134,9 @@ class ShardWriter:
         self._tar.close()
 
     def add(self, row: ClipRow, npz: bytes, frames: Sequence[bytes], suffix: str) -> ClipRow:
-        """Append a clip; returns `row` with its place filled in. `suffix`: of the frames."""
+        """Append a clip and return `row` with its place filled in. `suffix` is the file name suffix
+        of the frames, for example ".jpg".
+        """
         names = [f"{row.name}.npz", *(f"{row.name}.{i:06d}{suffix}" for i in range(len(frames)))]
         block = b"".join(member(n, d) for n, d in zip(names, [npz, *frames], strict=True))
         placed = replace(
@@ -155,7 +160,7 @@ class ShardWriter:
         self.journal.bad.append(clip)
 
     def close(self) -> None:
-        """Complete the shard: it gets its final name."""
+        """Complete the shard and give it its final name."""
         self._tar.seek(self._end)
         self._tar.write(bytes(2 * BLOCK))
         self._tar.truncate()
@@ -168,7 +173,7 @@ class ShardWriter:
         _flush(self._log)
 
     def _recover(self) -> None:
-        """Cut off what a kill left half written."""
+        """Cut off a clip that was written only in part when the last process was killed."""
         self._log.seek(0)
         records, _ = _records(self._log.read())
         size = os.fstat(self._tar.fileno()).st_size
@@ -182,7 +187,9 @@ class ShardWriter:
 
 
 def _records(data: bytes) -> tuple[list[tuple[dict[str, Any], int]], int]:
-    """The whole lines of a journal, each with the byte after it, and how many bytes are whole."""
+    """The whole lines of a journal, each with the position after it, and the position after the
+    last whole line.
+    """
     records: list[tuple[dict[str, Any], int]] = []
     position = 0
     for line in data.splitlines(keepends=True):

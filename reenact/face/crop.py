@@ -10,8 +10,15 @@ import numpy as np
 from PIL import Image
 from scipy.ndimage import gaussian_filter1d
 
+from reenact.face.shots import hold_last, runs
+
 SMOOTHING_SECONDS = 0.7
 """Sigma of the video crop: head motion of a second or two stays visible, a slow drift does not."""
+
+FACE_RANGE = ((0.15, 0.85), (0.2, 0.95))
+"""Where the middle of the 68 landmarks may lie in a crop (x, y), in units of the crop's side."""
+LARGEST_FACE = 0.9
+"""Largest extent of the 68 landmarks in a crop, in units of the crop's side."""
 
 MAX_SUPERSAMPLING = 16
 
@@ -67,23 +74,57 @@ def crops_for_video(
     fps: float,
     *,
     smoothing: float = SMOOTHING_SECONDS,
+    shots: np.ndarray | None = None,
 ) -> list[FaceCrop]:
     """One crop per frame that follows the face slowly: no jitter, and head motion stays visible.
 
-    `landmarks` (N, 68, 2) in frame pixels, `found` (N,) bool; frames without a face are bridged
-    linearly. Centre, log side and angle of the FFHQ crop are smoothed with a Gaussian of
-    `smoothing` seconds. Raises ValueError when no frame has a face.
+    `landmarks` (N, 68, 2) in frame pixels; `found` (N,) bool; `shots` (N,) numbers the shots of a
+    film, None for one shot. Centre, log side and angle of the FFHQ crop are smoothed with a
+    Gaussian of `smoothing` seconds, each shot on its own. Frames without a face are bridged
+    linearly inside their shot. A shot without any face keeps the last crop of before (at the
+    beginning: the first crop that follows). Raises ValueError when no frame has a face.
     """
     found = np.asarray(found, dtype=bool)
     if not found.any():
         raise ValueError("no frame has a face")
-    here = np.flatnonzero(found)
-    boxes = _boxes(np.asarray(landmarks)[here])
-    boxes[:, 3] = np.unwrap(boxes[:, 3])
-    frames = np.arange(len(found))
-    track = np.stack([np.interp(frames, here, column) for column in boxes.T], 1)
-    track = _smooth(track, sigma=smoothing * float(fps))
+    shots = np.zeros(len(found), dtype=int) if shots is None else shots
+    track = np.full((len(found), 4), np.nan)
+    for shot in runs(shots):
+        here = np.flatnonzero(found[shot])
+        if len(here):
+            boxes = _boxes(np.asarray(landmarks[shot])[here])
+            boxes[:, 3] = np.unwrap(boxes[:, 3])
+            frames = np.arange(shot.stop - shot.start)
+            bridged = np.stack([np.interp(frames, here, column) for column in boxes.T], 1)
+            track[shot] = _smooth(bridged, sigma=smoothing * float(fps))
+    known = ~np.isnan(track[:, 0])
+    track = track[hold_last(known)]
     return [_crop_from_box(box, size) for box in track]
+
+
+def keep_heads_inside(
+    crops: Sequence[FaceCrop], landmarks: np.ndarray, found: np.ndarray
+) -> tuple[list[FaceCrop], np.ndarray]:
+    """Crops that do not lose the head, and which of them (N,) bool had to change for that.
+
+    `crops` N; `landmarks` (N, 68, 2) in frame pixels; `found` (N,) bool. A crop changes no more
+    than needed: it is enlarged until the landmarks take at most `LARGEST_FACE` of its side, and
+    moved until their middle lies in `FACE_RANGE`. Frames without a face keep their crop.
+    """
+    kept, changed = list(crops), np.zeros(len(crops), dtype=bool)
+    for i in np.flatnonzero(found):
+        crop = kept[i]
+        points = crop.points_from_frame(landmarks[i]) / crop.size
+        low, high = points.min(0), points.max(0)
+        factor = max(1.0, float((high - low).max()) / LARGEST_FACE)
+        middle = 0.5 + ((low + high) / 2 - 0.5) / factor
+        wanted = np.clip(middle, *np.array(FACE_RANGE).T)
+        if factor > 1 or (wanted != middle).any():
+            shift = crop.size * (wanted - middle + 0.5 - 0.5 / factor)
+            change = np.array([[1 / factor, 0, shift[0]], [0, 1 / factor, shift[1]], [0, 0, 1]])
+            kept[i] = FaceCrop(crop_from_frame=change @ crop.crop_from_frame, size=crop.size)
+            changed[i] = True
+    return kept, changed
 
 
 def warp_to_crop(frame: np.ndarray, crop: FaceCrop) -> np.ndarray:

@@ -53,26 +53,74 @@ class TargetMotion(Generic[Params]):
     crops: the N squares that the networks see.
     windows: N squares that move more calmly than the head, so that the head's own place and roll
         can be seen in them. They equal `crops` where the stack already crops calmly.
-    found: (N,) bool, whether the frame has a face; at least one frame has. A frame without a face
-        holds the params of the last frame that has one. Before the first one it holds those of the
-        first.
+    found: (N,) bool, whether the face of the frame drives the result; at least one does. The other
+        frames hold the params of the last frame that was found. Before the first one they hold
+        those of the first.
+    person: (N,) int, who is seen: 0 for the first person of the film, 1, 2, ... for others, -1 for
+        nobody.
+    shot: (N,) int, the number of the shot.
+    crop_followed: (N,) bool, where the calm crop would have lost the head, so that the crop
+        followed the head at once.
     """
 
     params: Params
     crops: list[FaceCrop]
     windows: list[FaceCrop]
     found: np.ndarray
+    person: np.ndarray
+    shot: np.ndarray
+    crop_followed: np.ndarray
 
     def __len__(self) -> int:
         return len(self.params)
 
     @property
-    def num_missing(self) -> int:
-        return int(len(self.found) - self.found.sum())
-
-    @property
     def first_found(self) -> int:
         return int(np.argmax(self.found))
+
+    @property
+    def num_missing(self) -> int:
+        """Frames that hold the last pose, for want of a face or of the right person."""
+        return int((~self.found).sum())
+
+    @property
+    def num_other_people(self) -> int:
+        """Frames that hold the last pose because they show only other people."""
+        return int((~self.found & (self.person >= 0)).sum())
+
+    @property
+    def num_newcomer(self) -> int:
+        """Frames driven by another person, because the first one never came back after a cut."""
+        return int((self.found & (self.person > 0)).sum())
+
+    @property
+    def num_cuts(self) -> int:
+        return int(self.shot.max())
+
+    @property
+    def num_crop_followed(self) -> int:
+        return int(self.crop_followed.sum())
+
+    def warnings(self) -> list[str]:
+        """One line for each thing that the user may not expect."""
+        lines = []
+        if self.num_missing:
+            others = self.num_other_people
+            what = f"show only other people ({others}) or no face" if others else "had no face"
+            lines.append(
+                f"{self.num_missing} of {len(self)} target frames {what}; the last pose was kept"
+            )
+        if self.num_newcomer:
+            lines.append(
+                "the first person of the target does not come back after a cut; another person "
+                f"drives {self.num_newcomer} of {len(self)} frames"
+            )
+        if self.num_crop_followed:
+            lines.append(
+                f"the head moved very fast in {self.num_crop_followed} of {len(self)} target "
+                "frames; there the view follows it at once, so the result shows less of the motion"
+            )
+        return lines
 
 
 class FaceModel(Protocol[Params]):
@@ -186,12 +234,6 @@ class StackEntry:
     has_places: bool
     has_surface: bool
     has_motion_vector: bool
-
-
-def hold_last(found: np.ndarray) -> np.ndarray:
-    """For each frame the index of the last frame with a face; before the first one, the first."""
-    last = np.maximum.accumulate(np.where(found, np.arange(len(found)), -1))
-    return np.where(last < 0, int(np.argmax(found)), last)
 
 
 def chunks(frames: Iterable[Frame], size: int) -> Iterator[list[Frame]]:

@@ -1,4 +1,4 @@
-"""Calming the jitter of tracked curves without touching real movements."""
+"""Calms the jitter of tracked curves and leaves real movements alone."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from torch import Tensor
 
 
 def calmed(curve: Tensor, sigma: float, jitter: Tensor | float) -> Tensor:
-    """A curve over time (N, ...) without its small jitter; `sigma` in frames.
+    """A curve over time (N, ...) without its small jitter; `sigma` is in frames.
 
-    Each value moves towards its Gaussian mean a where it is closer to it than the jitter size, and
-    keeps its own value a + r where it is farther (a blink, a turn): a + r * r^2 / (r^2 + jitter^2).
+    Let a be the Gaussian mean of a value, and a + r the value itself. The result is
+    a + r * r^2 / (r^2 + jitter^2). A value near its mean moves to the mean. A value that is
+    farther away than the jitter (a blink, a turn) stays as it is.
     """
     if sigma <= 0 or len(curve) < 2:
         return curve

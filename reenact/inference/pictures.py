@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from reenact.errors import UserError
+from reenact.errors import UserError, warn
 from reenact.face.stack import Frame
 from reenact.media.images import frame_from_pil
 
@@ -18,14 +18,21 @@ Picture = np.ndarray | Image.Image
 WANTED = "give a numpy array (H, W, 3) uint8 RGB or a PIL image"
 
 
-def frame_of(picture: Picture, where: str) -> Frame:
-    """The picture as a frame (H, W, 3) uint8 RGB, transparency laid over white.
+def frame_of(picture: Picture, where: str, *, quiet: bool = False) -> Frame:
+    """The picture as a frame (H, W, 3) uint8 RGB.
 
-    where: names the picture in the error line. Raises UserError for anything else than `Picture`.
+    where: names the picture in the error line. quiet: no warnings, see `read_frame`. Raises
+    UserError for anything else than `Picture`.
     """
+    if isinstance(picture, np.ndarray) and picture.dtype == np.uint8 and _is_grey_or_rgba(picture):
+        picture = Image.fromarray(picture)
     if isinstance(picture, Image.Image):
         try:
-            frame: Frame = frame_from_pil(picture)
+            frame: Frame = frame_from_pil(
+                picture.copy(), where, lambda text: None if quiet else warn(f"{where}: {text}")
+            )
+        except UserError:
+            raise
         except (OSError, SyntaxError, ValueError) as error:  # PIL reads files late
             raise UserError(f"{where}: PIL cannot read it ({error})") from error
     elif not isinstance(picture, np.ndarray):
@@ -41,13 +48,15 @@ def frame_of(picture: Picture, where: str) -> Frame:
         )
     elif picture.ndim == 3 and picture.shape[2] == 3:
         frame = picture
-    elif picture.ndim == 2 or (picture.ndim == 3 and picture.shape[2] == 4):
-        frame = frame_from_pil(Image.fromarray(picture))
     else:
         raise UserError(f"{where}: its shape is {picture.shape}, {WANTED}")
     if 0 in frame.shape:
         raise UserError(f"{where}: it has no pixels (shape {frame.shape})")
     return frame
+
+
+def _is_grey_or_rgba(array: np.ndarray) -> bool:
+    return array.size > 0 and (array.ndim == 2 or (array.ndim == 3 and array.shape[2] == 4))
 
 
 @dataclass
@@ -66,7 +75,7 @@ class Frames:
         size: tuple[int, ...] | None = None
         self.count = 0
         for i, picture in enumerate(self.pictures):
-            frame = frame_of(picture, f"{self.where}, frame {i}")
+            frame = frame_of(picture, f"{self.where}, frame {i}", quiet=i > 0)
             size = size or frame.shape[:2]
             if frame.shape[:2] != size:
                 raise UserError(

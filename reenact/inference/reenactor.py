@@ -169,11 +169,8 @@ class Reenactor:
             raise UserError(
                 f"{where}: no face found in {what}, take a target that shows one clearly"
             )
-        if tracked.num_missing:
-            warn(
-                f"{tracked.num_missing} of {len(tracked)} target frames had no face; the last pose "
-                "was kept"
-            )
+        for line in tracked.warnings():
+            warn(line)
         return Motion(
             tracked=tracked,
             timeline=timeline or constant_timeline(len(tracked), rate),

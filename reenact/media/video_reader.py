@@ -20,6 +20,7 @@ from reenact.media.container import (
     seconds,
     sound_stream,
     video_stream,
+    why_no_pictures,
 )
 from reenact.media.pictures import frame_from_picture, read_orientation, square_pixel_size
 from reenact.media.timeline import Timeline, timeline_from_stamps
@@ -27,8 +28,6 @@ from reenact.media.timeline import Timeline, timeline_from_stamps
 if TYPE_CHECKING:
     from av.container import InputContainer
     from av.video.stream import VideoStream
-
-REFUSED_FORMATS = ("tty",)  # FFmpeg plays text files as pictures of a terminal
 
 # Numbers such as 0.52 are not exact in binary. Seconds are rounded to this denominator.
 MICROSECONDS = 1_000_000
@@ -73,7 +72,9 @@ class VideoReader:
             self.has_audio = sound_stream(container) is not None
             first = next(decoded(container, stream), None)
             if first is None:
-                raise UserError(f"{self.path}: no picture can be decoded, save the video again")
+                raise UserError(
+                    f"{self.path}: no picture can be decoded, the video is damaged, save it again"
+                )
             self._orientation = read_orientation(first)
             self._stored_size = square_pixel_size(first, stream.sample_aspect_ratio)
         columns, rows = self._stored_size
@@ -125,8 +126,8 @@ class VideoReader:
             ) from error
         with container:
             stream = video_stream(container)
-            if stream is None or container.format.name in REFUSED_FORMATS:
-                raise UserError(f"{self.path}: has no pictures, give a video file")
+            if stream is None:
+                raise UserError(f"{self.path}: {why_no_pictures(container)}")
             stream.thread_type = "AUTO"
             yield container, stream
 

@@ -8,6 +8,9 @@ import venv
 from pathlib import Path
 
 import pytest
+import yaml
+
+from reenact.version import __version__
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -17,6 +20,11 @@ def test_requirements_txt_holds_what_pyproject_holds():
     lines = (ROOT / "requirements.txt").read_text().splitlines()
     listed = [line for line in lines if line and not line.startswith("#")]
     assert listed == project["dependencies"] + project["optional-dependencies"]["dev"]
+
+
+def test_the_citation_names_this_version():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert citation["version"] == __version__
 
 
 @pytest.mark.slow

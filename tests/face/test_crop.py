@@ -7,6 +7,7 @@ from reenact.face.crop import (
     crop_from_landmarks,
     crops_for_video,
     feathered_mask,
+    keep_heads_inside,
     paste_back,
     warp_to_crop,
 )
@@ -119,6 +120,41 @@ def test_gaps_are_bridged(face):
     np.testing.assert_allclose(crops[0].crop_from_frame, crops[2].crop_from_frame)
     with pytest.raises(ValueError, match="no frame has a face"):
         crops_for_video(clip, np.zeros(20, bool), 64, 25)
+
+
+def test_every_shot_has_its_own_calm_crops(face):
+    shots = np.repeat([0, 1, 2, 3], [30, 30, 5, 20])
+    clip = face + np.repeat([[0, 0], [300, 40], [0, 0], [-50, 0]], [30, 30, 5, 20], axis=0)[:, None]
+    found = shots != 2
+    crops = crops_for_video(clip, found, 64, 25, shots=shots)
+    for shot in (0, 1, 3):
+        alone = crop_from_landmarks(clip[shots == shot][0], 64).crop_from_frame
+        for i in np.flatnonzero(shots == shot):
+            np.testing.assert_allclose(crops[i].crop_from_frame, alone, atol=1e-9)
+    for i in np.flatnonzero(shots == 2):  # nobody is seen: the crop of before stays
+        assert np.array_equal(crops[i].crop_from_frame, crops[59].crop_from_frame)
+
+
+def test_a_crop_follows_a_head_that_would_leave_it(face):
+    step = np.zeros((200, 1, 2))
+    step[100:] = (150, -100)
+    clip = face * np.where(np.arange(200) < 100, 1, 3)[:, None, None] + step
+    found = np.ones(200, bool)
+    found[101] = False
+    calm = crops_for_video(clip, found, 64, 25)
+    crops, changed = keep_heads_inside(calm, clip, found)
+    assert changed.any()
+    assert not changed[[0, 101, 199]].any()
+    for crop, before, points, moved in zip(crops, calm, clip, changed, strict=True):
+        inside = crop.points_from_frame(points) / 64
+        middle = (inside.min(0) + inside.max(0)) / 2
+        if moved:
+            assert (inside.max(0) - inside.min(0)).max() < 0.9 + 1e-6
+            assert (middle > (0.15 - 1e-6, 0.2 - 1e-6)).all()
+            assert (middle < (0.85 + 1e-6, 0.95 + 1e-6)).all()
+            assert crop.zoom <= before.zoom + 1e-9
+        else:
+            assert crop is before
 
 
 def test_angle_does_not_jump_when_upside_down(face):

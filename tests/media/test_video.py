@@ -213,7 +213,7 @@ def _unreadable(tmp_path: Path, name: str) -> Path:
         ("folder.mp4", "is a folder"),
         ("empty.mp4", "is empty"),
         ("text.mp4", "not a video"),
-        ("text.txt", "no pictures"),
+        ("text.txt", "not a video"),
         ("cut.mp4", "not a video"),
         ("sound.mp4", "no pictures"),
     ],

@@ -1,12 +1,13 @@
-"""Raw data as VoxCeleb comes: which clips there are, of whom, in which split.
+"""The folder layouts in which VoxCeleb is found: which clips there are, their persons and splits.
 
-flat: `{train,val,test}/id10283#video#start#end.mp4`, or a folder of pictures of that name
-    (video-preprocessing, the first-order motion model's script).
-frames_cropped: `id10283/video/frames_cropped/*.png` (HyperReenact's and DiffusionAct's script).
-release: `id10283/video/00001.mp4` with `txt/id10283/video/00001.txt` (the official release).
+flat: `{train,val,test}/id10283#video#start#end.mp4`, or a folder of pictures with such a name. The
+    first-order motion model's script (video-preprocessing) writes it.
+frames_cropped: `id10283/video/frames_cropped/*.png`. The scripts of HyperReenact and DiffusionAct
+    write it.
+release: `id10283/video/00001.mp4` with `txt/id10283/video/00001.txt`, the official release.
 
-The last two may also lie below split folders (`dev`, `train`, `val`, `test`) and below `mp4`, as
-the archives unpack.
+The last two may also lie below split folders (`dev`, `train`, `val`, `test`) and below `mp4`, where
+the archives put them.
 """
 
 from __future__ import annotations
@@ -16,53 +17,53 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from reenact.errors import UserError
 from reenact.media.images import is_image_path
+from reenact.ranges import Checked, Positive, Range
 
 Layout = Literal["flat", "frames_cropped", "release"]
 LAYOUTS: tuple[Layout, ...] = ("flat", "frames_cropped", "release")
 SPLITS = {"train": "train", "dev": "train", "val": "val", "test": "test"}
-"""Names of split folders and the splits they hold."""
+"""The split that each split folder holds."""
 VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".avi", ".webm")
 VOX1_TEST = range(10270, 10310)
 """VoxCeleb1's test identities id10270 to id10309."""
-MAX_NAME = 80  # with the frame's number it fits into tar's 100 characters
+MAX_NAME = 80
+"""With the number of a frame, a longer name would exceed the 100 characters of tar."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class SourceConfig:
+class SourceConfig(Checked):
     """Where raw clips lie and how they are split.
 
-    layout: see the module; auto takes the one that is there.
-    split_list: a text file, `id10283 test` a line, of persons or of clips; what it does not name
-        is `train`. Without it the split folders count, without those VoxCeleb1's test identities.
+    root: folder of the raw data.
+    layout: `flat`, `frames_cropped` or `release` (docs/voxceleb.md); auto takes the one it finds.
+    split_list: a text file with lines like `id10283 test` for persons or clips. Persons that it
+        does not name are `train`. Without a list the split folders decide; without split folders
+        the test identities of VoxCeleb1 are `test`.
     val_persons: share of the training persons that become the split `val`, chosen by name.
     picture_fps: frames a second of clips that are folders of pictures.
-    boxes: whether the face boxes of `txt` point out the person. auto ignores them for square
-        videos, which are the release's own face crops, and not what the boxes were measured in.
+    boxes: whether the face boxes of `txt` show which person is meant. auto ignores them for square
+        videos: those are face crops of the release, and the boxes belong to the uncropped video.
     """
 
     root: Path
     layout: Literal["auto", "flat", "frames_cropped", "release"] = "auto"
     split_list: Path | None = None
-    val_persons: float = 0.0
-    picture_fps: float = 25.0
+    val_persons: Annotated[float, Range(at_least=0, below=1)] = 0.0
+    picture_fps: Positive = 25.0
     boxes: Literal["auto", "use", "ignore"] = "auto"
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.val_persons < 1:
-            raise ValueError(f"val_persons: must be at least 0, below 1, got {self.val_persons}")
-        if self.picture_fps <= 0:
-            raise ValueError(f"picture_fps: must be positive, got {self.picture_fps}")
 
 
 @dataclass(frozen=True, kw_only=True, order=True)
 class ClipSource:
-    """One raw clip: a video file, or a folder of pictures; `boxes`: its txt file, if there is one.
+    """One raw clip.
 
-    name: letters, digits and `#=+_-` only, unlike any other clip's.
+    name: unique; letters, digits and `#=+_-` only.
+    path: a video file, or a folder of pictures.
+    boxes: the txt file with its face boxes, if there is one.
     """
 
     split: str
@@ -73,7 +74,10 @@ class ClipSource:
 
 
 def find_sources(config: SourceConfig) -> list[ClipSource]:
-    """All clips, by split and name. Raises UserError when there is none, or two have one name."""
+    """All clips, sorted by split and name.
+
+    Raises UserError when there is none, or when two have the same name.
+    """
     root = config.root
     if not root.is_dir():
         raise UserError(f"{root}: no such folder, set source.root to the raw data")
@@ -109,7 +113,9 @@ def find_sources(config: SourceConfig) -> list[ClipSource]:
 
 
 def clip_name(raw: str) -> str:
-    """`raw` with other characters than `A-Za-z0-9#=+_-` replaced, of at most MAX_NAME."""
+    """`raw` with an underscore for every character that is not one of `A-Za-z0-9#=+_-`. A name
+    longer than MAX_NAME ends in a hash instead.
+    """
     name = re.sub(r"[^A-Za-z0-9#=+_-]", "_", raw)
     if len(name) > MAX_NAME:
         name = f"{name[: MAX_NAME - 9]}_{hashlib.sha256(raw.encode()).hexdigest()[:8]}"
@@ -118,7 +124,7 @@ def clip_name(raw: str) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class _Raw:
-    """A clip as found; `folder_split`: what its split folder says, if it lies in one."""
+    """A clip as found. `folder_split` is the split of its split folder, if it lies in one."""
 
     name: str
     person: str
@@ -182,7 +188,7 @@ def _split_folders(root: Path) -> Iterator[tuple[Path, str]]:
 
 
 def _persons(root: Path) -> Iterator[tuple[Path, str | None, list[Path]]]:
-    """Person folders with their split, if known, and the folders where their txt may lie."""
+    """Each person folder, its split (None: not known), and the folders that may hold its txt."""
     bases: list[tuple[Path, str | None]] = [*_split_folders(root), (root, None)]
     for base, split in bases:
         text_roots = [base / "txt", root / "txt"]
@@ -217,7 +223,7 @@ def _splitter(config: SourceConfig) -> Callable[[_Raw], str]:
 
 
 def _share(person: str) -> float:
-    """A number in [0, 1) that depends on the name alone."""
+    """A number in [0, 1) that depends on nothing but the name."""
     return int(hashlib.sha256(person.encode()).hexdigest()[:8], 16) / 2**32
 
 

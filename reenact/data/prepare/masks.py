@@ -1,10 +1,10 @@
-"""Face masks of crops: what a background loss leaves out."""
+"""Face masks of crops. A background loss leaves out the pixels of the mask."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
@@ -15,37 +15,48 @@ from torch import Tensor
 
 from reenact.errors import UserError
 from reenact.files import check_input_file
+from reenact.ranges import Checked, Range
 
 FOREHEAD = 0.3
-"""From the oval's upper end towards the hairline, over its height above the eyes. On rendered heads
-the masks then overlap the true ones by .86 (intersection over union; .81 with 0), and 3 % of them
-is not face; more would take in low fringes."""
-_MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's, as such nets expect
+"""The oval is raised towards the hairline by this share of its height above the eyes.
+
+On rendered heads the masks then overlap the true ones by .86 (intersection over union; .81 with 0),
+and 3 % of the mask is not face. A larger value would cover low fringes.
+"""
+_MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet
 
 
 @dataclass(frozen=True, kw_only=True)
-class MaskConfig:
-    """mesh: the outline of the tracked face, filled. parsing: your own face-parsing network.
+class MaskConfig(Checked):
+    """How the face masks of crops are made.
 
-    parsing: TorchScript file; takes pictures (B, 3, `parsing_side`, `parsing_side`) with
-        ImageNet's mean and deviation, gives scores (B, labels, h, w), or a tuple that begins so.
-    face_labels: the labels that count as face; the default is CelebAMask-HQ's skin, brows, eyes,
-        nose, mouth and lips. Hair, hats and glasses count as background.
+    kind: mesh fills the outline of the tracked face; parsing uses your own face-parsing network.
+    parsing: TorchScript file of that network. It takes pictures (B, 3, `parsing_side`,
+        `parsing_side`), normalised with the mean and deviation of ImageNet. It gives scores (B,
+        labels, h, w), or a tuple that begins with them.
+    parsing_side: side of its pictures in pixels.
+    face_labels: the labels that count as face. The default is skin, brows, eyes, nose, mouth and
+        lips of CelebAMask-HQ. Hair, hats and glasses count as background.
     """
 
     kind: Literal["mesh", "parsing"] = "mesh"
     parsing: Path | None = None
-    parsing_side: int = 512
-    face_labels: tuple[int, ...] = (1, 2, 3, 4, 5, 10, 11, 12, 13)
+    parsing_side: Annotated[int, Range(at_least=16, at_most=4096)] = 512
+    face_labels: tuple[Annotated[int, Range(at_least=0)], ...] = (1, 2, 3, 4, 5, 10, 11, 12, 13)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.kind == "parsing" and self.parsing is None:
-            raise ValueError("kind: parsing needs the path of a TorchScript network in 'parsing'")
+            raise UserError("kind: parsing needs the path of a TorchScript network in 'parsing'")
+        if not self.face_labels:
+            raise UserError("face_labels: name at least one label")
 
 
 def face_points(landmarks: np.ndarray, oval: np.ndarray) -> np.ndarray:
-    """Landmarks (B, 68, 2) and oval (B, 36, 2), which ends in mid-forehead -> the points (B, 104,
-    2) whose hull is the face up to the hairline: what lies above the eyes is moved away from them.
+    """The points (B, 104, 2) whose hull is the face up to the hairline.
+
+    landmarks: (B, 68, 2). oval: (B, 36, 2); it ends in the middle of the forehead, so its points
+    above the eyes are moved up (see FOREHEAD).
     """
     left, right = landmarks[:, 36:42].mean(1), landmarks[:, 42:48].mean(1)
     across = (right - left) / np.linalg.norm(right - left, axis=1, keepdims=True).clip(1e-6)
@@ -56,14 +67,14 @@ def face_points(landmarks: np.ndarray, oval: np.ndarray) -> np.ndarray:
 
 
 def mesh_masks(points: np.ndarray, size: int) -> np.ndarray:
-    """The convex hull of each face's points (B, K, 2) in pixels, filled: (B, size, size) bool."""
+    """The filled convex hulls of each face's points (B, K, 2) in pixels: (B, size, size) bool."""
     masks = np.zeros((len(points), size, size), dtype=bool)
     for mask, face in zip(masks, points, strict=True):
         try:
             hull = face[ConvexHull(face).vertices]
         except (QhullError, ValueError):
             continue
-        # Drawn at four times the size: Pillow's own polygons end on whole pixels.
+        # Drawn at four times the size, because Pillow's polygons end on whole pixels.
         big = Image.new("L", (4 * size, 4 * size))
         ImageDraw.Draw(big).polygon([tuple(p) for p in (4 * hull - 0.5).tolist()], fill=255)
         mask[...] = np.asarray(big.reduce(4)) > 127
@@ -71,7 +82,7 @@ def mesh_masks(points: np.ndarray, size: int) -> np.ndarray:
 
 
 class ParsingNet:
-    """A face-parsing network of the user's. Raises UserError for an unreadable file."""
+    """The user's face-parsing network. Raises UserError for an unreadable file."""
 
     def __init__(self, config: MaskConfig, device: torch.device) -> None:
         assert config.parsing is not None
@@ -88,7 +99,9 @@ class ParsingNet:
 
     @torch.no_grad()
     def masks(self, crops: np.ndarray, batch: int = 8) -> np.ndarray:
-        """crops (B, S, S, 3) uint8 -> (B, S, S) bool. Raises UserError for a foreign output."""
+        """crops (B, S, S, 3) uint8 -> (B, S, S) bool. Raises UserError when the network's output
+        has another shape than expected.
+        """
         return np.concatenate(
             [self._masks(crops[i : i + batch]) for i in range(0, len(crops), batch)]
         )

@@ -1,4 +1,4 @@
-"""Which clips go into which shard: decided once, so that any number of processes agree."""
+"""The plan: which clips go into which shard. It is made once, so that all processes agree."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from reenact.files import atomic_output
 
 @dataclass(frozen=True, kw_only=True)
 class PlannedShard:
-    """A shard's name, split and clips."""
+    """The name of a shard, its split and the names of its clips."""
 
     name: str
     split: str
@@ -28,10 +28,10 @@ class PlannedShard:
 def make_plan(
     out: Path, sources: Sequence[ClipSource], settings: dict[str, Any], clips_per_shard: int
 ) -> list[PlannedShard]:
-    """The shards of `out`: those of its plan.json, and new ones for clips that are not in it.
+    """The shards of plan.json in the folder `out`, and new ones for clips that are not in it yet.
 
     Processes that start together get the same plan. Raises UserError when `out` was begun with
-    other settings.
+    other settings, or cannot be written.
     """
     path = out / "plan.json"
     try:

@@ -1,4 +1,4 @@
-"""The frames of a raw clip, cut to the surroundings of its face boxes where it has some."""
+"""The frames of a raw clip. Where the clip has face boxes, the frames are cut to their region."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from reenact.media.images import is_image_path, read_frame
 from reenact.media.video_reader import VideoReader
 
 BOX_MARGIN = 0.75
-"""Room around the boxes, in box sides: a face crop with hair is twice as wide as a face box."""
+"""Room around the boxes, in box sides. A face crop with hair is twice as wide as a face box."""
 BOX_HEIGHT = 360
-"""VoxCeleb1's boxes are in pixels of a picture of this height."""
+"""The boxes of VoxCeleb1 are in pixels of a picture of this height."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RawFrames:
-    """Frames (H, W, 3) of one size, `fps` of them a second."""
+    """Frames (H, W, 3) of one size. `fps` counts the frames that are kept, not those skipped."""
 
     frames: list[Frame]
     fps: float
@@ -32,8 +32,11 @@ class RawFrames:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Boxes:
-    """The rows of a txt file: video frame numbers (M,), boxes (M, 4) x, y, width, height, as
-    fractions of the picture or in pixels of a picture 360 pixels high.
+    """The rows of a txt file.
+
+    numbers: (M,) frame numbers in the video.
+    boxes: (M, 4) x, y, width, height: fractions of the picture, or pixels of a picture that is 360
+        pixels high.
     """
 
     numbers: np.ndarray
@@ -44,8 +47,8 @@ class Boxes:
         return bool(self.boxes.max() <= 2)
 
     def region(self, width: int, height: int) -> tuple[int, int, int, int]:
-        """Left, top, right, bottom pixel of the one part of the picture all boxes lie in, with
-        room for hair and movement; the whole picture when they lie outside it.
+        """Left, top, right and bottom pixel of the part of the picture that holds all boxes, with
+        room for hair and movement. Boxes outside the picture give the whole picture.
         """
         unit = np.array([width, height] * 2) if self.fractions else height / BOX_HEIGHT
         x, y, w, h = (self.boxes * unit).T
@@ -59,7 +62,8 @@ class Boxes:
 
 
 def read_boxes(path: Path) -> Boxes:
-    """A txt file of the release: some lines about the clip, a line `FRAME X Y W H`, then rows.
+    """Read a txt file of the release. It has some lines about the clip, a line `FRAME X Y W H`, and
+    then one row of five numbers for each frame.
 
     Raises UserError when it has no such rows.
     """
@@ -69,7 +73,7 @@ def read_boxes(path: Path) -> Boxes:
         raise UserError(f"{path}: cannot read the face boxes ({error})") from error
     heads = [i for i, line in enumerate(lines) if re.match(r"\s*FRAME\b", line)]
     try:
-        # Columns are split by tabs and carry blanks at their ends.
+        # Tabs separate the columns, and there are blanks at their ends.
         rows = [
             [float(v) for v in line.split()[:5]] for line in lines[heads[0] + 1 :] if line.strip()
         ]
@@ -84,9 +88,9 @@ def read_boxes(path: Path) -> Boxes:
 def read_frames(
     source: ClipSource, config: SourceConfig, *, stride: int, max_frames: int
 ) -> RawFrames:
-    """Every `stride`-th frame, at most `max_frames`, decoded into memory.
+    """Decode every `stride`-th frame into memory, at most `max_frames` of them.
 
-    Raises UserError when the clip cannot be read, has no frame, or frames of different sizes.
+    Raises UserError when the clip cannot be read, has no frame, or has frames of different sizes.
     """
     if source.path.is_dir():
         frames, fps = _pictures(source.path, stride), config.picture_fps
@@ -102,7 +106,7 @@ def read_frames(
 
 def _pictures(folder: Path, stride: int) -> Iterator[Frame]:
     paths = sorted(path for path in folder.iterdir() if is_image_path(path))
-    return (read_frame(path) for path in paths[::stride])
+    return (read_frame(path, quiet=True) for path in paths[::stride])
 
 
 def _video(source: ClipSource, config: SourceConfig, stride: int) -> tuple[Iterator[Frame], float]:
@@ -112,8 +116,8 @@ def _video(source: ClipSource, config: SourceConfig, stride: int) -> tuple[Itera
     if source.boxes is None or config.boxes == "ignore" or (config.boxes == "auto" and square):
         return reader.every(stride), fps
     boxes = read_boxes(source.boxes)
-    # The rows count the frames of the whole video. A longer file than they reach is that video, a
-    # shorter one the utterance they were cut for.
+    # The rows count the frames of the whole video. A file with more frames than the last row counts
+    # is that video. A shorter file is already cut to the frames of the rows.
     first, last = int(boxes.numbers.min()), int(boxes.numbers.max())
     start, count = (first, last - first + 1) if reader.num_frames > last else (0, reader.num_frames)
     left, top, right, bottom = boxes.region(reader.width, reader.height)

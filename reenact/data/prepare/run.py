@@ -1,4 +1,4 @@
-"""The run itself: shard by shard, clip by clip, then the manifest."""
+"""The preparation of raw clips: shard by shard, clip by clip, then the manifest."""
 
 from __future__ import annotations
 
@@ -27,7 +27,11 @@ from reenact.processes import World
 
 @dataclass(frozen=True, kw_only=True)
 class PreparedPart:
-    """What one process did, and whether all shards of all processes are there."""
+    """The work of one process.
+
+    missing_shards: shards, of any process, that are not complete yet. manifest: its path, when no
+    shard is missing.
+    """
 
     num_clips: int
     num_frames: int
@@ -42,9 +46,10 @@ class PreparedPart:
 def prepare(
     run: PrepareRun, device: torch.device, world: World, progress: bool = True
 ) -> PreparedPart:
-    """Write the shards of this process that are not there yet, and the manifest when all are.
+    """Write the missing shards of this process. Write the manifest when no shard of any process is
+    missing.
 
-    Raises UserError for what is wrong with the run as a whole; a bad clip is noted and left out.
+    A bad clip is noted and left out. Raises UserError for faults of the run as a whole.
     """
     sources = {source.name: source for source in find_sources(run.source)}
     plan = make_plan(run.out, sorted(sources.values()), _settings(run), run.store.clips_per_shard)
@@ -65,7 +70,7 @@ def prepare(
         ) as bar:
             for shard in todo:
                 _write_shard(run, shard, sources, tracker, done, bar)
-        shares = tracker.stages.shares()
+        shares = tracker.stopwatch.shares()
     else:
         shares = ""
     missing = sum(not is_closed(run.out, shard.name) for shard in plan)
@@ -97,7 +102,7 @@ def merge(run: PrepareRun, plan: Sequence[PlannedShard]) -> Path:
 
 
 class _Done:
-    """What this process has written so far."""
+    """The clips that this process has written so far."""
 
     def __init__(self) -> None:
         self.rows: list[ClipRow] = []
@@ -118,7 +123,7 @@ def _write_shard(
     bar: Any,
 ) -> None:
     with ShardWriter(run.out, shard.name) as writer:
-        if is_closed(run.out, shard.name):  # by another process, since this one looked
+        if is_closed(run.out, shard.name):  # another process closed it a moment ago
             return
         before = writer.journal.done
         for name in shard.clips:
@@ -146,10 +151,10 @@ def _write_clip(
     place = "" if source is None else source.path.relative_to(run.source.root).as_posix()
     try:
         if source is None:
-            raise UserError("was there when the run began and is gone")
+            raise UserError("the raw clip was there when the run began, and now it is gone")
         clip = tracker.prepare(source)
-    # What damaged pictures lead to. Anything else (a full disk, no memory) ends the run, which
-    # can be started again.
+    # Damaged pictures lead to these errors. Any other error (a full disk, no memory) ends the run,
+    # which can be started again.
     except (UserError, ValueError, ArithmeticError, torch.linalg.LinAlgError) as error:
         bad = BadClip(name=name, source=place, reason=_line(error))
         writer.leave_out(bad)
@@ -163,12 +168,14 @@ def _write_clip(
         num_dropped=clip.num_dropped,
         source=place,
     )
-    with tracker.stages.timed("write"):
+    with tracker.stopwatch.timed("write"):
         return writer.add(row, clip.npz, clip.frames, SUFFIXES[run.store.format])
 
 
 def _settings(run: PrepareRun) -> dict[str, Any]:
-    """What must stay the same from start to start; places on disk may change."""
+    """The settings that must stay the same when the run is started again. Places on disk may
+    change, and so may sizes of batches in memory.
+    """
     config = to_dict(run)
     settings: dict[str, Any] = {
         "size": run.size,

@@ -4,72 +4,73 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from reenact.data.prepare.layouts import SourceConfig
 from reenact.data.prepare.masks import MaskConfig
+from reenact.errors import UserError
 from reenact.face.factory import FaceConfig
+from reenact.ranges import Checked, Count, NonNegative, Range, Share
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClipConfig:
+class ClipConfig(Checked):
     """Which frames become a clip.
 
-    stride: every so many frames of the video are read; max_frames: at most so many of those, from
-        the first on. They are in memory together.
-    min_frames, min_found: a clip with fewer frames with a face, or with a smaller share of them,
-        is bad.
-    min_side: smallest median side of the face crop in pixels of the video; 0 takes all.
+    stride: 1 reads every frame of the video, 2 every second one, and so on.
+    max_frames: at most so many frames are read, from the first one on. All of them are in memory
+        at once.
+    min_frames: a clip with fewer frames that show a face is bad.
+    min_found: a clip with a smaller share of frames that show a face is bad.
+    min_side: smallest median side of the face crop, in pixels of the video; 0 takes all.
     """
 
-    stride: int = 1
-    max_frames: int = 200
-    min_frames: int = 2
-    min_found: float = 0.5
-    min_side: float = 0.0
-
-    def __post_init__(self) -> None:
-        for name in ("stride", "max_frames", "min_frames"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}: must be at least 1, got {getattr(self, name)}")
-        if not 0 <= self.min_found <= 1:
-            raise ValueError(f"min_found: must be between 0 and 1, got {self.min_found}")
+    stride: Count = 1
+    max_frames: Count = 200
+    min_frames: Count = 2
+    min_found: Share = 0.5
+    min_side: NonNegative = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class StoreConfig:
-    """How crops are stored: `quality` 1 to 100 of JPEG (full colour resolution) or WebP; so many
-    clips share a shard. Processes share the work by whole shards.
+class StoreConfig(Checked):
+    """How crops are stored.
+
+    format: JPEG (with full colour resolution) or WebP.
+    quality: of the pictures.
+    clips_per_shard: clips in one tar file. Processes share the work by whole shards.
     """
 
     format: Literal["jpeg", "webp"] = "jpeg"
-    quality: int = 95
-    clips_per_shard: int = 200
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.quality <= 100:
-            raise ValueError(f"quality: must be 1 to 100, got {self.quality}")
-        if self.clips_per_shard < 1:
-            raise ValueError(f"clips_per_shard: must be at least 1, got {self.clips_per_shard}")
+    quality: Annotated[int, Range(at_least=1, at_most=100)] = 95
+    clips_per_shard: Count = 200
 
 
 @dataclass(frozen=True, kw_only=True)
-class PrepareRun:
-    """One run. size: side of the crops in pixels. face: which face stack reads the faces."""
+class PrepareRun(Checked):
+    """One preparation of raw clips. Running the same config again continues where it stopped.
+
+    out: folder of the shards and the manifest.
+    source: where the raw clips lie.
+    size: side of the crops in pixels.
+    clip: which frames become a clip.
+    store: how crops are stored.
+    masks: how face masks are made.
+    face: which face stack reads the faces.
+    """
 
     out: Path
     source: SourceConfig
-    size: int
+    size: Annotated[int, Range(at_least=16, at_most=1024)]
     clip: ClipConfig = field(default_factory=ClipConfig)
     store: StoreConfig = field(default_factory=StoreConfig)
     masks: MaskConfig = field(default_factory=MaskConfig)
     face: FaceConfig = field(default_factory=FaceConfig)
 
     def __post_init__(self) -> None:
-        if not 16 <= self.size <= 1024:
-            raise ValueError(f"size: must be 16 to 1024 pixels, got {self.size}")
+        super().__post_init__()
         only = self.face.entry.size
         if only not in (None, self.size):
-            raise ValueError(
+            raise UserError(
                 f"size: the {self.face.name} face stack works at {only} pixels, got {self.size}"
             )

@@ -22,14 +22,19 @@ from reenact.face.batch import FaceBatch
 from reenact.face.factory import make_face_stack
 from reenact.face.open.tracker import FaceTracker
 from reenact.face.points import FACE_OVAL, landmarks_from_points
-from reenact.face.stack import Frame, TargetMotion, hold_last
+from reenact.face.shots import hold_last
+from reenact.face.stack import Frame, TargetMotion
 
 SUFFIXES = {"jpeg": ".jpg", "webp": ".webp"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class PreparedClip:
-    """A clip ready to be stored: N encoded frames, their npz; `num_dropped` had no face."""
+    """A clip that is ready to be stored.
+
+    frames: N encoded pictures. npz: their parameters, landmarks and masks.
+    num_dropped: frames without a face, which are left out.
+    """
 
     frames: list[bytes]
     npz: bytes
@@ -38,8 +43,8 @@ class PreparedClip:
 
 
 @dataclass
-class Stages:
-    """Seconds spent in each stage, as `clock` counts them."""
+class Stopwatch:
+    """The seconds spent in each stage of the work, counted by `clock`."""
 
     clock: Callable[[], float] = perf_counter
     seconds: dict[str, float] = field(default_factory=dict)
@@ -59,18 +64,20 @@ class Stages:
 
 
 class ClipTracker:
-    """The face stack with all that a clip needs. Raises UserError for missing network files."""
+    """The networks that turn a raw clip into a prepared one: the face stack, and what the masks
+    need. Raises UserError for missing network files.
+    """
 
     def __init__(self, run: PrepareRun, device: torch.device) -> None:
-        self.run, self.stages = run, Stages()
+        self.run, self.stopwatch = run, Stopwatch()
         self.stack = make_face_stack(run.face, device)
-        # Its mesh says where the face is in the crops of a stack whose parameters do not.
+        # A stack whose parameters do not place the face needs the tracker's mesh for the masks.
         self.tracker = None if run.face.entry.has_places else FaceTracker(device)
         self.parsing = ParsingNet(run.masks, device) if run.masks.kind == "parsing" else None
 
     def prepare(self, source: ClipSource) -> PreparedClip:
         """Raises UserError with the reason when the clip is bad."""
-        run, timed = self.run, self.stages.timed
+        run, timed = self.run, self.stopwatch.timed
         with timed("decode"):
             raw = read_frames(
                 source, run.source, stride=run.clip.stride, max_frames=run.clip.max_frames
@@ -94,11 +101,12 @@ class ClipTracker:
     def _check(
         self, source: ClipSource, motion: TargetMotion[Any] | None, num_read: int
     ) -> np.ndarray:
-        """Indices of the frames with a face, when there are enough."""
+        """Indices of the frames with a face. Raises UserError when there are not enough."""
         clip = self.run.clip
         if motion is None:
             raise UserError(f"{source.path}: no face in any of {num_read} frames")
-        here = np.flatnonzero(motion.found)
+        # A clip is one person: frames of somebody who takes over after a cut are left out.
+        here = np.flatnonzero(motion.found & (motion.person == 0))
         if len(here) < clip.min_found * num_read:
             raise UserError(
                 f"{source.path}: a face in only {len(here)} of {num_read} frames, "
@@ -138,10 +146,10 @@ class ClipTracker:
 
 
 def _tracked_points(tracker: FaceTracker, crops: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Landmarks (N, 68, 2) and oval (N, 36, 2) of the tracker's mesh. Crops in which it sees no
-    face take those of the last one with a face: an aligned face moves little.
+    """Landmarks (N, 68, 2) and oval (N, 36, 2) of the tracker's mesh. A crop in which the tracker
+    finds no face takes the points of the last crop with one, because an aligned face moves little.
 
-    Raises UserError when it sees none at all.
+    Raises UserError when the tracker finds no face in any crop.
     """
     faces = tracker.video().update(crops)
     found = faces.found.cpu().numpy()
@@ -154,8 +162,8 @@ def _tracked_points(tracker: FaceTracker, crops: np.ndarray) -> tuple[np.ndarray
 def _npz(
     params: FaceBatch, landmarks: np.ndarray, masks: np.ndarray, here: np.ndarray, fps: float
 ) -> bytes:
-    """params (N) by their names; landmarks (N, 68, 2); masks (N, S, S / 8) with eight pixels a
-    byte; `found` (N,): which of the frames read these are; fps.
+    """The arrays of a clip: params (N) by their names; landmarks (N, 68, 2); masks (N, S, S / 8)
+    with eight pixels in a byte; `found` (N,), the numbers of these frames among those read; fps.
     """
     arrays: dict[str, Any] = {
         **params.numpy(),

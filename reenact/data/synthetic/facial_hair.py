@@ -10,12 +10,12 @@ from scipy.spatial import cKDTree
 from reenact.data.synthetic.hair import strand_colours
 from reenact.data.synthetic.head_asset import INSIDE_MOUTH, LIPS, HeadAsset
 from reenact.data.synthetic.imaging import smoothstep
-from reenact.data.synthetic.strands import Strands
+from reenact.data.synthetic.strands import ON_FACE, Strands
 from reenact.face.surface.raster import LASH, SKIN
 
 BROW_POINTS = ((107, 55), (66, 65), (105, 52), (63, 53), (70, 46))
 """Pairs of face-mesh points above and below the brow, from the nose outwards."""
-BROW_LIFT = np.array([0.030, 0.028, 0.025, 0.022, 0.015])
+BROW_LIFT = np.array([0.016, 0.014, 0.012, 0.010, 0.005])
 """The tracker's brow points lie a little low on the mean head (dm)."""
 BEARDS = ("none", "stubble", "moustache", "goatee", "short", "full")
 
@@ -155,7 +155,7 @@ def _strands(
         anchor=np.broadcast_to(anchor[:, None], repeat),
         share=np.broadcast_to(share[:, None], repeat),
         gloss=0.4,
-        beard=True,
+        kind=ON_FACE,
     )
 
 
@@ -260,5 +260,5 @@ def grow_lashes(
         anchor=np.broadcast_to(anchor[:, None], repeat),
         share=share,
         gloss=0.1,
-        beard=True,
+        kind=ON_FACE,
     )

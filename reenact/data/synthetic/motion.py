@@ -67,8 +67,8 @@ VIVID_SHARE = 0.15
 """Share of the clips with strong expressions of every kind, rare ones too."""
 RESTING_UNITS = (
     ("mouthSmile", 0.6, 0.22),
-    ("browInnerUp", 0.4, 0.18),
-    ("browOuterUp", 0.4, 0.18),
+    ("browInnerUp", 0.25, 0.12),
+    ("browOuterUp", 0.25, 0.12),
     ("eyeSquint", 0.3, 0.2),
     ("eyeWide", 0.2, 0.15),
     ("browDown", 0.15, 0.2),

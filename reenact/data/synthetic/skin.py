@@ -19,6 +19,8 @@ from reenact.data.synthetic.imaging import (
 )
 
 DISPLAY_GAMMA = 2.2
+SKIN_DEPTH, SKIN_CONTRAST = 0.88, 1.12
+"""Skin reflects less, and redder, than the colours of SKIN_ANCHORS, which are those of photos."""
 BLUSH = (
     ((0.42, -0.42, -0.15), 0.22, 0.9),
     (30, 0.16, 0.8),
@@ -81,7 +83,7 @@ class _Canvas:
         self.medium = fractal_noise(rng, size, size, 60, 60, 3)
         self.fine = rng.standard_normal((size, size), dtype=np.float32)
         self.albedo = np.broadcast_to(traits.base, (size, size, 3)).astype(np.float32)
-        self.bump = (0.30 * gaussian_blur(self.fine, 1.0) + 0.15 * self.medium) * 0.5
+        self.bump = (0.42 * gaussian_blur(self.fine, 1.0) + 0.15 * self.medium) * 0.5
         self.brows = np.zeros((size, size), np.float32)
 
     def blob(self, centre: np.ndarray | tuple, radius: float) -> np.ndarray:
@@ -233,9 +235,13 @@ def paint_skin(asset: HeadAsset, traits: SkinTraits, rng: np.random.Generator) -
         _paint_brows,
     ):
         paint(c)
-    gloss = 0.28 + 0.12 * (1 - traits.tone) + 0.22 * c.blob(c.landmarks[30], 0.3)
+    oily = 0.25 * c.blob(c.landmarks[30], 0.3) + 0.2 * c.blob((0.0, 0.5, 0.2), 0.35)
+    gloss = 0.32 + 0.10 * (1 - traits.tone) + oily + 0.05 * c.coarse + 0.04 * c.medium
     gloss = np.clip(gloss + 0.15 * c.lips - 0.15 * c.brows, 0.05, 1) * rng.uniform(0.7, 1.3)
     slope_x = ndimage.sobel(c.bump, 1) / 8
     slope_y = ndimage.sobel(c.bump, 0) / 8
-    layers = [linear(c.albedo), np.stack([slope_x, slope_y, gloss], -1)]
+    layers = [
+        SKIN_DEPTH * linear(c.albedo) ** SKIN_CONTRAST,
+        np.stack([slope_x, slope_y, gloss], -1),
+    ]
     return np.ascontiguousarray(np.concatenate(layers, 2), np.float32)

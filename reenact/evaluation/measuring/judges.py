@@ -39,16 +39,19 @@ ORIGINS = {
 class JudgeConfig:
     """Which networks measure. The open ones are always there. The others need files of yours.
 
-    identity: the network of csim. "arcface" needs `identity_weights`, an iresnet50.
-    lpips: the trunk of lpips; null = no lpips. `perceptual_weights`: torchvision's file of the
-        trunk (null: from torch's hub folder, downloaded there).
-    inception, i3d: TorchScript files. Without them there is no fid and no fvd.
+    identity: the network of csim. "arcface" needs `identity_weights`.
+    identity_weights: an iresnet50.
+    lpips: the trunk of lpips; null = no lpips.
+    perceptual_weights: torchvision's file of the trunk. null = the shipped AlexNet; for "vgg" the
+        file in torch's hub folder, which is downloaded if it is missing.
+    inception: TorchScript file; null = no fid.
+    i3d: TorchScript file; null = no fvd.
     fvd_frames: length of the windows that the I3D sees. Videos are cut into such windows.
     """
 
     identity: Literal["sface", "arcface"] = "sface"
     identity_weights: Path | None = None
-    lpips: Literal["alex", "vgg"] | None = None
+    lpips: Literal["alex", "vgg"] | None = "alex"
     perceptual_weights: Path | None = None
     inception: Path | None = None
     i3d: Path | None = None

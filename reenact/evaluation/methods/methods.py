@@ -29,7 +29,7 @@ class Method(Protocol):
     """Anything that makes the pictures that are measured."""
 
     def render(self, batch: Batch) -> dict[str, Tensor]:
-        """The pictures of every variant, (B, 3, S, S) in [-1, 1] each."""
+        """By name, (B, 3, S, S) in [-1, 1] each. "ours" is the result of the method."""
         ...
 
 
@@ -74,16 +74,16 @@ class ReenactorMethod:
     picture from the x_T of the source, with `oracle_steps` DDIM steps each way.
     """
 
-    def __init__(self, reenactor: Reenactor, variants: Sequence[str], oracle_steps: int) -> None:
-        self.reenactor, self.variants, self.oracle_steps = reenactor, variants, oracle_steps
+    def __init__(self, reenactor: Reenactor, pictures: Sequence[str], oracle_steps: int) -> None:
+        self.reenactor, self.pictures, self.oracle_steps = reenactor, pictures, oracle_steps
         self.cache = StateCache(reenactor)
 
     @torch.inference_mode()
     def render(self, batch: Batch) -> dict[str, Tensor]:
         images = {"ours": self.reenactor.render(self.cache.rows(batch), batch.target_params)}
-        if "copy_source" in self.variants:
+        if "copy_source" in self.pictures:
             images["copy_source"] = batch.source.to(self.reenactor.device)
-        if "oracle" in self.variants:
+        if "oracle" in self.pictures:
             images["oracle"] = self._oracle(batch)
         return images
 
@@ -105,10 +105,10 @@ class FolderMethod:
         folder: PredictionFolder,
         videos: Sequence[Video],
         clips: dict[str, Clip],
-        variants: Sequence[str],
+        pictures: Sequence[str],
         device: torch.device,
     ) -> None:
-        self.folder, self.clips, self.variants = folder, clips, variants
+        self.folder, self.clips, self.pictures = folder, clips, pictures
         self.device = device
         self.videos = {video[0].video: video for video in videos}
         self._frames: dict[str, dict[str, np.ndarray]] = {}
@@ -123,6 +123,6 @@ class FolderMethod:
             self._frames[name] = {p.key: f for p, f in zip(video, frames, strict=True)}
         chosen = [self._frames[pair.video][pair.key] for pair in batch.pairs]
         images = {"ours": image_from_frame(np.stack(chosen)).to(self.device)}
-        if "copy_source" in self.variants:
+        if "copy_source" in self.pictures:
             images["copy_source"] = batch.source.to(self.device)
         return images

@@ -14,7 +14,7 @@ from reenact.errors import UserError
 from reenact.evaluation.pairing.pairs import Pair, Video
 from reenact.files import atomic_output, make_folder
 from reenact.media.images import read_frame
-from reenact.processes import say
+from reenact.processes import note
 
 VIDEO_SUFFIXES = (".mp4", ".m4v", ".mkv", ".webm", ".avi", ".mov")
 _SHOWN = 3
@@ -41,7 +41,7 @@ class PredictionFolder:
             line = f"{self.root}: {len(missing)} of {len(videos)} predictions are missing: {names}"
             if not found:
                 raise UserError(f"{line}; name them <mode>/<source clip>_<frame>__<target>.mp4")
-            say(line)
+            note(f"warning: {line}")
         return found
 
     def frames(self, video: Video, num_target_frames: int) -> list[np.ndarray]:
@@ -55,7 +55,7 @@ class PredictionFolder:
         assert place is not None
         if place.is_dir():
             return [
-                self._resized(read_frame(path))
+                self._resized(read_frame(path, quiet=True))
                 for path in _pictures(place, video, num_target_frames)
             ]
         if self._video is None or self._video[0] != place:

@@ -19,7 +19,7 @@ from reenact.data.clips import ClipSet
 from reenact.data.prepare.layouts import clip_name
 from reenact.errors import UserError
 from reenact.files import check_input_file
-from reenact.processes import say
+from reenact.processes import note
 
 LISTS_DIR = Path(__file__).parent / "lists"
 COMMITTED = {"voxceleb1": "voxceleb1_cross.csv", "voxceleb2": "voxceleb2_cross.csv"}
@@ -109,7 +109,7 @@ def bind(rows: Sequence[Row], clips: ClipSet, seed: int) -> list[Row]:
         line += f", not in {clips.root}: {shown}"
         if not bound:
             raise UserError(f"{line}; set pairs.cross to drawn and pairs.list to null")
-        say(line)
+        note(f"warning: {line}")
     for row in bound:
         for name, frame in ((row.source, row.frame), (row.driving, row.driving_frame or 0)):
             count = clips.by_name[name].num_frames

@@ -9,14 +9,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from reenact.face.crop import FaceCrop, crop_from_landmarks, crops_for_video, warp_to_crop
-from reenact.face.identity import IdentityNet
+from reenact.face.crop import (
+    FaceCrop,
+    crop_from_landmarks,
+    crops_for_video,
+    keep_heads_inside,
+    warp_to_crop,
+)
 from reenact.face.open.fitting import FitConfig, fit_params
+from reenact.face.open.following import FollowedFaces
 from reenact.face.open.model import OpenFaceModel
-from reenact.face.open.tracker import FaceTracker, TrackedFaces
+from reenact.face.open.tracker import FaceTracker
 from reenact.face.params import FaceParams
 from reenact.face.points import five_points_from_points478
-from reenact.face.stack import Frame, SourceFace, TargetMotion, Watch, chunks, hold_last
+from reenact.face.shots import drivers, hold_last, runs
+from reenact.face.stack import Frame, SourceFace, TargetMotion, Watch, chunks
 from reenact.face.steadying import calmed
 
 
@@ -24,14 +31,16 @@ from reenact.face.steadying import calmed
 class TrackResult:
     """One face over N frames, in frame pixels.
 
-    params (N) and landmarks (N, 68, 2) of the fitted head model; found (N,) bool. Frames without
-    a face repeat the last one with a face (the first one, at the beginning). If no frame has a
-    face they are the mean head at pixel (0, 0).
+    params (N) and landmarks (N, 68, 2) of the fitted head model; found (N,) bool, person and shot
+    (N,) as in `TargetMotion`. Frames that are not found repeat the last one that is (the first
+    one, at the beginning). If no frame has a face they are the mean head at pixel (0, 0).
     """
 
     params: FaceParams
     landmarks: np.ndarray
     found: np.ndarray
+    person: np.ndarray
+    shot: np.ndarray
 
     def __len__(self) -> int:
         return len(self.found)
@@ -65,7 +74,6 @@ class OpenFaceStack(OpenFaceModel):
         super().__init__(device)
         self.config = config or StackConfig()
         self.tracker = FaceTracker(self.device)
-        self._identity_net: IdentityNet | None = None
 
     def track_image(self, frame: np.ndarray) -> TrackResult:
         """The largest face of `frame` (H, W, 3) uint8. Without one `found` is False."""
@@ -82,22 +90,37 @@ class OpenFaceStack(OpenFaceModel):
         return self._result(params, tracked.found.cpu().numpy())
 
     def track_video(self, frames: Iterable[Frame], fps: float) -> TrackResult:
-        """Follow one face through `frames` (each (H, W, 3) uint8, all of one size).
+        """Follow one person through `frames` (each (H, W, 3) uint8, all of one size).
 
-        The frames are read once and not kept. One identity is fitted for the whole video.
-        Raises ValueError when there is no frame.
+        The frames are read once and not kept. One identity is fitted for the whole video. See
+        `following` for what happens at cuts and with several people. Raises ValueError when there
+        is no frame.
         """
         video = self.tracker.video()
-        parts: list[TrackedFaces] = []
+        parts: list[FollowedFaces] = []
         for chunk in chunks(frames, self.config.chunk):
-            parts.append(_without_device(video.update(np.stack(chunk))))
+            parts.append(video.update(np.stack(chunk)).cpu())
         if not parts:
             raise ValueError("the video has no frames")
-        tracked = TrackedFaces.cat(parts)
-        found = tracked.found.numpy()
+        tracked = FollowedFaces.cat(parts)
+        person, shot = tracked.person.numpy(), tracked.shot.numpy()
+        found = drivers(person, shot)
         if not found.any():
             return self._result(FaceParams.neutral(len(found)), found)
-        here = np.flatnonzero(found)
+        held = hold_last(found)
+        people = np.unique(person[found])
+        fits = FaceParams.cat([self._fit_one_person(tracked, found, who) for who in people])
+        params = fits[np.searchsorted(people, person[held]) * len(found) + held]
+        # A held stretch at the start of a shot is calmed apart from what follows.
+        parts_of_film = np.stack([shot, shot[held], person[held]], 1)
+        params = FaceParams.cat(
+            [steadied(params[part], fps, self.config) for part in runs(parts_of_film)]
+        )
+        return self._result(params, found, person, shot)
+
+    def _fit_one_person(self, tracked: FollowedFaces, found: np.ndarray, who: int) -> FaceParams:
+        """All frames fitted with the identity of person `who`."""
+        here = np.flatnonzero(found & (tracked.person.numpy() == who))
         spread = np.unique(np.linspace(0, len(here) - 1, self.config.identity_frames).round())
         some = torch.from_numpy(here[spread.astype(int)])
         shared = fit_params(
@@ -109,8 +132,7 @@ class OpenFaceStack(OpenFaceModel):
             )
             for i in range(0, len(tracked), 64)
         ]
-        params = FaceParams.cat(fits)[hold_last(found)]
-        return self._result(steadied(params, fps, self.config), found)
+        return FaceParams.cat(fits)
 
     def source_face(self, photo: Frame, size: int) -> SourceFace[FaceParams] | None:
         """The largest face of a photo in an FFHQ crop of side `size`; None if there is none."""
@@ -132,12 +154,24 @@ class OpenFaceStack(OpenFaceModel):
         tracked = self.track_video(watch(frames, "tracking") if watch else frames, fps)
         if not tracked.found.any():
             return None
-        crops = crops_for_video(tracked.landmarks, tracked.found, size, fps)
+        crops, followed = keep_heads_inside(
+            crops_for_video(tracked.landmarks, tracked.found, size, fps, shots=tracked.shot),
+            tracked.landmarks,
+            tracked.found,
+        )
         # Held in crop pixels: in frame pixels the crop, which goes on, would move a held face.
         held = hold_last(tracked.found)
         matrices = np.stack([crop.crop_from_frame for crop in crops])[held]
         params = tracked.params.to("cpu")[held].transformed(matrices)
-        return TargetMotion(params=params, crops=crops, windows=crops, found=tracked.found)
+        return TargetMotion(
+            params=params,
+            crops=crops,
+            windows=crops,
+            found=tracked.found,
+            person=tracked.person,
+            shot=tracked.shot,
+            crop_followed=followed,
+        )
 
     def cut(self, frame: Frame, crop: FaceCrop) -> Frame:
         return warp_to_crop(frame, crop)
@@ -149,20 +183,31 @@ class OpenFaceStack(OpenFaceModel):
 
     def identity(self, images: Tensor, five_points: Tensor | None = None) -> Tensor:
         """Who it is: (B, 128) of unit length from images (B, 3, H, W); zeros where no face is."""
-        if self._identity_net is None:
-            self._identity_net = IdentityNet().to(self.device)
         images = images.to(self.device)
         if five_points is not None:
-            return self._identity_net(images, five_points)
+            return self.tracker.identity_net()(images, five_points)
         tracked = self.tracker.track_images(images)
-        code = self._identity_net(images, five_points_from_points478(tracked.points))
+        code = self.tracker.identity_net()(images, five_points_from_points478(tracked.points))
         return code * tracked.found[:, None]
 
-    def _result(self, params: FaceParams, found: np.ndarray) -> TrackResult:
+    def _result(
+        self,
+        params: FaceParams,
+        found: np.ndarray,
+        person: np.ndarray | None = None,
+        shot: np.ndarray | None = None,
+    ) -> TrackResult:
+        """Without `person` and `shot`: one person in one shot."""
         params = params.to(self.device)
         with torch.no_grad():
             landmarks = self.head_model.landmarks(params).cpu().numpy()
-        return TrackResult(params=params, landmarks=landmarks, found=found)
+        return TrackResult(
+            params=params,
+            landmarks=landmarks,
+            found=found,
+            person=found.astype(int) - 1 if person is None else person,
+            shot=np.zeros(len(found), dtype=int) if shot is None else shot,
+        )
 
 
 def steadied(params: FaceParams, fps: float, config: StackConfig) -> FaceParams:
@@ -185,14 +230,4 @@ def steadied(params: FaceParams, fps: float, config: StackConfig) -> FaceParams:
         scale=calm(params.scale.log(), config.place_jitter).exp(),
         expression=calm(params.expression, config.expression_jitter).clamp(0, 1),
         gaze=calm(params.gaze, config.gaze_jitter),
-    )
-
-
-def _without_device(tracked: TrackedFaces) -> TrackedFaces:
-    return TrackedFaces(
-        found=tracked.found.cpu(),
-        points=tracked.points.cpu(),
-        blendshapes=tracked.blendshapes.cpu(),
-        presence=tracked.presence.cpu(),
-        rois=tracked.rois.cpu(),
     )

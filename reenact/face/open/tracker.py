@@ -1,7 +1,9 @@
-"""The face tracker: detection, 478 points, 52 expression scores; for images and for videos."""
+"""The face tracker for single pictures: detection, 478 points, 52 expression scores."""
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import torch
@@ -10,6 +12,7 @@ from torch import Tensor, nn
 from reenact.assets import asset_path
 from reenact.face.expressions import EXPRESSION_NAMES
 from reenact.face.graph import load_graphs
+from reenact.face.identity import IdentityNet
 from reenact.face.open.detector import SIDE as TILE_SIDE
 from reenact.face.open.detector import Candidates, FaceDetector
 from reenact.face.open.mesh_net import MeshNet
@@ -25,6 +28,9 @@ from reenact.face.points import (
 )
 from reenact.face.pose import gaze_from_points, pose_from_points, rotation_from_points
 
+if TYPE_CHECKING:  # it imports this module
+    from reenact.face.open.following import VideoTracker
+
 __all__ = [
     "EXPRESSION_NAMES",
     "IRIS_LEFT",
@@ -32,7 +38,6 @@ __all__ = [
     "LANDMARKS_68",
     "FaceTracker",
     "TrackedFaces",
-    "VideoTracker",
     "eye_mouth_openings",
     "gaze_from_points",
     "landmarks_from_points",
@@ -43,12 +48,12 @@ __all__ = [
     "rotation_from_points",
 ]
 
-_MIN_PRESENCE = 0.5
+MIN_PRESENCE = 0.5
 _SMALL_FACE = 0.1  # of the long side: below it the tiles look for something better
 _MAX_TILE_LEVEL = 3
 _TILE_SHRINK = 1.3  # tiles must shrink the picture by this: faces they add are too small to read
 _MAX_CANDIDATES = 4
-_TILES_EVERY = 5  # frames, while a video's face is lost
+_SAME_FACE = 0.5  # of a roi's side: two faces whose centres are closer are one face
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,16 +69,20 @@ class TrackedFaces:
     def __len__(self) -> int:
         return len(self.found)
 
-    def __getitem__(self, index: int | slice | Tensor) -> "TrackedFaces":
+    def __getitem__(self, index: int | slice | Tensor) -> Self:
         """A smaller batch; an int keeps the batch dimension."""
         chosen = slice(index, index + 1 or None) if isinstance(index, int) else index
-        return TrackedFaces(**{f.name: getattr(self, f.name)[chosen] for f in fields(self)})
+        return type(self)(**{f.name: getattr(self, f.name)[chosen] for f in fields(self)})
 
-    @staticmethod
-    def cat(parts: Sequence["TrackedFaces"]) -> "TrackedFaces":
+    def cpu(self) -> Self:
+        """The same faces in main memory."""
+        return type(self)(**{f.name: getattr(self, f.name).cpu() for f in fields(self)})
+
+    @classmethod
+    def cat(cls, parts: Sequence[Self]) -> Self:
         """Joins batches."""
-        names = [f.name for f in fields(TrackedFaces)]
-        return TrackedFaces(**{n: torch.cat([getattr(p, n) for p in parts]) for n in names})
+        names = [f.name for f in fields(cls)]
+        return cls(**{n: torch.cat([getattr(p, n) for p in parts]) for n in names})
 
 
 class FaceTracker(nn.Module):
@@ -84,7 +93,14 @@ class FaceTracker(nn.Module):
         graphs, _ = load_graphs(asset_path("tracker.safetensors"))
         self.detector = FaceDetector(graphs["detector"])
         self.mesh = MeshNet(graphs["landmarks"], graphs["blendshapes"])
+        self._identity_net: IdentityNet | None = None
         self.to(device).eval()
+
+    def identity_net(self) -> IdentityNet:
+        """The identity net, loaded at its first use: most films never need it."""
+        if self._identity_net is None:
+            self._identity_net = IdentityNet(self.device)
+        return self._identity_net
 
     @property
     def device(self) -> torch.device:
@@ -119,28 +135,69 @@ class FaceTracker(nn.Module):
 
     def _confirm(self, image: Tensor, candidates: Candidates, tiles: bool) -> Tensor | None:
         """The roi (4,) of the best candidate in which the landmark net sees a face too."""
-        long_side = max(image.shape[-2:])
-        best = self._first_face(image, candidates)
-        if best is None:
-            best = self._first_face(image, self.detector.whole(image, margin=0.5)[0])
-        if not tiles or (best is not None and best[2] > 1.5 * _SMALL_FACE * long_side):
-            return best
-        for level in range(1, _MAX_TILE_LEVEL + 1):
-            if _TILE_SHRINK * (TILE_SIDE << level) > long_side:
-                break
-            small = self._first_face(image, self.detector.tiles(image, level))
+        best = next(self._whole_faces(image, candidates), None)
+        for level in self._tile_levels(image, best) if tiles else ():
+            small = next(self._confirmed(image, self.detector.tiles(image, level)), None)
             if small is not None:
                 return small if best is None or small[2] > best[2] else best
         return best
 
-    def _first_face(self, image: Tensor, candidates: Candidates) -> Tensor | None:
-        for roi in candidates.rois()[:_MAX_CANDIDATES]:
+    @torch.no_grad()
+    def faces(
+        self, frame: np.ndarray, tiles: bool = True, known: Sequence[Tensor] = ()
+    ) -> list[Tensor]:
+        """All faces of one frame (H, W, 3) uint8: rois (4,), the one of `detect` first.
+
+        With `tiles` the picture is also searched piece by piece when it shows no face, or only
+        tiny ones. Faces in the squares `known` are left out.
+        """
+        image = self.images(frame)
+        found = list(self._whole_faces(image, self.detector.whole(image)[0], known))
+        best = next(iter([*found, *known]), None)
+        for level in self._tile_levels(image, best) if tiles else ():
+            small = list(self._confirmed(image, self.detector.tiles(image, level), known))
+            if small:
+                first = not found or bool(small[0][2] > found[0][2])
+                found = small + found if first else found + small
+                break
+        different: list[Tensor] = []
+        for roi in found:
+            if not any(same_face(roi, other) for other in different):
+                different.append(roi)
+        return different
+
+    def _whole_faces(
+        self, image: Tensor, candidates: Candidates, known: Sequence[Tensor] = ()
+    ) -> Iterator[Tensor]:
+        """Confirmed faces of the whole picture; without any, those found with a margin around."""
+        none = not known
+        for roi in self._confirmed(image, candidates, known):
+            none = False
+            yield roi
+        if none:
+            yield from self._confirmed(image, self.detector.whole(image, margin=0.5)[0])
+
+    def _tile_levels(self, image: Tensor, best: Tensor | None) -> Iterator[int]:
+        """The levels of tiles worth a look; none where a face of good size is known."""
+        long_side = max(image.shape[-2:])
+        if best is not None and best[2] > 1.5 * _SMALL_FACE * long_side:
+            return
+        for level in range(1, _MAX_TILE_LEVEL + 1):
+            if _TILE_SHRINK * (TILE_SIDE << level) > long_side:
+                return
+            yield level
+
+    def _confirmed(
+        self, image: Tensor, candidates: Candidates, known: Sequence[Tensor] = ()
+    ) -> Iterator[Tensor]:
+        """Rois (4,) of the candidates in which the landmark net sees a face too."""
+        new = (r for r in candidates.rois() if not any(same_face(r, other) for other in known))
+        for roi in itertools.islice(new, _MAX_CANDIDATES):
             points, presence = self.mesh(image, roi[None])
-            if presence > _MIN_PRESENCE:
+            if presence > MIN_PRESENCE:
                 # Twice, because the detector's box and angle are rougher than the points' own.
                 points, _ = self.mesh(image, rois_from_points(points))
-                return rois_from_points(points)[0]
-        return None
+                yield rois_from_points(points)[0]
 
     def track_images(self, images: Tensor) -> TrackedFaces:
         """images (B, 3, H, W) in [-1, 1], each on its own."""
@@ -152,7 +209,7 @@ class FaceTracker(nn.Module):
         """images (B, 3, H, W) in [-1, 1], rois (B, 4) px; no detection, differentiable."""
         points, presence = self.mesh(images, rois)
         return TrackedFaces(
-            found=presence > _MIN_PRESENCE,
+            found=presence > MIN_PRESENCE,
             points=points,
             blendshapes=self.mesh.blendshapes(points),
             presence=presence,
@@ -160,66 +217,13 @@ class FaceTracker(nn.Module):
         )
 
     def video(self) -> "VideoTracker":
-        """A new tracker that follows one face through a video."""
+        """A new tracker that follows one person through a film."""
+        from reenact.face.open.following import VideoTracker
+
         return VideoTracker(self)
 
 
-class VideoTracker:
-    """Follows one face: each frame is read in the region of interest of the frame before.
-
-    The chain runs frame by frame, so results do not depend on how the frames are batched. A lost
-    face is looked for again in the same frame.
-    """
-
-    def __init__(self, tracker: FaceTracker) -> None:
-        self.tracker = tracker
-        self._roi: Tensor | None = None
-        self._lost = 0  # frames since the face was last seen
-
-    @torch.no_grad()
-    def update(self, frames: np.ndarray) -> TrackedFaces:
-        """frames (B, H, W, 3) uint8, the next ones of the video -> their faces."""
-        steps = [self._step(frame) for frame in frames]
-        found, points, presence, rois = (torch.stack(column) for column in zip(*steps, strict=True))
-        return TrackedFaces(
-            found=found,
-            points=points,
-            blendshapes=self.tracker.mesh.blendshapes(points),
-            presence=presence,
-            rois=rois,
-        )
-
-    def _step(self, frame: np.ndarray) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        if self._roi is not None:
-            result = self._read(frame, self._roi)
-            if result[0]:
-                self._roi, self._lost = rois_from_points(result[1][None])[0], 0
-                return result
-        found, rois = self.tracker.detect(frame, tiles=self._lost % _TILES_EVERY == 0)
-        result = self._read(frame, rois[0])
-        result = (result[0] & found[0], *result[1:])
-        self._lost = 0 if result[0] else self._lost + 1
-        self._roi = rois_from_points(result[1][None])[0] if result[0] else None
-        return result
-
-    def _read(self, frame: np.ndarray, roi: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """found, points, presence, roi of one frame. Only the roi's surroundings leave uint8."""
-        cx, cy, side, _ = roi.tolist()
-        reach = 0.71 * side + 2
-        height, width = frame.shape[:2]
-        left, right = _span(cx - reach, cx + reach, width)
-        top, bottom = _span(cy - reach, cy + reach, height)
-        offset = roi.new_tensor([left, top])
-        shifted = torch.cat([roi[:2] - offset, roi[2:]])
-        image = self.tracker.images(frame[top:bottom, left:right])
-        points, presence = self.tracker.mesh(image, shifted[None])
-        points = torch.cat([points[0, :, :2] + offset, points[0, :, 2:]], -1)
-        return presence[0] > _MIN_PRESENCE, points, presence[0], roi
-
-
-def _span(low: float, high: float, length: int) -> tuple[int, int]:
-    """A non-empty pixel range inside [0, length), starting at a multiple of 64 so that averaging
-    does not depend on it.
-    """
-    start = min(max(int(low), 0), length - 1) // 64 * 64
-    return start, min(max(int(high) + 1, start + 1), length)
+def same_face(roi: Tensor, other: Tensor) -> bool:
+    """Whether two squares (4,) of one picture, or of two frames in a row, lie on one face."""
+    distance = (roi[:2] - other[:2]).norm()
+    return bool(distance < _SAME_FACE * torch.minimum(roi[2], other[2]))

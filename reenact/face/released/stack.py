@@ -15,7 +15,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from reenact.face.crop import FaceCrop, crops_for_video
+from reenact.face.crop import FaceCrop, crops_for_video, keep_heads_inside
+from reenact.face.identity import IdentityNet
+from reenact.face.people import TrackRecogniser
 from reenact.face.released import alignment, emoca_crop, gaze_crop
 from reenact.face.released.config import ReleasedConfig
 from reenact.face.released.emoca import Emoca, load_emoca
@@ -25,7 +27,8 @@ from reenact.face.released.gaze_net import GazeNet
 from reenact.face.released.landmarks import LandmarkDetector
 from reenact.face.released.model import SIZE, ReleasedFaceModel, check_size
 from reenact.face.released.params import FlameParams
-from reenact.face.stack import Frame, SourceFace, TargetMotion, Watch, chunks, hold_last
+from reenact.face.shots import drivers, hold_last, runs
+from reenact.face.stack import Frame, SourceFace, TargetMotion, Watch, chunks
 from reenact.face.steadying import calmed
 from reenact.media.images import frame_from_image
 
@@ -58,6 +61,7 @@ class ReleasedFaceStack(ReleasedFaceModel):
         self.detector = detector.to(device)
         self.emoca = emoca.to(device)
         self.gaze_net = gaze_net.to(device)
+        self.identity_net = IdentityNet()
         self.config = config
 
     num_passes = 2
@@ -86,22 +90,32 @@ class ReleasedFaceStack(ReleasedFaceModel):
     def target_motion(
         self, frames: Iterable[Frame], fps: float, size: int, watch: Watch | None = None
     ) -> TargetMotion[FlameParams] | None:
-        """Reads `frames` twice: to find the faces, and to read them in steady crops."""
+        """Reads `frames` twice: to find the faces, and to read them in steady crops.
+
+        Unless `compat` asks for the published way, cuts and changes of person are noticed
+        (`TrackRecogniser`), and another person is not followed in the first one's place.
+        """
         check_size(size)
         watch = watch or (lambda passed, what: passed)
         parts: list[tuple[np.ndarray, np.ndarray]] = []
+        seen: list[tuple[int, int]] = []
         shape = (0, 0)
         box = None if self.config.compat else torch.full((4,), torch.nan)
+        people = None if self.config.compat else TrackRecogniser(self.identity_net)
         for chunk in chunks(watch(frames, "finding faces"), self.config.chunk):
             here, points, box = self._find(chunk, box)
             parts.append((here, points))
+            for frame, face, one in zip(chunk, points, here, strict=True):
+                seen.append(people.update(frame, face if one else None) if people else (one - 1, 0))
             shape = chunk[0].shape[:2]
         if not parts:
             raise ValueError("the video has no frames")
-        found, landmarks = (np.concatenate(part) for part in zip(*parts, strict=True))
+        landmarks = np.concatenate([points for _, points in parts])
+        person, shot = np.array(seen).T
+        found = drivers(person, shot)
         if not found.any():
             return None
-        crops = self._crops(landmarks, found, fps, shape)
+        crops, followed = self._crops(landmarks, found, shot, fps, shape)
         here, reads = np.flatnonzero(found), []
         kept = (f for f, keep in zip(watch(frames, "reading faces"), found, strict=True) if keep)
         for rows, chunk in zip(
@@ -112,12 +126,20 @@ class ReleasedFaceStack(ReleasedFaceModel):
             aligned = [self.cut(frame, crops[i]) for frame, i in zip(chunk, rows, strict=True)]
             first = [crops[i].points_from_frame(landmarks[i]) for i in rows]
             reads.append(self.read_aligned(np.stack(aligned), np.stack(first)))
-        order = np.cumsum(found) - 1
-        params = FlameParams.cat(reads).to("cpu")[order[hold_last(found)]]
+        order, held = np.cumsum(found) - 1, hold_last(found)
+        params = FlameParams.cat(reads).to("cpu")[order[held]]
         if not self.config.compat:
-            params = steadied(params, self.config.steadying * fps)
-        windows = crops_for_video(landmarks, found, SIZE, fps)
-        return TargetMotion(params=params, crops=crops, windows=windows, found=found)
+            params = self._steadied(params, np.stack([shot, shot[held], person[held]], 1), fps)
+        windows = crops_for_video(landmarks, found, SIZE, fps, shots=shot)
+        return TargetMotion(
+            params=params,
+            crops=crops,
+            windows=keep_heads_inside(windows, landmarks, found)[0],
+            found=found,
+            person=person,
+            shot=shot,
+            crop_followed=followed,
+        )
 
     def cut(self, frame: Frame, crop: FaceCrop) -> Frame:
         """FFHQ alignment with its blurred border; `crop` as `source_face` and `target_motion` give
@@ -188,13 +210,30 @@ class ReleasedFaceStack(ReleasedFaceModel):
         return FaceCrop(crop_from_frame=crop.crop_from_frame @ to_picture, size=SIZE)
 
     def _crops(
-        self, landmarks: np.ndarray, found: np.ndarray, fps: float, shape: tuple[int, int]
-    ) -> list[FaceCrop]:
+        self,
+        landmarks: np.ndarray,
+        found: np.ndarray,
+        shot: np.ndarray,
+        fps: float,
+        shape: tuple[int, int],
+    ) -> tuple[list[FaceCrop], np.ndarray]:
+        """The crops, and which of them had to follow a fast head (`keep_heads_inside`)."""
         if not self.config.compat:
             smoothing = self.config.steadying
-            return crops_for_video(landmarks, found, SIZE, fps, smoothing=smoothing)
+            crops = crops_for_video(landmarks, found, SIZE, fps, smoothing=smoothing, shots=shot)
+            return keep_heads_inside(crops, landmarks, found)
         own = {int(i): self._own_crop(landmarks[i], shape) for i in np.flatnonzero(found)}
-        return [own[int(i)] for i in hold_last(found)]
+        return [own[int(i)] for i in hold_last(found)], np.zeros(len(found), dtype=bool)
+
+    def _steadied(self, params: FlameParams, stretches: np.ndarray, fps: float) -> FlameParams:
+        """Calmed over each stretch of the film on its own; one shape for each person."""
+        sigma = self.config.steadying * fps
+        shape = params.shape.clone()
+        for who in np.unique(stretches[:, 2]):
+            here = torch.from_numpy(stretches[:, 2] == who)
+            shape[here] = shape[here].median(0).values
+        params = replace(params, shape=shape)
+        return FlameParams.cat([steadied(params[part], sigma) for part in runs(stretches)])
 
     def _picture(self, frame: Frame, crop: FaceCrop) -> tuple[Frame, np.ndarray]:
         """What is aligned, and the (3, 3) that leads there from frame pixels."""
@@ -209,15 +248,12 @@ class ReleasedFaceStack(ReleasedFaceModel):
 
 
 def steadied(params: FlameParams, sigma: float) -> FlameParams:
-    """Without small jitter over time (`calmed`), `sigma` in frames; one shape for the whole clip:
-    the median.
-    """
+    """Without small jitter over time (`calmed`), `sigma` in frames; the shape stays as it is."""
     jitter = _Jitter()
     zoom = calmed(params.cam[:, :1], sigma, params.cam[:, :1].median().abs() * jitter.zoom)
     shift = calmed(params.cam[:, 1:], sigma, jitter.shift)
     return replace(
         params,
-        shape=params.shape.median(0, keepdim=True).values.expand_as(params.shape),
         expression=calmed(params.expression, sigma, jitter.expression),
         pose=calmed(params.pose, sigma, jitter.pose),
         cam=torch.cat([zoom, shift], 1),

@@ -6,12 +6,8 @@ import torch
 
 from reenact.face.open.stack import OpenFaceStack, StackConfig, steadied
 from reenact.face.params import FaceParams
-from reenact.face.stack import chunks, hold_last
-
-
-def test_gaps_take_the_last_found_frame():
-    found = np.array([0, 0, 1, 1, 0, 0, 1, 0], bool)
-    assert hold_last(found).tolist() == [2, 2, 2, 3, 3, 3, 6, 6]
+from reenact.face.shots import hold_last
+from reenact.face.stack import chunks
 
 
 def test_chunks_keep_every_frame_in_order():

@@ -110,7 +110,7 @@ def test_one_source_and_many_frames(stack):
     source = face.source_face(picture(0), 256)
     assert source.crop_frame.shape == (256, 256, 3)
     black = np.zeros((256, 256, 3), np.uint8)
-    frames = [black, picture(1), picture(2), black, picture(3), picture(4)]
+    frames = [black, picture(1), picture(1), black, picture(1) // 2, picture(1) // 2]
     seen = []
     motion = face.target_motion(frames, 25.0, 256, lambda passed, what: seen.append(what) or passed)
     assert seen == ["finding faces", "reading faces"]
@@ -210,3 +210,14 @@ def test_steadying_calms_jitter_and_can_be_off():
     calm = steadied(noisy, 1.5)
     assert calm.pose.diff(dim=0).std() < 0.5 * noisy.pose.diff(dim=0).std()
     assert torch.equal(steadied(noisy, 0).pose, noisy.pose)
+
+
+def test_cuts_part_the_film_unless_the_published_way_is_asked_for(stack):
+    one, other = picture(1), picture(7)
+    frames = [one, one - 10, other, other - 10, one - 5]
+    motion = stack().target_motion(frames, 25.0, 256)
+    assert motion.shot.tolist() == [0, 0, 1, 1, 2]
+    assert motion.found.all()
+    published = stack(dataclasses.replace(CONFIG, compat=True)).target_motion(frames, 25.0, 256)
+    assert published.num_cuts == 0
+    assert not published.crop_followed.any()

@@ -1,0 +1,250 @@
+"""Follows one person through a film: over cuts, past other people, and after the face was lost.
+
+The rules:
+
+- The film belongs to the first person that is found.
+- While the face is in sight, each frame is read where the face was in the frame before.
+- When the face is lost, or when the picture may have been cut, the identity net compares the faces
+  that are there with the first person. Another person is never followed in the first one's place.
+- Whoever was seen beside the first person is another person, even one who looks the same.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from reenact.face.open.tracker import MIN_PRESENCE, FaceTracker, TrackedFaces, same_face
+from reenact.face.people import People
+from reenact.face.points import five_points_from_points478, rois_from_points
+from reenact.face.shots import Change, CutDetector, jumped
+
+_TILES_EVERY = 5  # frames, while the face is lost
+_LOOK_AGAIN_EVERY = 10  # frames: a face that was judged to be another person is judged again
+
+
+@dataclass(frozen=True, kw_only=True)
+class FollowedFaces(TrackedFaces):
+    """One face per frame of a film. `found` says whether it is the first person.
+
+    person (B,) long: 0 for the first person of the film, 1, 2, ... for others, -1 for nobody.
+    Where only others are in sight the values are those of the one who was known first.
+    shot (B,) long: the number of the shot, from 0 on.
+    """
+
+    person: Tensor
+    shot: Tensor
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Reading:
+    """What the landmark net sees in one square of one frame."""
+
+    frame: np.ndarray
+    found: bool
+    points: Tensor  # (478, 3)
+    presence: Tensor  # ()
+    roi: Tensor  # (4,) the square that was read
+
+    @property
+    def next_roi(self) -> Tensor:
+        """(4,) the square around the points themselves."""
+        return rois_from_points(self.points[None])[0]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Somebody:
+    """Somebody in sight. `beside`: was seen beside the first person, so is surely another one."""
+
+    roi: Tensor
+    person: int
+    beside: bool
+
+
+@dataclass
+class _Lost:
+    """State while the first person is out of sight; `others`: who was in the frame before."""
+
+    num_frames: int = 0
+    others: list[_Somebody] = field(default_factory=list)
+
+
+@dataclass
+class VideoTracker:
+    """Follows one person; a frame's result does not depend on how the frames are batched."""
+
+    tracker: FaceTracker
+    _people: People = field(default_factory=People)
+    _cuts: CutDetector = field(default_factory=CutDetector)
+    _first: _Reading | None = None  # the first person, first time; None once encoded
+    _seen: _Reading | None = None  # the first person, last time
+    _encoded: _Reading | None = None  # the last sight of the first person that was encoded
+    _seen_shot: int = 0
+    _shot: int = 0
+    _lost: _Lost = field(default_factory=_Lost)
+
+    @torch.no_grad()
+    def update(self, frames: np.ndarray) -> FollowedFaces:
+        """frames (B, H, W, 3) uint8, the next ones of the film -> their faces."""
+        steps = []
+        for frame in frames:
+            reading, person = self._step(frame)
+            steps.append((reading, person, self._shot))
+        points = torch.stack([r.points for r, _, _ in steps])
+        people = torch.tensor([person for _, person, _ in steps], device=points.device)
+        return FollowedFaces(
+            found=people == 0,
+            points=points,
+            blendshapes=self.tracker.mesh.blendshapes(points),
+            presence=torch.stack([r.presence for r, _, _ in steps]),
+            rois=torch.stack([r.roi for r, _, _ in steps]),
+            person=people,
+            shot=torch.tensor([shot for _, _, shot in steps], device=points.device),
+        )
+
+    def _step(self, frame: np.ndarray) -> tuple[_Reading, int]:
+        change = self._cuts.update(frame)
+        if self._seen is None:
+            return self._first_time(frame)
+        if change is Change.CERTAIN:
+            self._new_shot()
+        if self._lost.num_frames == 0:
+            reading = self._read(frame, self._seen.next_roi)
+            if reading.found:
+                if change is Change.NONE or self._is_first(reading):
+                    return self._follow(reading)
+                if change is not Change.CERTAIN:  # somebody else in the same place: a cut after all
+                    self._new_shot()
+        seen = {somebody.person: reading for reading, somebody in self._in_sight(frame)}
+        if 0 in seen:
+            return self._follow(seen[0])
+        self._lost.num_frames += 1
+        if not seen:
+            return self._read(frame, _whole(frame, self._seen.roi)), -1
+        return seen[min(seen)], min(seen)
+
+    def _first_time(self, frame: np.ndarray) -> tuple[_Reading, int]:
+        tiles = self._lost.num_frames % _TILES_EVERY == 0
+        found, rois = self.tracker.detect(frame, tiles=tiles)
+        reading = self._read(frame, rois[0])
+        if found[0] and reading.found:
+            self._first = reading
+            return self._follow(reading)
+        self._lost.num_frames += 1
+        return reading, -1
+
+    def _new_shot(self) -> None:
+        self._shot += 1
+        self._lost.others = []  # nobody keeps the place of before
+
+    def _follow(self, reading: _Reading) -> tuple[_Reading, int]:
+        if self._seen is not None and self._seen_shot == self._shot:
+            before, now = (r.next_roi.cpu().numpy() for r in (self._seen, reading))
+            self._shot += jumped(before, now)
+        self._seen, self._seen_shot, self._lost = reading, self._shot, _Lost()
+        return reading, 0
+
+    def _is_first(self, reading: _Reading) -> bool:
+        self._remember_first()
+        return self._people.who(self._code(reading), among=[0]) == 0
+
+    def _in_sight(self, frame: np.ndarray) -> list[tuple[_Reading, _Somebody]]:
+        """All faces of the frame: those known from the frame before in their places, then new ones.
+
+        New faces, and now and then the known ones, are recognised by their looks.
+        """
+        again = self._lost.num_frames % _LOOK_AGAIN_EVERY == 0
+        seen: list[tuple[_Reading, _Somebody]] = []
+
+        def note(reading: _Reading, somebody: _Somebody | None) -> None:
+            roi = reading.next_roi
+            if reading.found and not any(same_face(roi, other.roi) for _, other in seen):
+                somebody = somebody or self._recognise(reading, [o.person for _, o in seen])
+                seen.append((reading, replace(somebody, roi=roi)))
+
+        for other in self._lost.others:
+            note(self._read(frame, other.roi), other if other.beside or not again else None)
+        tiles = self._lost.num_frames % _TILES_EVERY == 0
+        for roi in self.tracker.faces(frame, tiles=tiles, known=[o.roi for _, o in seen]):
+            note(self._read(frame, roi), None)
+        self._lost.others = [other for _, other in seen if other.person != 0]
+        return seen
+
+    def _recognise(self, reading: _Reading, taken: list[int]) -> _Somebody:
+        """The person in view, by its looks; a stranger gets a new number."""
+        self._remember_first()
+        code = self._code(reading)
+        beside = self._was_beside_first(reading, code)
+        free = [k for k in range(len(self._people)) if k not in taken and not (beside and k == 0)]
+        person = self._people.who(code, among=free)
+        if person is None:
+            person = len(self._people)
+            self._people.add(person, code)
+        return _Somebody(roi=reading.roi, person=person, beside=beside)
+
+    def _was_beside_first(self, reading: _Reading, code: Tensor) -> bool:
+        """Whether this face was in the same place while the first person was last in sight."""
+        seen = self._seen
+        if seen is None or self._shot != self._seen_shot:
+            return False
+        before = self._read(seen.frame, reading.roi)
+        return (
+            before.found
+            and same_face(before.next_roi, reading.roi)
+            and not same_face(before.next_roi, seen.next_roi)
+            and self._people.alike(self._code(before), code)
+        )
+
+    def _remember_first(self) -> None:
+        """Encodes the first and the last sight of the first person.
+
+        Only now, because most films never need a comparison.
+        """
+        for reading in (self._first, self._seen):
+            if reading is not None and reading is not self._encoded:
+                self._people.add(0, self._code(reading))
+                self._encoded = reading
+        self._first = None
+
+    def _code(self, reading: _Reading) -> Tensor:
+        """The identity code (128,) of the face that was read."""
+        image, offset = self._window(reading.frame, reading.roi)
+        points = five_points_from_points478(reading.points[None, :, :2] - offset)
+        return self.tracker.identity_net()(image, points)[0]
+
+    def _read(self, frame: np.ndarray, roi: Tensor) -> _Reading:
+        image, offset = self._window(frame, roi)
+        shifted = torch.cat([roi[:2] - offset, roi[2:]])
+        points, presence = self.tracker.mesh(image, shifted[None])
+        points = torch.cat([points[0, :, :2] + offset, points[0, :, 2:]], -1)
+        found = bool(presence[0] > MIN_PRESENCE)
+        return _Reading(frame=frame, found=found, points=points, presence=presence[0], roi=roi)
+
+    def _window(self, frame: np.ndarray, roi: Tensor) -> tuple[Tensor, Tensor]:
+        """The roi's surroundings as an image (1, 3, h, w), and the pixel (2,) where it begins.
+
+        Only these pixels leave uint8.
+        """
+        cx, cy, side, _ = roi.tolist()
+        reach = 0.71 * side + 2
+        height, width = frame.shape[:2]
+        left, right = _span(cx - reach, cx + reach, width)
+        top, bottom = _span(cy - reach, cy + reach, height)
+        return self.tracker.images(frame[top:bottom, left:right]), roi.new_tensor([left, top])
+
+
+def _whole(frame: np.ndarray, like: Tensor) -> Tensor:
+    height, width = frame.shape[:2]
+    return like.new_tensor([width / 2, height / 2, max(height, width), 0.0])
+
+
+def _span(low: float, high: float, length: int) -> tuple[int, int]:
+    """A non-empty range of pixels inside [0, length).
+
+    It starts at a multiple of 64, so that averaging does not depend on it.
+    """
+    start = min(max(int(low), 0), length - 1) // 64 * 64
+    return start, min(max(int(high) + 1, start + 1), length)
