@@ -20,6 +20,7 @@ from reenact.face.batch import FaceBatch
 from reenact.face.crop import FaceCrop
 
 if TYPE_CHECKING:  # the motion field compiles functions, which configs and readers do not need
+    from reenact.face.surface.layer_field import LayerField
     from reenact.face.surface.motion_field import MotionField
 
 Frame = np.ndarray
@@ -161,6 +162,16 @@ class FaceModel(Protocol[Params]):
         source picture. `target` (B) shows the source person; `source` is B faces, or one for all.
         Raises UserError for a stack without a surface (`StackEntry.has_surface`).
         """
+        ...
+
+    def layer_field(
+        self, source: Params, target: Params, size: int, view: FaceCrop, still: Tensor
+    ) -> LayerField:
+        """The same for the layers of a photo; see `surface.layer_field`."""
+        ...
+
+    def body(self, params: Params, size: int, view: FaceCrop) -> Tensor:
+        """Where a view of crops of side `size` shows the shoulders: (B, 1, S, S)."""
         ...
 
     def motion_vector(self, source: Params, target: Params, size: int) -> Tensor:

@@ -7,7 +7,7 @@ A composition is a function of a `Scene`. To add one, write the function and add
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -19,7 +19,9 @@ from torch import Tensor
 from reenact.errors import UserError
 from reenact.face.batch import FaceBatch
 from reenact.face.crop import FaceCrop, feathered_mask, paste_back, warp_to_crop
-from reenact.face.stack import FaceStack, Frame, SourceFace
+from reenact.face.person_mask import PersonMask
+from reenact.face.stack import FaceStack, Frame, SourceFace, TargetMotion
+from reenact.inference.canvas import SourceView, crop_view, photo_view, put_back
 from reenact.inference.motion import Motion
 from reenact.media.images import frame_from_image
 
@@ -30,59 +32,79 @@ Levels = Literal["exact", "stretched"]
 class Scene:
     """All that a composition can put together for the N frames of a motion.
 
-    images: N generated crops (1, 3, S, S) in [-1, 1] on the CPU; to be read once.
     source: the source photo and its face.
     motion: the target's motion.
     driven: N faces of the source person as they are rendered, in the terms of the source's crop.
     face: the face stack.
-    size: side of the result in pixels.
-    paste_max_side, levels: see `AnimateOptions`.
+    render: gives N images (1, 3, S, S) in [-1, 1] on the CPU, one after the other. With a view of
+        the photo they have the view's D pixels, and are composed of the photo's layers.
+    person_mask: gives the network that views need; None where the source's detail is not carried
+        and there are no views.
+    size, max_side, levels: `output_size` and others of `AnimateOptions`.
     """
 
-    images: Iterator[Tensor]
     source: SourceFace[Any]
     motion: Motion
     driven: FaceBatch
     face: FaceStack[Any]
+    render: Callable[[SourceView | None], Iterator[Tensor]]
+    person_mask: Callable[[], PersonMask] | None
     size: int
-    paste_max_side: int
+    max_side: int
     levels: Levels
 
-    def results(self) -> Iterator[Frame]:
-        """The generated crops as frames (size, size, 3)."""
-        for image in self.images:
-            yield resized_frames(image, self.size, self.levels)[0]
+
+def photo(scene: Scene) -> Iterator[Frame]:
+    """The whole source photo with the moved person. For videos it is shrunk to `max_side`."""
+    source = scene.source
+    if not scene.motion.is_picture:
+        picture, crop = shrink_to(source.photo, source.crop, scene.max_side)
+        source = replace(source, photo=picture, crop=crop)
+    if scene.person_mask is None:
+        yield from _pasted(scene, source)
+        return
+    view, corner = photo_view(source.photo, source.crop, scene.person_mask())
+    for image in scene.render(view):
+        yield put_back(source.photo, frame_from_image(image)[0], corner)
 
 
-def crop_alone(scene: Scene) -> Iterator[Frame]:
-    """The generated crops."""
-    return scene.results()
+def crop(scene: Scene) -> Iterator[Frame]:
+    """The face crop (size, size, 3)."""
+    source, view = scene.source, None
+    if scene.person_mask is not None:
+        size = max(scene.size, source.crop.size)
+        view = crop_view(source.photo, source.crop, scene.person_mask(), size)
+    for image in scene.render(view):
+        yield resized_frames(image, scene.size, scene.levels)[0]
 
 
 def follow(scene: Scene) -> Iterator[Frame]:
-    """The generated crops, moved and rolled in their square as the target's head was."""
-    size, tracked = scene.size, scene.motion.tracked
-    squares = zip(scene.results(), tracked.crops, tracked.windows, strict=True)
-    for result, crop, window in squares:
-        yield moved(result, crop.resized(size), window.resized(size))
+    """The face crop, moved and rolled in its square as the target's head was."""
+    tracked = scene.motion.tracked
+    for result, own, window in zip(crop(scene), tracked.crops, tracked.windows, strict=True):
+        yield moved(result, own.resized(scene.size), window.resized(scene.size))
 
 
-def into_photo(scene: Scene) -> Iterator[Frame]:
-    """The source photo with the results in it; for a video it is at most `paste_max_side` long."""
-    source, face = scene.source, scene.face
-    max_side = None if scene.motion.is_picture else scene.paste_max_side
-    photo, place = shrink_to(source.photo, source.crop.resized(scene.size), max_side)
+def _pasted(scene: Scene, source: SourceFace[Any]) -> Iterator[Frame]:
+    """Face crops back in the photo, where results are not composed of layers."""
+    place, face = source.crop.resized(scene.size), scene.face
     before = face.head_region(source.params, source.crop.size)
-    for i, result in enumerate(scene.results()):
+    for i, image in enumerate(scene.render(None)):
+        result = resized_frames(image, scene.size, scene.levels)[0]
         now = face.head_region(scene.driven[i], source.crop.size)
-        yield paste_back(photo, result, place, paste_mask(before, now, scene.size))
+        yield paste_back(source.photo, result, place, paste_mask(before, now, scene.size))
 
 
 COMPOSITIONS: dict[str, Callable[[Scene], Iterator[Frame]]] = {
-    "crop": crop_alone,
+    "photo": photo,
+    "crop": crop,
     "follow": follow,
-    "paste_back": into_photo,
 }
+SQUARES: dict[str, Callable[[TargetMotion[Any]], list[FaceCrop]]] = {
+    "crop": lambda tracked: tracked.crops,
+    "follow": lambda tracked: tracked.windows,
+}
+"""For compositions that show a square of the picture: the same squares of the target's frames."""
 
 if TYPE_CHECKING:
     CompositionName = str
@@ -140,6 +162,13 @@ def moved(frame: Frame, crop: FaceCrop, window: FaceCrop) -> Frame:
 def side_by_side(frames: Sequence[Frame]) -> Frame:
     """Frames of one height (H, W_i, 3) next to each other: (H, sum of W_i, 3)."""
     return np.concatenate(list(frames), axis=1)
+
+
+def of_height(frame: Frame, height: int) -> Frame:
+    """The frame (H, W, 3) resized to this height; its width is even, as videos want it."""
+    width = max(2, 2 * round(frame.shape[1] * height / len(frame) / 2))
+    image = Image.fromarray(frame).resize((width, height), Image.Resampling.LANCZOS)
+    return np.asarray(image)
 
 
 def shrink_to(frame: Frame, crop: FaceCrop, max_side: int | None) -> tuple[Frame, FaceCrop]:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from reenact.face.stack import Frame, SourceFace, Watch
 from reenact.files import make_folder
-from reenact.inference.compose import side_by_side
+from reenact.inference.compose import SQUARES, of_height, side_by_side
 from reenact.inference.motion import Motion
 from reenact.inference.paths import check_output
 from reenact.inference.reenactor import Reenactor
@@ -37,7 +37,7 @@ def reenact_files(
     """Animates the face of the photo `source` with the target video or picture.
 
     Writes an MP4 with the target's frames, their times and its audio, or a picture for a picture.
-    device: "auto" or a torch device. grid: writes source crop | target crop | result. Progress
+    device: "auto" or a torch device. grid: writes source | target | result at one height. Progress
     and warnings go to stderr. Raises UserError or CheckpointError, and leaves no file behind, for
     whatever is wrong with the inputs, the output path or the weights.
     """
@@ -82,16 +82,22 @@ def grid_frames(
     clip: VideoReader | Frame,
     run: InferRun,
 ) -> Iterator[Frame]:
-    """Source crop | target crop | result, side by side. The target is read once more."""
-    follows = run.compose == "follow"
-    results = reenactor.frames(
-        source, motion, replace(run, compose="follow" if follows else "crop")
-    )
-    squares = motion.tracked.windows if follows else motion.tracked.crops
+    """Source | target | result, side by side at one height. The target is read once more.
+
+    Source and target are cut as the result is, or shown whole if it is not cut.
+    """
+    results = reenactor.frames(source, motion, run)
+    targets = clip if isinstance(clip, VideoReader) else [clip]
+    squares_of = SQUARES.get(run.compose)
+    if squares_of is None:
+        for frame, result in zip(targets, results, strict=True):
+            height, own = len(result), source.photo
+            own = own if len(own) == height else of_height(own, height)
+            yield side_by_side([own, of_height(frame, height), result])
+        return
     cut, size = reenactor.face.cut, run.output_size
     own = cut(source.photo, source.crop.resized(size))
-    targets = clip if isinstance(clip, VideoReader) else [clip]
-    for frame, square, result in zip(targets, squares, results, strict=True):
+    for frame, square, result in zip(targets, squares_of(motion.tracked), results, strict=True):
         yield side_by_side([own, cut(frame, square.resized(size)), result])
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, replace
-from functools import cache
+from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +15,16 @@ from torch import Tensor
 from reenact.device import compute_dtype
 from reenact.errors import UserError, warn
 from reenact.face.batch import FaceBatch
+from reenact.face.crop import FaceCrop
 from reenact.face.factory import FaceConfig
+from reenact.face.person_mask import PersonMask
 from reenact.face.stack import FaceStack, Frame, SourceFace, Watch
+from reenact.inference.canvas import SourceView
 from reenact.inference.carried import SourceDetail, with_detail
 from reenact.inference.compose import Scene, find_composition
 from reenact.inference.config import ReenactorConfig
 from reenact.inference.drawings import Drawings
+from reenact.inference.layers import layered, make_layers
 from reenact.inference.load import load_parts
 from reenact.inference.motion import Motion, driving_faces
 from reenact.inference.networks import Networks
@@ -33,7 +37,9 @@ from reenact.media.timeline import DEFAULT_RATE, Timeline, constant_timeline, ex
 from reenact.models.weights import Recipe, ReenactorWeights
 
 FIELD_SIZE = 256
-"""Motion fields are drawn with at most this side; for larger pictures they are enlarged."""
+"""Motion fields are drawn with at most this many pixels for the side of the face crop. For larger
+pictures they are enlarged.
+"""
 
 
 class Reenactor:
@@ -183,36 +189,35 @@ class Reenactor:
     ) -> Iterator[Frame]:
         """The results that `animate` gives."""
         driven = driving_faces(self.face, source, motion, options.motion)
-        state = self.encode(source, options.output_size)
         scene = Scene(
-            images=self._images(state, driven),
             source=source,
             motion=motion,
             driven=driven,
             face=self.face,
+            render=partial(self._images, source, driven),
+            person_mask=(lambda: self.person_mask) if self.recipe.carry_detail else None,
             size=options.output_size,
-            paste_max_side=options.paste_max_side,
+            max_side=options.max_side,
             levels=options.levels,
         )
         return find_composition(options.compose)(scene)
 
-    def encode(self, source: SourceFace[Any], size: int) -> SourceState:
-        """What is computed once for a source. Carried detail has `size` pixels."""
-        sharp = None
-        if self.recipe.carry_detail:
-            crop = source.crop.resized(max(size, self.size))
-            sharp = image_from_frame(self.face.cut(source.photo, crop))
-        return self.set_source(image_from_frame(source.crop_frame), source.params, sharp=sharp)
-
-    def _images(self, state: SourceState, driven: FaceBatch) -> Iterator[Tensor]:
-        """Images (1, 3, S, S) on the CPU, rendered in batches."""
+    def _images(
+        self, source: SourceFace[Any], driven: FaceBatch, view: SourceView | None
+    ) -> Iterator[Tensor]:
+        """Images (1, 3, S, S) on the CPU, rendered in batches. view: see `set_source`."""
+        state = self.set_source(image_from_frame(source.crop_frame), source.params, view=view)
         for start in range(0, len(driven), self.config.batch_size):
             batch = driven[start : start + self.config.batch_size]
             yield from self.render(state, batch).cpu().split(1)
 
     @torch.no_grad()
     def set_source(
-        self, image: Tensor, params: FaceBatch, sharp: Tensor | None = None
+        self,
+        image: Tensor,
+        params: FaceBatch,
+        sharp: Tensor | None = None,
+        view: SourceView | None = None,
     ) -> SourceState:
         """Encodes B source crops.
 
@@ -220,6 +225,9 @@ class Reenactor:
         params: B faces in the terms of the crops.
         sharp: (B, 3, D, D), the same crops with more pixels. Carried detail then has that size, and
             so have the results. The default is `image`.
+        view: the photos around the crops. Where detail is carried, results are then composed of the
+            photos' layers, on the view's canvas (docs/layers.md). Without it they are composed of
+            the crops alone.
         """
         params = params.to(self.device)
         image = image.to(self.device).contiguous(memory_format=torch.channels_last)
@@ -233,19 +241,22 @@ class Reenactor:
         def inverted() -> Tensor:
             return self.networks.invert(image, z_source())
 
-        x_T, detail = None, None
+        x_T, detail, layers = None, None, None
         if not find_start(self.recipe.x_T).follows_motion:
             x_T = self.networks.start(image, drawings, self._noise(), inverted=inverted)
-        if self.recipe.carry_detail:
+        if self.recipe.carry_detail and view is not None:
+            body = self.face.body(params, self.size, self._field_view(view.canvas))
+            layers = make_layers(view, self.size, body.to(self.device))
+        elif self.recipe.carry_detail:
             sharp = image if sharp is None else sharp.to(self.device)
             detail = SourceDetail.of(sharp, self.networks.decode(inverted(), z_source()))
-        return SourceState(params=params, image=image, x_T=x_T, detail=detail)
+        return SourceState(params=params, image=image, x_T=x_T, detail=detail, layers=layers)
 
     def render(self, state: SourceState, target: FaceBatch) -> Tensor:
         """The sources with the motion of `target` (B faces), whose identity is ignored.
 
         state: one source for all targets, or one for each. Returns images (B, 3, S, S) in [-1, 1],
-        or (B, 3, D, D) where detail of D pixels is carried.
+        or (B, 3, D, D) where detail of D pixels is carried or pictures are composed of layers.
         """
         if len(state) not in (1, len(target)):
             raise ValueError(f"{len(state)} sources for {len(target)} targets")
@@ -265,9 +276,22 @@ class Reenactor:
         else:
             x_T = state.x_T.expand_as(image)
         images = self.networks.decode(x_T, z_r)
-        if state.detail is not None:
+        if state.layers is not None:
+            field = drawings.layer_field(self._field_view(state.layers.canvas), state.layers.still)
+            images = layered(images, state.layers, field)
+        elif state.detail is not None:
             images = with_detail(images, state.detail, drawings.detailed_field().resized(side))
         return images.clamp(-1, 1)
+
+    @cached_property
+    def person_mask(self) -> PersonMask:
+        """The network that finds the person of a photo."""
+        return PersonMask(self.device)
+
+    def _field_view(self, canvas: FaceCrop) -> FaceCrop:
+        """The canvas in the pixels of motion fields."""
+        crop_side = self.size * canvas.zoom
+        return canvas.resized(round(canvas.size * min(1, max(self.size, FIELD_SIZE) / crop_side)))
 
     def _drawings(self, source: FaceBatch, target: FaceBatch, side: int) -> Drawings:
         """For results of `side` pixels."""

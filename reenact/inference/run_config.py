@@ -17,10 +17,10 @@ Side = Annotated[int, Range(at_least=16, at_most=4096)]
 class AnimateOptions(Checked):
     """How results look; the options of `Reenactor.animate`.
 
-    output_size: side of the result in pixels. The source's detail is carried at this size.
-    compose: what is shown. "crop" is the generated face crop. "follow" is the same, and it moves
-        and rolls as the target's head did. "paste_back" is the source photo with the result in it.
-    paste_max_side: pixels; for a video a longer photo is shrunk to it before "paste_back".
+    output_size: side of the face crop in the result, in pixels.
+    compose: what is shown. "photo" is the whole source photo with the moved person. "crop" is the
+        face crop. "follow" is the face crop that moves and rolls as the target's head did.
+    max_side: pixels; for a video a longer photo is shrunk to it, with "photo".
     motion: "absolute" takes the target's expression and pose as they are. "relative" takes their
         change since the first target frame with a face, and adds it to the source's own.
     levels: "exact" maps [-1, 1] to [0, 255]. "stretched" stretches every picture from its own
@@ -28,8 +28,8 @@ class AnimateOptions(Checked):
     """
 
     output_size: Side = 256
-    compose: CompositionName = "crop"
-    paste_max_side: Side = 1280
+    compose: CompositionName = "photo"
+    max_side: Side = 1280
     motion: MotionMode = "absolute"
     levels: Levels = "exact"
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from reenact.inference.carried import SourceDetail
+from reenact.inference.layers import Layers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,13 +20,15 @@ class SourceState:
     params: B faces in the terms of the crop.
     image: (B, 3, S, S) in [-1, 1].
     x_T: (B, 3, S, S), or None where it depends on the motion and is made for each frame.
-    detail: the source's own detail in D pixels, if it is carried.
+    detail: the source's own detail in D pixels, if it is carried and there are no layers.
+    layers: the source photos in layers, if there is more of them than the crops.
     """
 
     params: Any
     image: Tensor
     x_T: Tensor | None
     detail: SourceDetail | None = None
+    layers: Layers | None = None
 
     def __len__(self) -> int:
         return len(self.image)
@@ -36,6 +39,7 @@ class SourceState:
             image=self.image[rows],
             x_T=None if self.x_T is None else self.x_T[rows],
             detail=None if self.detail is None else self.detail[rows],
+            layers=None if self.layers is None else self.layers[rows],
         )
 
     @classmethod
@@ -43,11 +47,13 @@ class SourceState:
         """The sources of several states (at least one) as one."""
         starts = [state.x_T for state in states if state.x_T is not None]
         details = [state.detail for state in states if state.detail is not None]
+        layers = [state.layers for state in states if state.layers is not None]
         return cls(
             params=type(states[0].params).cat([state.params for state in states]),
             image=torch.cat([state.image for state in states]),
             x_T=torch.cat(starts) if starts else None,
             detail=SourceDetail.cat(details) if details else None,
+            layers=Layers.cat(layers) if layers else None,
         )
 
     def matching(self, rows: slice) -> SourceState:

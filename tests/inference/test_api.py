@@ -21,6 +21,7 @@ from tests.inference.conftest import FakeFaceStack, disk_frame
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "python.md"
 PHOTO = disk_frame(50, 40, 17)
+SQUARE = {"compose": "crop", "output_size": 48}
 TARGET = [disk_frame(35 + 2 * i, 40, 16) for i in range(5)]
 
 
@@ -32,17 +33,17 @@ def reenactor(weights_path, fake_face, monkeypatch) -> Reenactor:
 
 
 def test_arrays_pil_images_generators_and_motions_give_the_same(reenactor):
-    wanted = np.stack(list(reenactor.animate(PHOTO, TARGET, output_size=48)))
+    wanted = np.stack(list(reenactor.animate(PHOTO, TARGET, **SQUARE)))
     assert wanted.shape == (5, 48, 48, 3)
     assert wanted.dtype == np.uint8
     assert (wanted[0] != wanted[4]).any()
     motion = reenactor.track(frame for frame in TARGET)
     photos = [Image.fromarray(PHOTO), Image.fromarray(PHOTO).convert("RGBA"), reenactor.find(PHOTO)]
     for photo in photos:
-        assert np.array_equal(list(reenactor.animate(photo, motion, output_size=48)), wanted)
+        assert np.array_equal(list(reenactor.animate(photo, motion, **SQUARE)), wanted)
     pictures = (Image.fromarray(frame) for frame in TARGET)
-    assert np.array_equal(list(reenactor.animate(PHOTO, pictures, output_size=48)), wanted)
-    assert np.array_equal(list(reenactor.animate(PHOTO, np.stack(TARGET), output_size=48)), wanted)
+    assert np.array_equal(list(reenactor.animate(PHOTO, pictures, **SQUARE)), wanted)
+    assert np.array_equal(list(reenactor.animate(PHOTO, np.stack(TARGET), **SQUARE)), wanted)
 
 
 def test_a_motion_serves_many_sources_and_keeps_no_pixels(reenactor, monkeypatch):
@@ -82,7 +83,7 @@ def test_a_single_picture_is_a_target(reenactor):
 @pytest.mark.parametrize("compose", COMPOSITIONS)
 def test_every_composition_gives_a_frame_for_each_of_the_targets(reenactor, compose):
     frames = list(reenactor.animate(PHOTO, TARGET, compose=compose, output_size=40))
-    shape = PHOTO.shape if compose == "paste_back" else (40, 40, 3)
+    shape = PHOTO.shape if compose == "photo" else (40, 40, 3)
     assert [frame.shape for frame in frames] == [shape] * 5
 
 
@@ -136,7 +137,7 @@ def test_an_unusable_target_is_one_line(reenactor, target, message):
 def test_wrong_options_are_refused_at_once(reenactor):
     with pytest.raises(UserError, match="output_size: must be at least 16 and at most 4096, got 8"):
         reenactor.animate(PHOTO, TARGET, output_size=8)
-    with pytest.raises(UserError, match="compose: must be one of crop, follow, paste_back"):
+    with pytest.raises(UserError, match="compose: must be one of photo, crop, follow"):
         reenactor.animate(PHOTO, TARGET, compose="square")
     with pytest.raises(TypeError, match="size"):
         reenactor.animate(PHOTO, TARGET, size=8)
@@ -182,8 +183,9 @@ def test_the_documented_example_runs(tmp_path, monkeypatch):
     names: dict[str, object] = {}
     exec(block, names)
     frames = np.stack(names["frames"])
-    assert frames.shape == (6, 256, 256, 3)
-    assert names["still"].shape == (256, 256, 3)
+    assert frames.shape == (6, *np.asarray(names["photo"]).shape)
+    assert names["still"].shape == frames.shape[1:]
+    assert names["frame"].shape == (256, 256, 3)
     assert np.abs(frames[0].astype(int) - frames[-1]).mean() > 1, "the face moves"
     assert list(tmp_path.iterdir()) == [], "nothing is written"
 

@@ -34,7 +34,7 @@ def run(weights_path, fake_face, monkeypatch) -> InferRun:
         weights=weights_path,
         output_size=48,
         compose="crop",
-        paste_max_side=64,
+        max_side=64,
         motion="absolute",
         reenactor=ReenactorConfig(num_steps=2, encode_steps=2, batch_size=4, precision="fp32"),
     )
@@ -118,8 +118,8 @@ def test_grid_shows_source_target_and_result(run, photo, make_clip, tmp_path):
     assert (grid[:, 20:28, 68:76, 0] > 180).all()
 
 
-def test_paste_back_changes_the_face_only(run, photo, make_clip, tmp_path):
-    run = dataclasses.replace(run, compose="paste_back", paste_max_side=1000)
+def test_a_result_in_the_photo_changes_the_face_only(run, photo, make_clip, tmp_path):
+    run = dataclasses.replace(run, compose="photo", max_side=1000)
     reenact_files(photo, photo, tmp_path / "result.png", run, device="cpu")
     before, after = read_frame(photo), read_frame(tmp_path / "result.png")
     assert after.shape == before.shape
@@ -127,8 +127,8 @@ def test_paste_back_changes_the_face_only(run, photo, make_clip, tmp_path):
     assert np.array_equal(before[:, -6:], after[:, -6:])
 
 
-def test_paste_back_shrinks_a_large_photo_for_a_video(run, photo, make_clip, tmp_path):
-    run = dataclasses.replace(run, compose="paste_back", paste_max_side=64)
+def test_a_large_photo_is_shrunk_for_a_video(run, photo, make_clip, tmp_path):
+    run = dataclasses.replace(run, compose="photo", max_side=64)
     reenact_files(photo, make_clip(num_frames=2), tmp_path / "result.mp4", run, device="cpu")
     result = VideoReader(tmp_path / "result.mp4")
     assert (result.width, result.height) == (64, 54)  # 96 x 80 -> 64 x 53, made even

@@ -6,10 +6,12 @@ import torch
 from torch import Tensor
 
 from reenact.errors import UserError
+from reenact.face.crop import FaceCrop
 from reenact.face.head_region import soft_ellipse
 from reenact.face.released import gaze_crop, stickman
 from reenact.face.released.flame import Flame
 from reenact.face.released.params import FlameParams, retarget, retarget_relative
+from reenact.face.surface.layer_field import LayerField
 from reenact.face.surface.motion_field import MotionField
 
 SIZE = 256
@@ -63,6 +65,14 @@ class ReleasedFaceModel:
         self, source: FlameParams, target: FlameParams, size: int, resolution: int
     ) -> MotionField:
         raise UserError("x_T moved needs the open face stack's surface: set reenact.x_T to source")
+
+    def layer_field(
+        self, source: FlameParams, target: FlameParams, size: int, view: FaceCrop, still: Tensor
+    ) -> LayerField:
+        raise AssertionError("checked before: this stack has no surface")
+
+    def body(self, params: FlameParams, size: int, view: FaceCrop) -> Tensor:
+        raise AssertionError("checked before: this stack has no surface")
 
     def motion_vector(self, source: FlameParams, target: FlameParams, size: int) -> Tensor:
         raise UserError("E_r's motion head reads the open face stack's parameters, not FLAME's")
