@@ -15,9 +15,10 @@ from reenact.inference.motion import Motion
 from reenact.inference.paths import check_output
 from reenact.inference.reenactor import Reenactor
 from reenact.inference.run_config import InferRun
-from reenact.media.images import is_image_path, read_frame, write_frame
+from reenact.media.animation import is_still, open_clip
+from reenact.media.clip import Clip
+from reenact.media.images import read_frame, write_frame
 from reenact.media.timeline import exact_rate
-from reenact.media.video_reader import VideoReader
 from reenact.media.video_writer import VideoWriter
 
 
@@ -65,21 +66,21 @@ def reenact_files(
     )
 
 
-def open_target(target: Path, fps: float | None = None) -> VideoReader | Frame:
-    """A video, or the frame of a picture. Raises UserError if it cannot be read.
+def open_target(target: Path, fps: float | None = None) -> Clip | Frame:
+    """A video or an animation, or the frame of a picture. Raises UserError.
 
     fps: None = the video's own frames and times, else a constant rate.
     """
-    if is_image_path(target):
+    if is_still(target):
         return read_frame(target)
-    return VideoReader(target, fps=None if fps is None else exact_rate(fps))
+    return open_clip(target, fps=None if fps is None else exact_rate(fps))
 
 
 def grid_frames(
     reenactor: Reenactor,
     source: SourceFace[Any],
     motion: Motion,
-    clip: VideoReader | Frame,
+    clip: Clip | Frame,
     run: InferRun,
 ) -> Iterator[Frame]:
     """Source | target | result, side by side at one height. The target is read once more.
@@ -87,7 +88,7 @@ def grid_frames(
     Source and target are cut as the result is, or shown whole if it is not cut.
     """
     results = reenactor.frames(source, motion, run)
-    targets = clip if isinstance(clip, VideoReader) else [clip]
+    targets = clip if isinstance(clip, Clip) else [clip]
     squares_of = SQUARES.get(run.compose)
     if squares_of is None:
         for frame, result in zip(targets, results, strict=True):
@@ -101,16 +102,14 @@ def grid_frames(
         yield side_by_side([own, cut(frame, square.resized(size)), result])
 
 
-def write_result(
-    output: Path, frames: Iterator[Frame], motion: Motion, clip: VideoReader | Frame
-) -> None:
+def write_result(output: Path, frames: Iterator[Frame], motion: Motion, clip: Clip | Frame) -> None:
     """Streams the frames to the file, which appears when it is complete, with the clip's sound."""
     make_folder(output.parent)
     # Leaving the block early, because of an error, closes the progress bar too.
     with tqdm(total=len(motion), desc="rendering", unit=" frames", disable=None) as bar:
         first = next(frames)
         bar.update()
-        if not isinstance(clip, VideoReader):
+        if not isinstance(clip, Clip):
             write_frame(output, first)
             return
         height, width = first.shape[:2]
@@ -119,7 +118,7 @@ def write_result(
             width=width,
             height=height,
             timeline=motion.timeline,
-            audio_from=clip.path,
+            audio_from=clip.path if clip.has_audio else None,
             audio_origin=clip.origin,
         ) as writer:
             writer.write(first)
@@ -128,9 +127,9 @@ def write_result(
                 bar.update()
 
 
-def _progress_of(clip: VideoReader | Frame) -> Watch:
+def _progress_of(clip: Clip | Frame) -> Watch:
     """A progress bar for the reading of the clip."""
-    count = clip.num_frames if isinstance(clip, VideoReader) else 1
+    count = clip.num_frames if isinstance(clip, Clip) else 1
 
     def watch(frames: Iterable[Frame], what: str) -> Iterable[Frame]:
         return tqdm(frames, total=count, desc=what, unit=" frames", disable=None)

@@ -91,6 +91,21 @@ def write_frame(path: str | Path, frame: NDArray[np.uint8]) -> None:
         )
 
 
+def is_transparent(picture: Image.Image) -> bool:
+    """Whether a part of the picture is not opaque."""
+    if not picture.has_transparency_data:
+        return False
+    return bool((np.asarray(picture.convert("RGBA"))[..., 3] < 255).any())
+
+
+def over_white(picture: Image.Image) -> Image.Image:
+    """The picture on a white ground, where it has transparent parts."""
+    if not picture.has_transparency_data:
+        return picture
+    white = Image.new("RGBA", picture.size, (255, 255, 255, 255))
+    return Image.alpha_composite(white, picture.convert("RGBA"))
+
+
 def image_from_frame(frame: NDArray[np.uint8]) -> Tensor:
     """Frame (H, W, 3) or frames (B, H, W, 3) uint8 -> image (B, 3, H, W) float32 in [-1, 1]."""
     if frame.dtype != np.uint8 or frame.ndim not in (3, 4) or frame.shape[-1] != 3:
@@ -133,12 +148,9 @@ def frame_from_pil(
         picture = _reduced(picture, factor)  # before the copies below, which need memory
     if picture.mode.startswith("I") or picture.mode == "F":
         picture = Image.fromarray(_grey_levels(picture))
-    elif picture.has_transparency_data:
-        picture = picture.convert("RGBA")
-        if (np.asarray(picture)[..., 3] < 255).any():
-            tell("its transparent parts are shown as white")
-        white = Image.new("RGBA", picture.size, (255, 255, 255, 255))
-        picture = Image.alpha_composite(white, picture)
+    elif is_transparent(picture):
+        tell("its transparent parts are shown as white")
+        picture = over_white(picture)
     picture = _reduced(picture.convert("RGB"), factor)
     if factor > 1:
         tell(

@@ -17,6 +17,7 @@ from reenact.face.params import FaceParams
 from reenact.inference import compose, load
 from reenact.inference.config import ReenactorConfig
 from reenact.inference.motion import driving_faces
+from reenact.inference.paths import default_output
 from reenact.inference.pipeline import open_target, reenact_files
 from reenact.inference.reenactor import Reenactor
 from reenact.inference.run_config import InferRun
@@ -70,6 +71,16 @@ def test_another_frame_rate_by_choice(run, photo, make_clip, tmp_path):
     assert (done.num_frames, result.num_frames, result.fps) == (12, 12, 24)
     with pytest.raises(UserError, match="fps: must be at least 1 and at most 240"):
         dataclasses.replace(run, fps=0.0)
+
+
+def test_an_animated_picture_is_a_clip(run, photo, make_clip, tmp_path):
+    target = tmp_path / "target.webp"
+    pictures = [Image.fromarray(frame) for frame in frames_of(make_clip(num_frames=3))]
+    pictures[0].save(target, save_all=True, append_images=pictures[1:], duration=[100, 300, 100])
+    assert default_output(photo, target).suffix == ".mp4"
+    reenact_files(photo, target, tmp_path / "result.mp4", run, device="cpu")
+    times = VideoReader(tmp_path / "result.mp4").timeline.times
+    assert times == (0, Fraction(1, 10), Fraction(4, 10))
 
 
 def test_a_target_without_sound_gives_a_result_without(run, photo, make_clip, tmp_path):
