@@ -110,7 +110,7 @@ def write_result(output: Path, frames: Iterator[Frame], motion: Motion, clip: Cl
         first = next(frames)
         bar.update()
         if not isinstance(clip, Clip):
-            write_frame(output, first)
+            write_frame(output, first, synthetic=True)
             return
         height, width = first.shape[:2]
         with VideoWriter(
@@ -120,6 +120,7 @@ def write_result(output: Path, frames: Iterator[Frame], motion: Motion, clip: Cl
             timeline=motion.timeline,
             audio_from=clip.path if clip.has_audio else None,
             audio_origin=clip.origin,
+            synthetic=True,
         ) as writer:
             writer.write(first)
             for frame in frames:
