@@ -245,7 +245,7 @@ def write_result(
     make_folder(output.parent)
     first = next(frames)
     if isinstance(clip, StillClip):
-        write_frame(output, first)
+        write_frame(output, first, synthetic=True)
         return
     height, width = first.shape[:2]
     with VideoWriter(
@@ -255,6 +255,7 @@ def write_result(
         timeline=clip.timeline,
         audio_from=target if clip.has_audio else None,
         audio_origin=clip.origin,
+        synthetic=True,
     ) as writer:
         writer.write(first)
         for frame in frames:
