@@ -154,6 +154,11 @@ def note(line: str) -> None:
         print(line, file=sys.stderr)
 
 
+def warn(text: str) -> None:
+    """Print one line `warning: ...` on stderr, in the main process only."""
+    note(f"warning: {text}")
+
+
 def wait_until(condition: Callable[[], bool]) -> None:
     """Check the condition every few seconds. If another process fails, torchrun ends all."""
     while not condition():

@@ -3,52 +3,49 @@
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 from reenact.data.clips import ClipSet, open_clips
 from reenact.data.folder_clips import MANIFEST
 from reenact.data.synthetic.clips import SyntheticConfig, cross_targets, person_seed
 from reenact.errors import UserError
 from reenact.processes import ALONE, World, note, wait_until
+from reenact.ranges import Checked, Count, CountOrZero, Range, Seed
 
 
 @dataclass(frozen=True, kw_only=True)
-class SyntheticClips:
+class SyntheticClips(Checked):
     """Synthetic people, generated when they are missing, at the size of the model.
 
-    frames: frames of each clip. cross: how many cross-reenactments are rendered as truth for each
-    clip. seed: another seed gives other clips. num_workers: processes that generate.
+    frames: frames of each clip.
+    cross: how many cross-reenactments are rendered as truth for each clip.
+    seed: another seed gives other clips.
+    num_workers: processes that generate.
     """
 
-    frames: int = 16
-    cross: int = 8
-    seed: int = 0
-    num_workers: int = 2
-
-    def __post_init__(self) -> None:
-        if self.num_workers < 1:
-            raise ValueError(f"num_workers: must be at least 1, got {self.num_workers}")
-        if self.frames < 2:
-            raise ValueError(f"frames: a self pair needs at least 2, got {self.frames}")
-        if self.cross < 0:
-            raise ValueError(f"cross: must not be negative, got {self.cross}")
+    frames: Annotated[int, Range(at_least=2)] = 16
+    cross: CountOrZero = 8
+    seed: Seed = 0
+    num_workers: Count = 2
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClipsConfig:
+class ClipsConfig(Checked):
     """The clips: prepared ones (`reenact.data.prepare`) or synthetic ones.
 
-    folder: where the clips are. num_clips: only so many clips, the first ones, give sources (null:
-    all). synthetic: null = the clips must be there; else `num_clips` clips are generated.
+    folder: where the clips are.
+    split: the split that is measured.
+    num_clips: only so many clips, the first ones, give sources; null = all.
+    synthetic: null = the clips must be there; else `num_clips` clips are generated.
     """
 
     folder: Path
     split: str = "test"
-    num_clips: int | None = None
+    num_clips: Count | None = None
     synthetic: SyntheticClips | None = None
 
     def __post_init__(self) -> None:
-        if self.num_clips is not None and self.num_clips < 1:
-            raise ValueError(f"num_clips: must be at least 1, got {self.num_clips}")
+        super().__post_init__()
         if self.synthetic is not None and self.num_clips is None:
             raise ValueError("num_clips: synthetic clips need a number, for example 100")
 

@@ -260,7 +260,8 @@ class Measured:
         videos = videos_of(missing)
         for batch in load_batches(videos, clips.by_name, subject.batch_size, subject.reader):
             images = subject.method.render(batch)
-            self.pictures.write(batch, images, {pair.key for pair in batch.pairs})
+            # Not the results: in another batch they can differ in rounding from the measured ones.
+            self.pictures.write_strips(batch, images, {pair.key for pair in batch.pairs})
 
 
 def merged(measured: Sequence[Measured], pairs: Sequence[Pair]) -> list[Record]:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 from diffae.schedule import respaced_timesteps
 from reenact.errors import UserError
@@ -12,9 +12,7 @@ from reenact.evaluation.methods.methods import VARIANTS, Variant
 from reenact.evaluation.pairing.pairs import PairListConfig
 from reenact.face.factory import FaceConfig
 from reenact.inference.config import ReenactorConfig
-from reenact.ranges import Checked, Range
-
-Number = Annotated[int, Range(at_least=0)]
+from reenact.ranges import Checked, CountOrZero
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,8 +52,8 @@ class EvalRun(Checked):
     publish_to: Path | None = None
     params: Literal["stored", "tracked"] = "stored"
     variants: list[Variant] = field(default_factory=lambda: list(VARIANTS))
-    num_examples: Number = 12
-    num_worst: Number = 4
+    num_examples: CountOrZero = 12
+    num_worst: CountOrZero = 4
     oracle_steps: int = 20
     save_predictions: bool = False
     published: bool = False

@@ -248,6 +248,15 @@ def test_the_pairs_with_the_largest_errors_are_shown(run, weights, judges):
         assert f"l1 {record['variants']['ours']['l1']:.4f}" in page
 
 
+def test_more_shown_pairs_leave_the_measured_results_alone(run, weights, judges):
+    run = replace(run, save_predictions=True, num_worst=0, num_examples=1)
+    evaluate_once(run, weights, judges)
+    before = {p: p.stat().st_mtime_ns for p in run.output.rglob("predictions/*/*/*.png")}
+    assert len(before) == 12
+    evaluate_once(replace(run, num_worst=3), weights, judges)
+    assert {p: p.stat().st_mtime_ns for p in before} == before
+
+
 def test_results_do_not_depend_on_the_batch_size(run, weights, judges):
     first = evaluate_once(run, weights, judges)
     one = replace(run, output=run.output / "one", reenactor=replace(run.reenactor, batch_size=1))

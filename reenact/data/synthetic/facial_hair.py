@@ -224,7 +224,7 @@ def grow_lashes(
         here = roots[mean[roots, 0] * side > 0]
         here = here[np.argsort(mean[here, 0])]
         far = tips[mean[tips, 0] * side > 0]
-        count = int(60 * density)
+        count = int(75 * density)
         place = rng.uniform(0, len(here) - 1.001, count)
         first = here[place.astype(int)]
         second = here[place.astype(int) + 1]
@@ -243,9 +243,9 @@ def grow_lashes(
     )
     root = vertices[first] * (1 - part[:, None]) + vertices[second] * part[:, None]
     fan = (np.abs(mean[first, 0]) - middle) / 0.15 * sides
-    heading = _unit(np.stack([0.55 * fan, np.full(count, 0.42), np.full(count, 0.9)], 1))
+    heading = _unit(np.stack([0.55 * fan, np.full(count, 0.25), np.full(count, 0.95)], 1))
     heading = _unit(heading + rng.normal(0, 0.12, heading.shape))
-    length = rng.uniform(0.035, 0.065, count)[:, None, None] * (0.8 + 0.25 * density)
+    length = rng.uniform(0.026, 0.048, count)[:, None, None] * (0.8 + 0.25 * density)
     lifted = np.array([0, 0.45, 0]) * (t * t)[..., None]
     points = root[:, None] + length * (heading[:, None] * t[..., None] + lifted)
     anchor = np.stack([first, second, tip], 1)
@@ -255,7 +255,7 @@ def grow_lashes(
         colours=np.full(repeat, 0.012),
         normals=np.broadcast_to(heading[:, None], repeat),
         openness=np.full((count, num_points), 0.6),
-        width=0.006 * np.linspace(1.0, 0.3, num_points) * np.ones((count, 1)),
+        width=0.0055 * np.linspace(1.0, 0.3, num_points) * np.ones((count, 1)),
         weight=np.ones((count, num_points)),
         anchor=np.broadcast_to(anchor[:, None], repeat),
         share=share,

@@ -314,7 +314,7 @@ class Renderer:
             CAMERA_PLACE,
             posed.eyes.astype(np.float64),
             eyes_seen,
-            0.22 + 0.6 * min(1.0, opening),
+            0.36 + 0.55 * min(1.0, opening),
         )
 
 

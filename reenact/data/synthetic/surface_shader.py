@@ -29,7 +29,7 @@ NUM_ATTRIBUTES = 20
 SAME_SURFACE = 0.004
 """Depths of one pixel that differ by less belong to one surface (0.08 dm)."""
 WRAP = (0.30, 0.12, 0.07)
-ENAMEL = (0.80, 0.75, 0.66)
+ENAMEL = (0.84, 0.77, 0.66)
 TONGUE_COLOUR = (0.42, 0.12, 0.11)
 
 
@@ -186,7 +186,8 @@ def _mouth_parts(
     if kind == 2:
         phase = math.atan2(attr[3], attr[5] + 0.35) * 7.5 + 0.5
         phase = (phase - math.floor(phase) - 0.5) / 0.10
-        gap = 1 - 0.22 * math.exp(-phase * phase)
+        # Each tooth is round: darker to its sides, and darkest in the gap.
+        gap = 1 - 0.30 * math.exp(-phase * phase) - 0.10 * math.exp(-phase * phase * 0.12)
         for k in range(3):
             albedo[k] = ENAMEL[k] * gap * deep
             attr[6 + k] = (attr[6 + k] * 0.4 + 0.5 * scene.front[k]) * light

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Annotated, Literal, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -19,6 +19,7 @@ from reenact.evaluation.readers import FaceReader, TrackerReader
 from reenact.models.arcface import ArcFace
 from reenact.models.lpips_net import LpipsNet
 from reenact.models.perceptual import PerceptualNet
+from reenact.ranges import Checked, Range
 
 Features = Callable[[Tensor], Tensor]
 """Images (B, 3, H, W) in [-1, 1] to features (B, D)."""
@@ -36,7 +37,7 @@ ORIGINS = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class JudgeConfig:
+class JudgeConfig(Checked):
     """Which networks measure. The open ones are always there. The others need files of yours.
 
     identity: the network of csim. "arcface" needs `identity_weights`.
@@ -46,7 +47,8 @@ class JudgeConfig:
         file in torch's hub folder, which is downloaded if it is missing.
     inception: TorchScript file; null = no fid.
     i3d: TorchScript file; null = no fvd.
-    fvd_frames: length of the windows that the I3D sees. Videos are cut into such windows.
+    fvd_frames: length of the windows that the I3D sees; it needs at least 10 frames. Videos are
+        cut into such windows.
     """
 
     identity: Literal["sface", "arcface"] = "sface"
@@ -55,11 +57,7 @@ class JudgeConfig:
     perceptual_weights: Path | None = None
     inception: Path | None = None
     i3d: Path | None = None
-    fvd_frames: int = 16
-
-    def __post_init__(self) -> None:
-        if self.fvd_frames < 10:
-            raise ValueError(f"fvd_frames: the I3D needs at least 10, got {self.fvd_frames}")
+    fvd_frames: Annotated[int, Range(at_least=10)] = 16
 
     @property
     def networks(self) -> dict[str, str]:

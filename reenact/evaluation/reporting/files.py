@@ -17,7 +17,7 @@ from reenact.evaluation.reporting.pictures import contact_sheet, png
 from reenact.evaluation.reporting.prose import heading, markdown
 from reenact.evaluation.reporting.tables import latex, modes_of, table_csv, videos_csv
 from reenact.files import atomic_output, make_folder
-from reenact.processes import note
+from reenact.processes import warn
 
 NUMBERS = "report.json"
 
@@ -91,7 +91,7 @@ def _unused(folder: Path, numbers: bytes) -> Path:
         if path.read_bytes() == numbers:
             return folder
         other = folder.with_name(f"{re.sub(r'--[0-9]+$', '', folder.name)}--{i}")
-        note(f"warning: {folder}: holds other numbers of this run, the report goes to {other}")
+        warn(f"{folder}: holds other numbers of this run, the report goes to {other}")
         folder = other
     raise AssertionError("unreachable")
 

@@ -44,13 +44,17 @@ class Pictures:
 
     def write(self, batch: Batch, images: dict[str, Tensor], shown: Container[str]) -> None:
         """Write the pictures of a batch. shown: the keys of the pairs that get a strip."""
-        for i, pair in enumerate(batch.pairs):
-            if pair.key in shown:
-                write_strip(self.strip(pair), panels(batch, images, i))
+        self.write_strips(batch, images, shown)
         if self.predictions is not None:
             frames = frame_from_image(images["ours"])
             for pair, frame in zip(batch.pairs, frames, strict=True):
                 write_prediction(self.predictions, pair, frame)
+
+    def write_strips(self, batch: Batch, images: dict[str, Tensor], shown: Container[str]) -> None:
+        """Write only the strips of these pairs."""
+        for i, pair in enumerate(batch.pairs):
+            if pair.key in shown:
+                write_strip(self.strip(pair), panels(batch, images, i))
 
 
 def write_strip(path: Path, frames: dict[str, np.ndarray]) -> None:
