@@ -182,7 +182,12 @@ class FaceModel(Protocol[Params]):
 
 
 class FaceStack(FaceModel[Params], Protocol[Params]):
-    """A face model with the networks that read faces from pictures."""
+    """A face model with the networks that read faces from pictures.
+
+    num_passes: how often `target_motion` reads its frames.
+    """
+
+    num_passes: int
 
     def source_face(self, photo: Frame, size: int) -> SourceFace[Params] | None:
         """The face of a photo in a crop of side `size`; None if there is no face."""

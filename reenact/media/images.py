@@ -1,6 +1,7 @@
 """Pictures on disk, frames (uint8 HWC RGB) and images (float NCHW RGB in [-1, 1])."""
 
 import contextlib
+import importlib
 import math
 import warnings
 from collections.abc import Callable
@@ -15,15 +16,17 @@ from torch import Tensor
 
 from reenact.errors import UserError, warn
 from reenact.files import atomic_output, check_input_file, check_output_path
+from reenact.media.provenance import picture_options
 
 # More than this is refused before any pixel is decoded: a crafted header must not fill the memory.
 MAX_PIXELS = 128_000_000
 # More than this is read reduced: a face needs far less, and the memory of a run stays below 2 GB.
 MAX_FRAME_PIXELS = 36_000_000
 
+HEIF_SUFFIXES = (".heic", ".heif", ".hif")  # photos of recent phones and cameras
 WRITABLE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 IMAGE_SUFFIXES = frozenset(
-    (*WRITABLE_SUFFIXES, ".jfif", ".jp2", ".avif", ".heic", ".heif", ".ppm", ".pgm", ".tga")
+    (*WRITABLE_SUFFIXES, ".jfif", ".jp2", ".avif", *HEIF_SUFFIXES, ".ppm", ".pgm", ".tga")
 )
 
 ANIMATED_FORMATS = ("WEBP", "PNG", "GIF", "AVIF")
@@ -61,8 +64,8 @@ def read_frame(path: str | Path, *, quiet: bool = False) -> NDArray[np.uint8]:
     try:
         # Pillow warns of large pictures, which are checked here, and of damaged EXIF blocks, which
         # do not matter.
-        with warnings.catch_warnings(action="ignore"), Image.open(path) as picture:
-            return _frame_from_picture(path, picture, tell)
+        with warnings.catch_warnings(action="ignore"), _opened(path) as picture:
+            return frame_from_pil(picture, str(path), tell)
     except UserError:
         raise
     except UnidentifiedImageError as error:
@@ -77,18 +80,20 @@ def read_frame(path: str | Path, *, quiet: bool = False) -> NDArray[np.uint8]:
         ) from error
 
 
-def write_frame(path: str | Path, frame: NDArray[np.uint8]) -> None:
+def write_frame(path: str | Path, frame: NDArray[np.uint8], *, synthetic: bool = False) -> None:
     """Write a frame (H, W, 3) uint8 RGB; the suffix says the format. `path` appears whole.
 
+    synthetic: note in the file that the picture is synthetic and which tool made it.
     Raises UserError if the suffix is unknown or the path cannot be written.
     """
     if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3:
         raise ValueError(f"expected a frame (H, W, 3) uint8, got {frame.shape} {frame.dtype}")
     path = check_output_path(path, WRITABLE_SUFFIXES)
+    suffix = path.suffix.lower()
+    note = picture_options(suffix) if synthetic else {}
     with atomic_output(path) as temporary:
-        Image.fromarray(np.ascontiguousarray(frame)).save(
-            temporary, **_SAVE_OPTIONS.get(path.suffix.lower(), {})
-        )
+        picture = Image.fromarray(np.ascontiguousarray(frame))
+        picture.save(temporary, **_SAVE_OPTIONS.get(suffix, {}), **note)
 
 
 def is_transparent(picture: Image.Image) -> bool:
@@ -123,13 +128,29 @@ def frame_from_image(image: Tensor) -> NDArray[np.uint8]:
     return np.ascontiguousarray(frames)
 
 
-def _frame_from_picture(
-    path: Path, picture: Image.Image, tell: Callable[[str], None]
+def _opened(path: Path) -> Image.Image:
+    if path.suffix.lower() in HEIF_SUFFIXES:
+        try:
+            importlib.import_module("pillow_heif").register_heif_opener()
+        except ImportError as error:
+            raise UserError(
+                f"{path}: this format needs the package pillow-heif (pip install pillow-heif), "
+                "or convert the picture to JPEG"
+            ) from error
+    return Image.open(path)
+
+
+def frame_from_pil(
+    picture: Image.Image, where: str, tell: Callable[[str], None]
 ) -> NDArray[np.uint8]:
+    """An opened picture as a frame (H, W, 3) uint8 RGB; see `read_frame`. `picture` may be changed.
+
+    where: names the picture in errors. tell: is called with each warning.
+    """
     width, height = picture.size
     if width * height > MAX_PIXELS:
         raise UserError(
-            f"{path}: {width}x{height} pixels are too many, "
+            f"{where}: {width}x{height} pixels are too many, "
             f"resize the picture below {MAX_PIXELS // 10**6} megapixels"
         )
     if getattr(picture, "is_animated", False) and picture.format in ANIMATED_FORMATS:

@@ -1,4 +1,5 @@
 import os
+import sys
 import warnings
 from pathlib import Path
 
@@ -243,6 +244,22 @@ def test_unreadable_pictures_are_one_line_with_the_path(
         read_frame(path)
     assert str(caught.value).startswith(f"{path}: ")
     assert "\n" not in str(caught.value)
+
+
+def test_photos_of_phones_need_a_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.heic").write_bytes(b"\0\0\0\x18ftypheic" + bytes(40))
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    with pytest.raises(UserError, match=r"a.heic: .* \(pip install pillow-heif\)"):
+        read_frame(tmp_path / "a.heic")
+
+
+def test_photos_of_phones_are_read(tmp_path: Path) -> None:
+    pillow_heif = pytest.importorskip("pillow_heif")
+    wide = np.repeat(np.repeat(CORNERS, 32, 0), 32, 1)
+    picture = pillow_heif.from_bytes("RGB", (96, 64), wide.tobytes())
+    picture.save(tmp_path / "a.heic", quality=100)
+    assert is_image_path("a.HEIC")
+    assert np.abs(read_frame(tmp_path / "a.heic")[::32, ::32].astype(int) - CORNERS).mean() < 12
 
 
 def test_huge_pictures_are_refused_before_decoding(
