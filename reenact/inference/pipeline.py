@@ -26,7 +26,7 @@ from reenact.inference.compose import (
     side_by_side,
 )
 from reenact.inference.load import make_reenactor
-from reenact.inference.paths import check_output
+from reenact.inference.paths import check_output, open_result
 from reenact.inference.reenactor import Reenactor, SourceState
 from reenact.inference.run_config import InferRun, Motion
 from reenact.media.animation import is_still, open_clip
@@ -38,7 +38,6 @@ from reenact.media.images import (
     write_frame,
 )
 from reenact.media.timeline import exact_rate
-from reenact.media.video_writer import VideoWriter
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +87,7 @@ def reenact_files(
     driven = driving_params(reenactor.face, face, motion, run.motion)
     images = render(reenactor, state, driven)
     frames = compose(images, driven, face, motion, clip, reenactor.face, run, grid, corner)
-    write_result(output, frames, clip, target)
+    write_result(output, frames, clip)
 
     ended = time.perf_counter()
     for line in motion.warnings():
@@ -238,9 +237,7 @@ def pasted(
         yield paste_back(source.photo, result, crop, paste_mask(before, now, run.output_size))
 
 
-def write_result(
-    output: Path, frames: Iterator[Frame], clip: Clip | StillClip, target: Path
-) -> None:
+def write_result(output: Path, frames: Iterator[Frame], clip: Clip | StillClip) -> None:
     """Streams the frames to the file; it appears when it is complete."""
     make_folder(output.parent)
     first = next(frames)
@@ -248,14 +245,8 @@ def write_result(
         write_frame(output, first, synthetic=True)
         return
     height, width = first.shape[:2]
-    with VideoWriter(
-        output,
-        width=width,
-        height=height,
-        timeline=clip.timeline,
-        audio_from=target if clip.has_audio else None,
-        audio_origin=clip.origin,
-        synthetic=True,
+    with open_result(
+        output, width=width, height=height, timeline=clip.timeline, clip=clip
     ) as writer:
         writer.write(first)
         for frame in frames:
