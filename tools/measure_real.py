@@ -33,7 +33,6 @@ from reenact.face.stack import SourceFace
 from reenact.files import check_input_file
 from reenact.inference.canvas import crop_view
 from reenact.inference.compose import resized_frames
-from reenact.inference.load import make_reenactor
 from reenact.inference.reenactor import Reenactor
 from reenact.inference.run_config import InferRun
 from reenact.media.images import (
@@ -169,7 +168,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     run = replace(load_config(args.config, InferRun, args.set), weights=args.weights)
-    reenactor = make_reenactor(run.weights, run.face, run.reenactor, args.device)
+    reenactor = Reenactor.load(run.weights, config=run.reenactor, device=args.device, face=run.face)
     reader = TrackerReader(reenactor.device)
     targets = []
     for clip in tqdm(list(files_of(args.clips, images=False)), unit="clip"):

@@ -65,7 +65,7 @@ def read_frame(path: str | Path, *, quiet: bool = False) -> NDArray[np.uint8]:
         # Pillow warns of large pictures, which are checked here, and of damaged EXIF blocks, which
         # do not matter.
         with warnings.catch_warnings(action="ignore"), _opened(path) as picture:
-            return _frame_from_picture(path, picture, tell)
+            return frame_from_pil(picture, str(path), tell)
     except UserError:
         raise
     except UnidentifiedImageError as error:
@@ -140,13 +140,17 @@ def _opened(path: Path) -> Image.Image:
     return Image.open(path)
 
 
-def _frame_from_picture(
-    path: Path, picture: Image.Image, tell: Callable[[str], None]
+def frame_from_pil(
+    picture: Image.Image, where: str, tell: Callable[[str], None]
 ) -> NDArray[np.uint8]:
+    """An opened picture as a frame (H, W, 3) uint8 RGB; see `read_frame`. `picture` may be changed.
+
+    where: names the picture in errors. tell: is called with each warning.
+    """
     width, height = picture.size
     if width * height > MAX_PIXELS:
         raise UserError(
-            f"{path}: {width}x{height} pixels are too many, "
+            f"{where}: {width}x{height} pixels are too many, "
             f"resize the picture below {MAX_PIXELS // 10**6} megapixels"
         )
     if getattr(picture, "is_animated", False) and picture.format in ANIMATED_FORMATS:

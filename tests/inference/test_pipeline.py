@@ -13,10 +13,13 @@ from PIL import Image
 from diffae import CheckpointError
 from reenact.config import load_config
 from reenact.errors import UserError
-from reenact.face.factory import FaceConfig
-from reenact.inference import ReenactorConfig, load, pipeline
+from reenact.face.params import FaceParams
+from reenact.inference import compose, load
+from reenact.inference.config import ReenactorConfig
+from reenact.inference.motion import driving_faces
 from reenact.inference.paths import default_output
-from reenact.inference.pipeline import reenact_files
+from reenact.inference.pipeline import open_target, reenact_files
+from reenact.inference.reenactor import Reenactor
 from reenact.inference.run_config import InferRun
 from reenact.media.images import read_frame
 from reenact.media.video_reader import VideoReader
@@ -66,7 +69,7 @@ def test_another_frame_rate_by_choice(run, photo, make_clip, tmp_path):
     done = reenact_files(photo, target, tmp_path / "result.mp4", run, device="cpu")
     result = VideoReader(tmp_path / "result.mp4")
     assert (done.num_frames, result.num_frames, result.fps) == (12, 12, 24)
-    with pytest.raises(UserError, match="fps: must be 1 to 240"):
+    with pytest.raises(UserError, match="fps: must be at least 1 and at most 240"):
         dataclasses.replace(run, fps=0.0)
 
 
@@ -89,19 +92,19 @@ def test_missing_faces_repeat_the_last_pose_with_one_warning(
     run, photo, make_clip, tmp_path, capsys, monkeypatch
 ):
     target = make_clip(num_frames=8, missing=(0, 3, 4))
-    seen = {}
-    original = pipeline.render
+    driven = []
+    original = Reenactor.render
 
-    def render(reenactor, state, driven):
-        seen["driven"] = driven
-        return original(reenactor, state, driven)
+    def render(reenactor, state, faces):
+        driven.append(faces)
+        return original(reenactor, state, faces)
 
-    monkeypatch.setattr(pipeline, "render", render)
+    monkeypatch.setattr(Reenactor, "render", render)
     reenact_files(photo, target, tmp_path / "result.mp4", run, device="cpu")
     warning = "warning: 3 of 8 target frames had no face; the last pose was kept\n"
     assert capsys.readouterr().err == warning
     assert VideoReader(tmp_path / "result.mp4").num_frames == 8
-    x = seen["driven"].translation[:, 0].tolist()
+    x = FaceParams.cat(driven).translation[:, 0].tolist()
     assert x[0] == x[1]
     assert x[2] == x[3] == x[4]
     assert len(set(x)) == 5
@@ -144,16 +147,17 @@ def test_a_large_photo_is_shrunk_for_a_video(run, photo, make_clip, tmp_path):
 
 def test_relative_motion_starts_with_the_sources_own_pose(run, photo, make_clip, tmp_path):
     target, run = make_clip(num_frames=4, missing=(0,)), dataclasses.replace(run, motion="relative")
-    reenactor = load.make_reenactor(run.weights, FaceConfig(), run.reenactor, "cpu")
-    source = pipeline.find_source(read_frame(photo), photo, reenactor)
-    motion = pipeline.track_target(pipeline.open_target(target), target, reenactor)
-    driven = pipeline.driving_params(reenactor.face, source, motion, run.motion)
+    reenactor = Reenactor.load(run.weights, config=run.reenactor, device="cpu")
+    source = reenactor.find(read_frame(photo))
+    motion = reenactor.track(open_target(target))
+    driven = driving_faces(reenactor.face, source, motion, run.motion)
     torch.testing.assert_close(driven.translation[1:2], source.params.translation)
     torch.testing.assert_close(driven.scale[1:2], source.params.scale)
-    moved = motion.params.rotation[3] - motion.params.rotation[1]
+    params = motion.tracked.params
+    moved = params.rotation[3] - params.rotation[1]
     torch.testing.assert_close(driven.rotation[3], source.params.rotation[0] + moved)
-    absolute = pipeline.driving_params(reenactor.face, source, motion, "absolute")
-    assert torch.equal(absolute.translation, motion.params.translation)
+    absolute = driving_faces(reenactor.face, source, motion, "absolute")
+    assert torch.equal(absolute.translation, params.translation)
     assert torch.equal(absolute.identity, source.params.identity.expand(4, -1))
 
 
@@ -228,8 +232,8 @@ def test_an_error_while_rendering_leaves_no_file(run, photo, make_clip, tmp_path
         broken.calls += 1
         return original(images, size, levels)
 
-    original, broken.calls = pipeline.resized_frames, 0
-    monkeypatch.setattr(pipeline, "resized_frames", broken)
+    original, broken.calls = compose.resized_frames, 0
+    monkeypatch.setattr(compose, "resized_frames", broken)
     with pytest.raises(UserError, match="no more"):
         reenact_files(photo, target, tmp_path / "out" / "result.mp4", run, device="cpu")
     assert list((tmp_path / "out").iterdir()) == []
@@ -237,8 +241,7 @@ def test_an_error_while_rendering_leaves_no_file(run, photo, make_clip, tmp_path
 
 def test_the_shipped_config_loads():
     run = load_config(CONFIG, InferRun)
-    assert run.weights is None
-    assert run.compose == "photo"
+    assert run == InferRun(), "the file shows the defaults"
     for text in ("output_size=8", "reenactor.x_T=pure", "reenactor.num_steps=1001", "speed=2"):
         with pytest.raises(UserError):
             load_config(CONFIG, InferRun, [text])
@@ -269,7 +272,7 @@ def test_weights_of_another_kind_are_refused(run, tmp_path, weights_path):
     half.write_bytes(weights_path.read_bytes()[:-1000])
     for path in (text, half):
         with pytest.raises(CheckpointError, match="not a readable"):
-            load.make_reenactor(path, FaceConfig(), run.reenactor, "cpu")
+            Reenactor.load(path, config=run.reenactor, device="cpu")
 
 
 def test_a_photo_driven_by_itself_comes_back_sharp(run, photo, fake_face, tmp_path):
@@ -289,4 +292,4 @@ def test_the_head_models_motion_needs_the_open_stack(run, change):
     face = load_config(ROOT / "configs" / "released.yaml", InferRun).face
     config = dataclasses.replace(run.reenactor, **change)
     with pytest.raises(UserError, match="set x_T to source and carry_detail to false"):
-        load.make_reenactor(None, face, config, "cpu")
+        Reenactor.load(None, config=config, device="cpu", face=face)

@@ -17,8 +17,8 @@ from reenact.evaluation.pairing.pairs import Video
 from reenact.face.factory import FaceConfig, own_weights
 from reenact.files import check_input_file
 from reenact.inference.config import ReenactorConfig
-from reenact.inference.load import make_reenactor
-from reenact.inference.reenactor import Reenactor, SourceState
+from reenact.inference.reenactor import Reenactor
+from reenact.inference.source_state import SourceState
 from reenact.media.images import image_from_frame
 
 Variant = Literal["ours", "copy_source", "oracle"]
@@ -41,7 +41,7 @@ def load_reenactor(
     Raises UserError or CheckpointError for missing or foreign files.
     """
     path = own_weights(face).path if weights is None else check_input_file(weights)
-    reenactor = make_reenactor(weights, face, config, device)
+    reenactor = Reenactor.load(weights, config=config, device=device, face=face)
     with path.open("rb") as file:
         return reenactor, hashlib.file_digest(file, "sha256").hexdigest()
 

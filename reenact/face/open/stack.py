@@ -17,7 +17,7 @@ from reenact.face.crop import (
     warp_to_crop,
 )
 from reenact.face.open.fitting import FitConfig, fit_params
-from reenact.face.open.following import FollowedFaces
+from reenact.face.open.following import FollowedFaces, VideoTracker
 from reenact.face.open.model import OpenFaceModel
 from reenact.face.open.tracker import FaceTracker
 from reenact.face.params import FaceParams
@@ -66,6 +66,8 @@ class StackConfig:
 class OpenFaceStack(OpenFaceModel):
     """`FaceStack` of `FaceParams`: the open face model with its tracker and its identity net."""
 
+    num_passes = 1
+
     def __init__(
         self, device: str | torch.device = "cpu", config: StackConfig | None = None
     ) -> None:
@@ -94,7 +96,7 @@ class OpenFaceStack(OpenFaceModel):
         `following` for what happens at cuts and with several people. Raises ValueError when there
         is no frame.
         """
-        video = self.tracker.video()
+        video = VideoTracker(self.tracker)
         parts: list[FollowedFaces] = []
         for chunk in chunks(frames, self.config.chunk):
             parts.append(video.update(np.stack(chunk)).cpu())

@@ -67,6 +67,8 @@ class ReleasedFaceStack(ReleasedFaceModel):
         self.identity_net = IdentityNet()
         self.config = config
 
+    num_passes = 2
+
     @classmethod
     def from_files(
         cls, files: FoundFiles, config: ReleasedConfig, device: torch.device
