@@ -211,6 +211,8 @@ def _build(
         {key: tuple(t.shape) for key, t in tensors.items()},
     ):
         raise CheckpointError(f"{path}: {difference}")
+    if broken := [key for key, tensor in tensors.items() if not tensor.isfinite().all()]:
+        raise CheckpointError(f"{path}: {broken[0]} is not finite, the file is damaged")
     state_dict = {
         module_name(key): tensor.to(device, torch.float32, copy=True)
         for key, tensor in tensors.items()

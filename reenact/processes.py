@@ -148,10 +148,15 @@ def joined(device_name: str) -> Iterator[tuple[World, torch.device]]:
         dist.destroy_process_group()
 
 
-def say(line: str) -> None:
+def note(line: str) -> None:
     """Print one line on stderr, in the main process only."""
     if World.from_environment().is_main:
         print(line, file=sys.stderr)
+
+
+def warn(text: str) -> None:
+    """Print one line `warning: ...` on stderr, in the main process only."""
+    note(f"warning: {text}")
 
 
 def wait_until(condition: Callable[[], bool]) -> None:

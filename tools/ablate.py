@@ -1,11 +1,12 @@
-"""One table of how the choices of inference, and of training, change the result.
+"""One table that shows how the choices of inference and of training change the result.
 
     python -m tools.ablate [--weights NAME=FILE ...] [--set KEY=VALUE ...] [--out FILE]
 
-Runs the evaluation of configs/embedded/eval.yaml once a row: the shipped settings, other starts
-x_T, other numbers of steps, another sampler; and, with the shipped settings, each further weights
-file (a stage's export, or a run with one loss off). Finished rows are kept in `results/ablation`
-and not measured again. Writes FILE.md, a table, and FILE.json.
+Each row is one evaluation of configs/embedded/eval.yaml. The rows are: the shipped settings, other
+starts x_T, other numbers of steps, and another sampler. Each `--weights` file gives one more row
+with the shipped settings, for example the export of a stage or of a run without one loss. Rows that
+were measured before (in `results/ablation`) are not measured again. The result is FILE.md with the
+table and FILE.json. The committed table is made with `--out docs/results/ablation`.
 """
 
 import argparse
@@ -18,6 +19,7 @@ from typing import Any
 from reenact.assets import EMBEDDED_WEIGHTS, asset_path
 from reenact.config import load_config
 from reenact.errors import UserError, exit_code
+from reenact.evaluation.measuring.metrics import BY_NAME
 from reenact.evaluation.run import run_evaluation
 from reenact.evaluation.run_config import EvalRun
 from reenact.files import atomic_output
@@ -29,18 +31,8 @@ from reenact.models.weights import Recipe
 CONFIG = Path("configs/embedded/eval.yaml")
 MODE = "cross"
 COLUMNS = (
-    ("l1", "l1↓"),
-    ("psnr", "psnr↑"),
-    ("ssim", "ssim↑"),
-    ("efflpips", "efflpips↓"),
-    ("csim", "csim↑"),
-    ("apd", "apd↓"),
-    ("gaze_error", "gaze_error↓"),
-    ("nme", "nme↓"),
-    ("found", "found↑"),
-    ("yaw_correlation", "yaw"),
-    ("jaw_correlation", "jaw"),
-    ("blink_correlation", "blink"),
+    *("l1", "psnr", "ssim", "lpips", "efflpips", "csim", "apd", "gaze_error", "nme", "found"),
+    *("yaw_correlation", "jaw_correlation", "blink_correlation"),
 )
 
 
@@ -67,22 +59,23 @@ def settings(base: ReenactorConfig, weights: Path) -> dict[str, ReenactorConfig]
 def row_of(run: EvalRun, name: str, device: str) -> dict[str, Any]:
     """The cross-reenactment numbers of one row."""
     print(name)
-    summary = run_evaluation(run, device)
-    assert summary is not None  # only further processes of torchrun get none
-    return {"name": name, **{key: summary[MODE]["ours"].get(key) for key, _ in COLUMNS}}
+    report = run_evaluation(run, device)
+    assert report is not None  # only further processes of torchrun get none
+    return {"name": name, **{key: report.summary[MODE]["ours"].get(key) for key in COLUMNS}}
 
 
 def table(rows: Sequence[dict[str, Any]]) -> str:
-    """Markdown."""
-    lines = ["| | " + " | ".join(title for _, title in COLUMNS) + " |"]
+    """The table as Markdown."""
+    lines = ["| | " + " | ".join(BY_NAME[name].header for name in COLUMNS) + " |"]
     lines.append("|---|" + "---:|" * len(COLUMNS))
     for row in rows:
-        values = ["–" if row[key] is None else f"{row[key]:.4g}" for key, _ in COLUMNS]
+        values = ["–" if row[key] is None else f"{row[key]:.4g}" for key in COLUMNS]
         lines.append(f"| {row['name']} | " + " | ".join(values) + " |")
     return "\n".join(lines) + "\n"
 
 
 def named_file(text: str) -> tuple[str, Path]:
+    """NAME=FILE as a name and a path. Raises UserError."""
     name, equals, path = text.partition("=")
     if not equals:
         raise UserError(f"--weights {text}: write NAME=FILE")
@@ -95,12 +88,14 @@ def main() -> None:
     )
     parser.add_argument("--weights", action="append", default=[], metavar="NAME=FILE")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
-    parser.add_argument("--out", type=Path, default=Path("docs/results/ablation"))
+    parser.add_argument("--out", type=Path, default=Path("results/ablation/ablation"))
     parser.add_argument("--device", default="auto")
     args = parser.parse_args()
     files = [named_file(text) for text in args.weights]
-    run = load_config(CONFIG, EvalRun, ["pairs.num_self=0", "num_examples=0", *args.set])
-    run = replace(run.with_output(Path("results") / "ablation"), variants=["ours"])
+    run = load_config(
+        CONFIG, EvalRun, ["pairs.num_self=0", "num_examples=0", "num_worst=0", *args.set]
+    )
+    run = replace(run, output=Path("results") / "ablation", variants=["ours"])
     rows = [
         row_of(replace(run, reenactor=config), name, args.device)
         for name, config in settings(
@@ -110,8 +105,8 @@ def main() -> None:
     rows += [row_of(replace(run, weights=path), name, args.device) for name, path in files]
     text = (
         f"# Ablation\n\nCross-reenactment of synthetic people, {run.pairs.num_cross} pairs. "
-        "Rows of settings share the first row's weights,\n"
-        "which were trained for its start and steps.\n\n"
+        "All rows of settings have the\n"
+        "weights of the first row, which were trained for the start and the steps of that row.\n\n"
     )
     with atomic_output(args.out.with_suffix(".md")) as temporary:
         temporary.write_text(text + table(rows))

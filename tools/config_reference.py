@@ -100,13 +100,15 @@ def opening_sentence(cls: type) -> str:
 
 
 def documented_fields(cls: type) -> dict[str, str]:
-    """What the class docstring says of each field: `name: meaning`, continued with an indent.
+    """What the docstrings of a class and its bases say of each field.
 
-    Several names may share a meaning: `width, height: ...`.
+    It reads `name: meaning`, continued with an indent. Several names may share a meaning:
+    `width, height: ...`.
     """
     meanings: dict[str, str] = {}
     names: list[str] = []
-    for line in (inspect.getdoc(cls) or "").splitlines():
+    texts = [inspect.cleandoc(base.__doc__ or "") for base in reversed(cls.__mro__)]
+    for line in "\n\n".join(texts).splitlines():
         head = re.match(r"^([a-zA-Z_]\w*(?:, [a-zA-Z_]\w*)*): (.*)$", line)
         if head:
             names = head[1].split(", ")

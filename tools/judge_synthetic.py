@@ -62,8 +62,7 @@ def _frames(path: Path, every: int) -> Iterator[np.ndarray]:
     if is_image_path(path):
         yield read_frame(path)
     elif path.suffix.lower() in VIDEO_SUFFIXES:
-        with VideoReader(path) as video:
-            yield from video.every(every)
+        yield from VideoReader(path).every(every)
 
 
 def rendered_crops(folder: Path) -> list[np.ndarray]:

@@ -1,12 +1,15 @@
-"""How a model does on real photos and clips, where no true picture exists.
+"""Measure a model on real photos and clips, where no true picture exists.
 
     python -m tools.measure_real --photos DIR --clips DIR [--weights FILE] [--sheet sheet.png]
 
-Every photo is driven by every clip, at the config's `output_size`. Read off the results by the
-tracker: `found`, the share of frames with a face; the correlation of yaw and jaw opening with the
-target's; `csim` with the source (different people: about .1, other photos of the same person: .66
-to .79); and `flicker`: the mean absolute second difference over time, in levels of 255, where the
-target is one frame of the clip repeated with slight noise.
+Each clip drives each photo at the config's `output_size`. The tracker reads the results:
+
+found: the share of frames with a face.
+yaw, jaw: the correlation of yaw and of the opening of the jaw with the target.
+csim: the cosine with the source. Different people have about 0.1, other photos of the same person
+    0.66 to 0.79.
+flicker: the mean absolute second difference over time, in levels of 255. The target for this number
+    is one frame of the clip, repeated with slight noise.
 """
 
 import argparse
@@ -28,9 +31,8 @@ from reenact.evaluation.readers import FaceReading, TrackerReader
 from reenact.face.expressions import JAW
 from reenact.face.stack import SourceFace
 from reenact.files import check_input_file
+from reenact.inference.canvas import crop_view
 from reenact.inference.compose import resized_frames
-from reenact.inference.load import make_reenactor
-from reenact.inference.pipeline import encode_source
 from reenact.inference.reenactor import Reenactor
 from reenact.inference.run_config import InferRun
 from reenact.media.images import (
@@ -48,7 +50,7 @@ NOISE_LEVELS = 2.0
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """One photo under one clip; correlations are None where one of the series is constant."""
+    """One photo with the motion of one clip. A correlation with a constant series is None."""
 
     photo: str
     clip: str
@@ -61,8 +63,10 @@ class Measured:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Target:
-    """A clip, read once: the faces `params` of some of its frames, what the networks see of them
-    (`crops`), what the tracker reads there, and the faces of a standing picture.
+    """A clip, read once.
+
+    params: the faces of some of its frames. crops: the same frames as the networks see them.
+    reading: what the tracker reads in the crops. still: the faces of a repeated frame.
     """
 
     name: str
@@ -75,7 +79,7 @@ class Target:
 def read_target(
     clip: Path, reenactor: Reenactor, reader: TrackerReader, size: int, every: int
 ) -> Target | None:
-    """None where the clip, or one frame of it alone, shows no face."""
+    """None when no face is found in the clip, or in the frame that is repeated."""
     video = VideoReader(clip)
     motion = reenactor.face.target_motion(video, float(video.fps), reenactor.size)
     if motion is None:
@@ -104,11 +108,13 @@ def measure(
     reader: TrackerReader,
     size: int,
 ) -> tuple[Measured, list[np.ndarray]]:
-    """The numbers, and source | target | result (each (size, size, 3)) where the target is turned
-    most away from its first frame.
+    """The numbers, and source, target and result, (size, size, 3) each.
+
+    The three pictures show the frame in which the target is turned most away from its first frame.
     """
     own = reenactor.face.cut(source.photo, source.crop.resized(size))
-    state = encode_source(reenactor, source, size)
+    view = crop_view(source.photo, source.crop, reenactor.person_mask, size)
+    state = reenactor.set_source(image_from_frame(source.crop_frame), source.params, view=view)
     results = resized_frames(reenactor.render(state, target.params).cpu(), size)
     ours, theirs = _read(reader, image_from_frame(results)), target.reading
     identity = reader.read(image_from_frame(own)).identity[0]
@@ -129,7 +135,7 @@ def measure(
 
 
 def noisy(frame: np.ndarray) -> list[np.ndarray]:
-    """One frame as a clip in which only a camera's noise moves."""
+    """One frame as a clip in which only the noise of a camera changes."""
     rng = np.random.default_rng(0)
     noise = rng.normal(0, NOISE_LEVELS, (STILL_FRAMES, *frame.shape))
     return list((frame + noise).round().clip(0, 255).astype(np.uint8))
@@ -162,7 +168,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     run = replace(load_config(args.config, InferRun, args.set), weights=args.weights)
-    reenactor = make_reenactor(run.weights, run.face, run.reenactor, args.device)
+    reenactor = Reenactor.load(run.weights, config=run.reenactor, device=args.device, face=run.face)
     reader = TrackerReader(reenactor.device)
     targets = []
     for clip in tqdm(list(files_of(args.clips, images=False)), unit="clip"):
@@ -190,7 +196,7 @@ def main() -> None:
 
 
 def report(rows: list[Measured]) -> None:
-    """A line a pair, and the means over all of them."""
+    """Print one line for each pair, and the means."""
     names = ("found", "yaw", "jaw", "csim", "flicker")
     print(f"{'':42s}" + "".join(f"{name:>9s}" for name in names))
     for row in rows:

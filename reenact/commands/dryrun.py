@@ -72,8 +72,8 @@ def steps(out: Path, layout: str) -> list[list[str]]:
             ),
         ],
         [
-            *("eval", "--config", "dryrun/eval"),
-            *moved(weights="reenact.safetensors", data__folder="data", output="report"),
+            *("eval", "--config", "dryrun/eval", "--output", f"{out}/report"),
+            *moved(weights="reenact.safetensors", data__folder="data"),
         ],
     ]
 

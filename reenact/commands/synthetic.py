@@ -18,6 +18,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     option("--seed", 0, "seed of all people and motions")
     option("--workers", 2, "processes, one thread each")
     option("--cross", 8, "frames of each clip that show another person's motion")
+    text = "also write the alpha of hair and head and the background of each frame"
+    parser.add_argument("--layers", action="store_true", help=text)
 
 
 def run(arguments: argparse.Namespace) -> None:

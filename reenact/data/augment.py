@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
+from reenact.errors import UserError
 from reenact.ranges import Checked, NonNegative, Range, Share
 
 Quality = Annotated[int, Range(at_least=1, at_most=100)]
@@ -40,9 +41,15 @@ class AugmentConfig(Checked):
     brightness: NonNegative = 0.0
     degrade: Share = 0.0
     misfit: NonNegative = 0.0
-    blur_sigma: NonNegative = 1.0
+    blur_sigma: Annotated[float, Range(at_least=0, at_most=100)] = 1.0
     noise_std: NonNegative = 0.05
     jpeg_quality: tuple[Quality, Quality] = (30, 90)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        low, high = self.jpeg_quality
+        if low > high:
+            raise UserError(f"jpeg_quality: the first number must not be larger, got {low}, {high}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -33,7 +33,9 @@ class DataConfig(Checked):
 
     root: folder that holds the clips and their manifest.
     split: the clips to train on.
-    val_split: the clips for previews and validation.
+    val_split: the clips for previews and validation. If the folder has none, a run that wants them
+        ends at the start. The training split is allowed: the run then says so and logs `seen/...`
+        instead of `val/...`.
     num_workers: processes that read and augment batches; 0 does it in the training process.
     augment: image augmentation.
     """
@@ -41,7 +43,7 @@ class DataConfig(Checked):
     root: Path
     split: str = "train"
     val_split: str = "val"
-    num_workers: Annotated[int, Range(at_least=0)] = 0
+    num_workers: Annotated[int, Range(at_least=0, at_most=512)] = 0
     augment: AugmentConfig = field(default_factory=AugmentConfig)
 
 

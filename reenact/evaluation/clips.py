@@ -1,67 +1,71 @@
 """The clips of an evaluation. Synthetic clips are generated when they are missing."""
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 from reenact.data.clips import ClipSet, open_clips
 from reenact.data.folder_clips import MANIFEST
+from reenact.data.synthetic.clips import SyntheticConfig, cross_targets, person_seed
 from reenact.errors import UserError
-from reenact.processes import ALONE, World, say, wait_until
+from reenact.processes import ALONE, World, note, wait_until
+from reenact.ranges import Checked, Count, CountOrZero, Range, Seed
 
 
 @dataclass(frozen=True, kw_only=True)
-class SyntheticClips:
+class SyntheticClips(Checked):
     """Synthetic people, generated when they are missing, at the size of the model.
 
-    frames: frames of each clip. cross: how many cross-reenactments are rendered as truth for each
-    clip. seed: another seed gives other clips. num_workers: processes that generate.
+    frames: frames of each clip.
+    cross: how many cross-reenactments are rendered as truth for each clip.
+    seed: another seed gives other clips.
+    num_workers: processes that generate.
     """
 
-    frames: int = 16
-    cross: int = 8
-    seed: int = 0
-    num_workers: int = 2
-
-    def __post_init__(self) -> None:
-        if self.num_workers < 1:
-            raise ValueError(f"num_workers: must be at least 1, got {self.num_workers}")
-        if self.frames < 2:
-            raise ValueError(f"frames: a self pair needs at least 2, got {self.frames}")
-        if self.cross < 0:
-            raise ValueError(f"cross: must not be negative, got {self.cross}")
+    frames: Annotated[int, Range(at_least=2)] = 16
+    cross: CountOrZero = 8
+    seed: Seed = 0
+    num_workers: Count = 2
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClipsConfig:
+class ClipsConfig(Checked):
     """The clips: prepared ones (`reenact.data.prepare`) or synthetic ones.
 
-    folder: where the clips are. num_clips: only so many clips, the first ones, give sources (null:
-    all). synthetic: null = the clips must be there; else `num_clips` clips are generated.
+    folder: where the clips are.
+    split: the split that is measured.
+    num_clips: only so many clips, the first ones, give sources; null = all.
+    synthetic: null = the clips must be there; else `num_clips` clips are generated.
     """
 
     folder: Path
     split: str = "test"
-    num_clips: int | None = None
+    num_clips: Count | None = None
     synthetic: SyntheticClips | None = None
 
     def __post_init__(self) -> None:
-        if self.num_clips is not None and self.num_clips < 1:
-            raise ValueError(f"num_clips: must be at least 1, got {self.num_clips}")
+        super().__post_init__()
         if self.synthetic is not None and self.num_clips is None:
             raise ValueError("num_clips: synthetic clips need a number, for example 100")
 
 
 def prepare_clips(config: ClipsConfig, image_size: int | None, world: World = ALONE) -> ClipSet:
-    """The clips of the split; those that are synthetic and missing are generated, by the first
-    process, at `image_size` (any size of what is there serves when None).
+    """Open the clips of the split. The main process generates synthetic clips that are missing.
 
-    Raises UserError when there are no clips, or clips of another size.
+    image_size: size of the model. Missing clips are generated at this size, and existing ones must
+    have it. None: existing clips can have any size.
+
+    Raises UserError when there are no clips, when they have another size, or when synthetic clips
+    were generated with other settings.
     """
-    if config.synthetic is not None and not _is_complete(config):
-        if world.is_main:
-            _generate(config, image_size or 64)
-        else:
-            wait_until(lambda: _is_complete(config))
+    if config.synthetic is not None:
+        _check_settings(config)
+        if not _is_complete(config):
+            if world.is_main:
+                _generate(config, image_size or 64)
+            else:
+                wait_until(lambda: _is_complete(config))
     clips = open_clips(config.folder, config.split)
     if image_size is not None and clips.size != image_size:
         raise UserError(
@@ -71,36 +75,75 @@ def prepare_clips(config: ClipsConfig, image_size: int | None, world: World = AL
     return clips
 
 
-def _is_complete(config: ClipsConfig) -> bool:
+def content_sha256(clips: ClipSet) -> str:
+    """Changes with the manifest, and when the clips of a manifest are generated anew."""
+    digest = hashlib.sha256(clips.fingerprint.encode())
+    for clip in (clips.clips[0], clips.clips[-1]):
+        digest.update(clip.frame(0).tobytes())
+    return digest.hexdigest()
+
+
+def _existing(config: ClipsConfig) -> ClipSet | None:
     if not (config.folder / MANIFEST).is_file():
-        return False
+        return None
     try:
-        return len(open_clips(config.folder, config.split)) >= (config.num_clips or 0)
+        return open_clips(config.folder, config.split)
     except UserError as error:
         if "no clips of split" in str(error):
-            return False
+            return None
         raise
 
 
-def _generate(config: ClipsConfig, size: int) -> None:
-    from reenact.data.synthetic.clips import SyntheticConfig
-    from reenact.data.synthetic.generate import generate
+def _is_complete(config: ClipsConfig) -> bool:
+    clips = _existing(config)
+    return clips is not None and len(clips) >= (config.num_clips or 0)
 
+
+def _check_settings(config: ClipsConfig) -> None:
+    """Compare the clips that are there with the settings. Raises UserError."""
+    clips = _existing(config)
+    wanted = config.synthetic
+    if clips is None or wanted is None:
+        return
+    settings = _generator_settings(config, clips.size)
+    for i, clip in enumerate(clips.clips[: config.num_clips]):
+        values = {
+            "frames": (clip.num_frames, wanted.frames),
+            "seed": (clip.person, str(person_seed(settings, i))),
+            "cross": (len(clip.cross), len(cross_targets(settings, i))),
+        }
+        for name, (found, expected) in values.items():
+            if found != expected:
+                shown = "another seed" if name == "seed" else f"{name} {found}"
+                raise UserError(
+                    f"{config.folder}: {clip.name} was generated with {shown}, the config asks "
+                    f"for {name} {getattr(wanted, name)}: set data.folder to another folder, or "
+                    "delete this one"
+                )
+
+
+def _generator_settings(config: ClipsConfig, size: int) -> SyntheticConfig:
     assert config.synthetic is not None
     assert config.num_clips is not None
-    say(f"generating {config.num_clips} {config.split} clips in {config.folder}")
+    return SyntheticConfig(
+        out=config.folder,
+        clips=config.num_clips,
+        frames=config.synthetic.frames,
+        size=size,
+        split=config.split,
+        seed=config.synthetic.seed,
+        workers=config.synthetic.num_workers,
+        cross=config.synthetic.cross,
+    )
+
+
+def _generate(config: ClipsConfig, size: int) -> None:
+    # Imported late: compiles the renderer.
+    from reenact.data.synthetic.generate import generate
+
+    note(f"generating {config.num_clips} {config.split} clips in {config.folder}")
     try:
-        settings = SyntheticConfig(
-            out=config.folder,
-            clips=config.num_clips,
-            frames=config.synthetic.frames,
-            size=size,
-            split=config.split,
-            seed=config.synthetic.seed,
-            workers=config.synthetic.num_workers,
-            cross=config.synthetic.cross,
-        )
-        generate(settings, progress=True)
+        generate(_generator_settings(config, size), progress=True)
     except ValueError as error:
         raise UserError(f"{config.folder}: {error}") from error
     except OSError as error:

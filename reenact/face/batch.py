@@ -1,4 +1,4 @@
-"""What every batch of faces can do, whichever head model its fields belong to."""
+"""The base of all batches of face parameters, whichever head model they belong to."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class FaceBatch(ABC):
 
     @classmethod
     def from_numpy(cls, arrays: Mapping[str, np.ndarray]) -> Self:
-        """Inverse of `numpy`; further keys of `arrays` are ignored."""
+        """Inverse of `numpy`. Other keys of `arrays` are ignored."""
         return cls(
             **{n: torch.from_numpy(np.array(arrays[n], dtype=np.float32)) for n in cls.WIDTHS}
         )

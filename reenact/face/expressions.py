@@ -1,4 +1,4 @@
-"""The 52 expression names (the ARKit set), in the order of every (…, 52) tensor of the project."""
+"""The 52 expressions (the ARKit set), in the order of every (..., 52) tensor of the project."""
 
 EXPRESSION_NAMES: tuple[str, ...] = (
     "browDownLeft",

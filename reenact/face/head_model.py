@@ -22,7 +22,7 @@ EYEBALL_FILL = 0.985
 def project(points: Tensor, translation: Tensor, scale: Tensor) -> Tensor:
     """Posed points (B, N, 3) in dm -> pixels (B, N, 2); y grows downwards.
 
-    The camera always points at the head's origin: moving the head shifts the picture.
+    The camera always points at the head's origin, so a move of the head only shifts the picture.
     """
     w = CAMERA_DISTANCE / (CAMERA_DISTANCE - (points[..., 2] - CAMERA_PLANE))
     w = (w * scale[:, None])[..., None]
@@ -31,10 +31,11 @@ def project(points: Tensor, translation: Tensor, scale: Tensor) -> Tensor:
 
 
 class HeadModel(nn.Module):
-    """Differentiable head: `FaceParams` -> posed vertices (dm), landmarks and pupils (pixels).
+    """Turns `FaceParams` into posed vertices (dm), landmarks and pupils (pixels), differentiably.
 
-    Unit 1 dm, X to the picture's right, Y up, Z towards the camera, midpoint of the unposed
-    eyes at the origin. Frozen: it has buffers only and nothing enters the state dict.
+    The unit is 1 dm. X points to the picture's right, Y up, Z towards the camera. The midpoint of
+    the unposed eyes is the origin. Nothing is trained: all tensors are buffers, and none of them
+    is in the state dict.
     """
 
     def __init__(self) -> None:
@@ -80,7 +81,7 @@ class HeadModel(nn.Module):
     landmark_index: Tensor
 
     def vertices(self, params: FaceParams) -> Tensor:
-        """Posed mesh (B, V, 3) in dm; shoulders stay, the head turns, the neck in between."""
+        """Posed mesh (B, V, 3) in dm. The head turns, the shoulders stay, the neck bends."""
         shaped = _blend(self.mean, self.identity_axes, params.identity)
         shaped = shaped + _blend(None, self.expression_axes, params.expression)
         return _pose_weighted(shaped, params.rotation, self.pose_weight)
@@ -116,7 +117,7 @@ class HeadModel(nn.Module):
         return project(self.landmarks_3d(params), params.translation, params.scale)
 
     def eyeballs(self, identity: Tensor) -> tuple[Tensor, Tensor]:
-        """Unposed eyeball centres (B, 2, 3) and radii (B, 2) in dm, image-left eye first."""
+        """Unposed eyeball centres (B, 2, 3) and radii (B, 2) in dm. The image-left eye is first."""
         rim = _blend(self.eye_mean, self.eye_identity, identity).unflatten(1, (2, -1))
         centre = rim.mean(2)
         radius = (rim - centre[:, :, None]).norm(dim=-1).mean(-1) * EYEBALL_FILL

@@ -1,4 +1,4 @@
-"""Where a head and its hair are in a picture, by the pose alone."""
+"""The region of a head with its hair in a picture, computed from the pose alone."""
 
 from __future__ import annotations
 
@@ -8,29 +8,29 @@ from torch import Tensor
 from reenact.face.params import NECK_PIVOT, FaceParams, rotation_matrix
 
 HEAD_CENTRE = (0.0, 0.0, -0.7)
-"""Middle of the unposed head in dm: the eyes lie half-way between chin and crown."""
+"""Middle of the unposed head in dm. In height it is the eyes, half-way from chin to crown."""
 HEAD_RADII = (1.05, 1.35)
-"""Half width and half height of the head's region in dm; a head measures about 0.8 and 1.15."""
+"""Half width and half height of the region in dm. Those of a head are about 0.8 and 1.15."""
 SOFT_EDGE = 0.2
-"""The region fades out between the ellipse and the one larger by this part."""
+"""The region fades out between the ellipse and an ellipse that is larger by this share."""
 
 
 def head_region(params: FaceParams, size: int) -> Tensor:
-    """A soft ellipse over the head and its hair, grown so that a turned head stays inside.
+    """A soft ellipse over the head and its hair, so large that a turned head stays inside.
 
     params: FaceParams (B) in pixels of the crop. Returns (B, 1, size, size) in [0, 1].
     """
     pivot = params.rotation.new_tensor(NECK_PIVOT)
     arm = params.rotation.new_tensor(HEAD_CENTRE) - pivot
     posed = rotation_matrix(params.rotation) @ arm + pivot
-    # Picture coordinates have y pointing down; the perspective at the head's middle is about 1.
+    # In the picture y points down. The magnification at the middle of the head is about 1.
     centre = params.translation + params.scale[:, None] * posed[:, :2] * posed.new_tensor([1, -1])
     width, height = (params.scale * radius for radius in HEAD_RADII)
     return soft_ellipse(centre, width, height, params.rotation[:, 2], size)
 
 
 def soft_ellipse(centre: Tensor, width: Tensor, height: Tensor, roll: Tensor, size: int) -> Tensor:
-    """1 inside, fading out over SOFT_EDGE: (B, 1, size, size).
+    """Ellipses (B, 1, size, size): 1 inside, fading out to 0 over SOFT_EDGE.
 
     centre (B, 2), half width and half height (B,) in pixels, roll (B,) anticlockwise in radians.
     """

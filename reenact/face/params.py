@@ -1,4 +1,4 @@
-"""What is known about a face in a picture: who, which expression, which pose, where it looks."""
+"""The face parameters of the open head model: identity, expression, pose, place and gaze."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ NUM_IDENTITY = 80
 NUM_EXPRESSION = 52
 
 NECK_PIVOT = (0.0, -0.95, -1.12)
-"""Point of the unposed head (dm, eye midpoint at the origin) about which it turns."""
+"""The head turns about this point. Coordinates of the unposed head: dm, eye midpoint at 0."""
 
 CAMERA_DISTANCE = 11.0
 CAMERA_PLANE = -0.6
-"""Perspective: a point at depth Z is magnified by 11 / (11 - (Z + 0.6)), by 1 at Z = -0.6."""
+"""Perspective: a point at depth Z is magnified by 11 / (11 - (Z + 0.6)). At Z = -0.6 this is 1."""
 
 FACE_CENTRE = (0.0, -0.36, 0.15)
-"""Middle of the mean head's 68 landmarks; its depth stands for the face's depth."""
+"""Middle of the mean head's 68 landmarks. Its depth is used as the depth of the face."""
 
 
 def rotation_matrix(rotation: Tensor) -> Tensor:
@@ -46,12 +46,14 @@ def rotation_matrix(rotation: Tensor) -> Tensor:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class FaceParams(FaceBatch):
-    """A batch of faces; every field is a float tensor whose first axis is the batch.
+    """A batch of faces. Every field is a float tensor, and its first axis is the batch.
 
-    identity (B, 80) shape coefficients, about N(0, 1); expression (B, 52) in [0, 1], in the
-    order of `EXPRESSION_NAMES`; rotation (B, 3) yaw, pitch, roll in radians; translation (B, 2)
-    pixel of the head point (0, 0, -0.6); scale (B,) pixels per dm at that depth; gaze (B, 2)
-    yaw, pitch in radians relative to the head.
+    identity: (B, 80) shape coefficients, about N(0, 1).
+    expression: (B, 52) in [0, 1], in the order of `EXPRESSION_NAMES`.
+    rotation: (B, 3) yaw, pitch, roll in radians.
+    translation: (B, 2) pixel x, y of the head point (0, 0, -0.6).
+    scale: (B,) pixels per dm at the depth of that point.
+    gaze: (B, 2) yaw, pitch in radians, relative to the head.
     """
 
     identity: Tensor
@@ -80,14 +82,17 @@ class FaceParams(FaceBatch):
         return torch.rad2deg(self.rotation)
 
     def transformed(self, matrix: np.ndarray | Tensor) -> FaceParams:
-        """The same faces after the picture went through a similarity.
+        """The same faces after a similarity (shift, scale, rotation) of the picture.
 
-        `matrix` (3, 3) or (B, 3, 3) maps old to new pixel coordinates (e.g. `crop_from_frame`).
-        Shifts and scaling are exact. A picture rotation becomes a roll about the neck; the
-        sideways move of the neck is taken up by `translation` at the depth of the face's centre.
-        A rotation of 20 degrees leaves an error of 0.5 % of the distance between the eyes on the
-        inner landmarks and 1.8 % on the jaw line (perspective differs over the face's depth). The
-        neck and the shoulders do not follow: this model always keeps the shoulders upright.
+        `matrix` (3, 3) or (B, 3, 3) maps old to new pixel coordinates, for example
+        `crop_from_frame`. Shifts and scaling are exact.
+
+        A rotation of the picture becomes a roll about the neck. The neck itself moves sideways;
+        `translation` makes up for this at the depth of the face's centre. A rotation of 20 degrees
+        leaves an error on the landmarks, because the perspective differs over the depth of the
+        face: 0.5 % of the distance between the eyes on the inner landmarks, 1.8 % on the jaw line.
+        Neck and shoulders do not rotate, because the model always keeps the shoulders upright.
+
         Raises ValueError when the matrix is not a similarity or mirrors the picture.
         """
         m = torch.as_tensor(matrix, dtype=torch.float64, device=self.scale.device)
@@ -96,7 +101,7 @@ class FaceParams(FaceBatch):
         skew = (m[:, 0, 0] - m[:, 1, 1]).abs() + (m[:, 0, 1] + m[:, 1, 0]).abs()
         if len(self) and (bool((skew > 1e-4 * zoom).any()) or not bool((zoom > 0).all())):
             raise ValueError("matrix: not a similarity (rotation, one scale, shift)")
-        # Pixel y points down, so a positive angle of the matrix is clockwise: a negative roll.
+        # Pixel y points down, so a positive angle of the matrix is clockwise, a negative roll.
         turn = -torch.atan2(m[:, 1, 0], m[:, 0, 0])
         rotation = self.rotation.double()
         depth = _face_depth(rotation)
@@ -115,26 +120,26 @@ class FaceParams(FaceBatch):
 
 
 def _face_depth(rotation: Tensor) -> Tensor:
-    """Z (B,) of the posed face centre."""
+    """The depth Z (B,) of the posed face centre."""
     pivot = rotation.new_tensor(NECK_PIVOT)
     arm = rotation.new_tensor(FACE_CENTRE) - pivot
     return (rotation_matrix(rotation) @ arm + pivot)[:, 2]
 
 
 def retarget(source: FaceParams, target: FaceParams) -> FaceParams:
-    """The source person in the target's expression, pose, place and gaze.
+    """The source person with the target's expression, pose, place and gaze.
 
-    `source` holds one face or as many as `target`. Only its identity is used, so
-    `retarget(a, a)` equals `a`.
+    `source` holds one face, or as many as `target`. Only its identity is used, so `retarget(a, a)`
+    equals `a`.
     """
     return replace(target, identity=source.identity.to(target.identity).expand(len(target), -1))
 
 
 def retarget_relative(source: FaceParams, target: FaceParams, neutral: FaceParams) -> FaceParams:
-    """The source face moved as the target moved away from its own `neutral` frame.
+    """The source face, moved in the way the target moved away from its own `neutral` frame.
 
-    `source` and `neutral` hold one face (or as many as `target`). A target equal to `neutral`
-    gives the source itself. Translations are measured in head sizes, not in pixels.
+    `source` and `neutral` hold one face, or as many as `target`. A target equal to `neutral` gives
+    the source itself. Translations are measured in head sizes, not in pixels.
     """
     count = len(target)
     source, neutral = source.to(target.scale.device), neutral.to(target.scale.device)

@@ -35,6 +35,10 @@ class PersonMask(nn.Module):
         self.net = graphs["person"]
         self.to(device).eval()
 
+    @property
+    def device(self) -> torch.device:
+        return next(self.net.buffers()).device
+
     def forward(self, images: Tensor) -> Tensor:
         """Images (B, 3, 256, 256) in [-1, 1] -> probability of a person (B, 1, 256, 256)."""
         (person,) = self.net(images.float() / 2 + 0.5)

@@ -20,6 +20,7 @@ from reenact.face.batch import FaceBatch
 from reenact.face.crop import FaceCrop
 
 if TYPE_CHECKING:  # the motion field compiles functions, which configs and readers do not need
+    from reenact.face.surface.layer_field import LayerField
     from reenact.face.surface.motion_field import MotionField
 
 Frame = np.ndarray
@@ -163,6 +164,16 @@ class FaceModel(Protocol[Params]):
         """
         ...
 
+    def layer_field(
+        self, source: Params, target: Params, size: int, view: FaceCrop, still: Tensor
+    ) -> LayerField:
+        """The same for the layers of a photo; see `surface.layer_field`."""
+        ...
+
+    def body(self, params: Params, size: int, view: FaceCrop) -> Tensor:
+        """Where a view of crops of side `size` shows the shoulders: (B, 1, S, S)."""
+        ...
+
     def motion_vector(self, source: Params, target: Params, size: int) -> Tensor:
         """The input (B, 120) of E_r's motion head: the motion of the source (B, or one for all) and
         of the targets. Raises UserError for a stack without one (`StackEntry.has_motion_vector`).
@@ -171,7 +182,12 @@ class FaceModel(Protocol[Params]):
 
 
 class FaceStack(FaceModel[Params], Protocol[Params]):
-    """A face model with the networks that read faces from pictures."""
+    """A face model with the networks that read faces from pictures.
+
+    num_passes: how often `target_motion` reads its frames.
+    """
+
+    num_passes: int
 
     def source_face(self, photo: Frame, size: int) -> SourceFace[Params] | None:
         """The face of a photo in a crop of side `size`; None if there is no face."""

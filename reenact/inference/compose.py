@@ -1,7 +1,14 @@
-"""From generated crops to the frames that are written."""
+"""From generated crops to the frames that are written.
 
-from collections.abc import Sequence
-from typing import Literal
+A composition is a function of a `Scene`. To add one, write the function and add a line to
+`COMPOSITIONS`: its name is then a value of `compose` in configs, in Python and on the command line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
@@ -9,17 +16,114 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from reenact.face.crop import FaceCrop, feathered_mask, warp_to_crop
-from reenact.face.stack import Frame
+from reenact.errors import UserError
+from reenact.face.batch import FaceBatch
+from reenact.face.crop import FaceCrop, feathered_mask, paste_back, warp_to_crop
+from reenact.face.person_mask import PersonMask
+from reenact.face.stack import FaceStack, Frame, SourceFace, TargetMotion
+from reenact.inference.canvas import SourceView, crop_view, photo_view, put_back
+from reenact.inference.motion import Motion
 from reenact.media.images import frame_from_image
 
 Levels = Literal["exact", "stretched"]
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Scene:
+    """All that a composition can put together for the N frames of a motion.
+
+    source: the source photo and its face.
+    motion: the target's motion.
+    driven: N faces of the source person as they are rendered, in the terms of the source's crop.
+    face: the face stack.
+    render: gives N images (1, 3, S, S) in [-1, 1] on the CPU, one after the other. With a view of
+        the photo they have the view's D pixels, and are composed of the photo's layers.
+    person_mask: gives the network that views need; None where the source's detail is not carried
+        and there are no views.
+    size, max_side, levels: `output_size` and others of `AnimateOptions`.
+    """
+
+    source: SourceFace[Any]
+    motion: Motion
+    driven: FaceBatch
+    face: FaceStack[Any]
+    render: Callable[[SourceView | None], Iterator[Tensor]]
+    person_mask: Callable[[], PersonMask] | None
+    size: int
+    max_side: int
+    levels: Levels
+
+
+def photo(scene: Scene) -> Iterator[Frame]:
+    """The whole source photo with the moved person. For videos it is shrunk to `max_side`."""
+    source = scene.source
+    if not scene.motion.is_picture:
+        picture, crop = shrink_to(source.photo, source.crop, scene.max_side)
+        source = replace(source, photo=picture, crop=crop)
+    if scene.person_mask is None:
+        yield from _pasted(scene, source)
+        return
+    view, corner = photo_view(source.photo, source.crop, scene.person_mask())
+    for image in scene.render(view):
+        yield put_back(source.photo, frame_from_image(image)[0], corner)
+
+
+def crop(scene: Scene) -> Iterator[Frame]:
+    """The face crop (size, size, 3)."""
+    source, view = scene.source, None
+    if scene.person_mask is not None:
+        size = max(scene.size, source.crop.size)
+        view = crop_view(source.photo, source.crop, scene.person_mask(), size)
+    for image in scene.render(view):
+        yield resized_frames(image, scene.size, scene.levels)[0]
+
+
+def follow(scene: Scene) -> Iterator[Frame]:
+    """The face crop, moved and rolled in its square as the target's head was."""
+    tracked = scene.motion.tracked
+    for result, own, window in zip(crop(scene), tracked.crops, tracked.windows, strict=True):
+        yield moved(result, own.resized(scene.size), window.resized(scene.size))
+
+
+def _pasted(scene: Scene, source: SourceFace[Any]) -> Iterator[Frame]:
+    """Face crops back in the photo, where results are not composed of layers."""
+    place, face = source.crop.resized(scene.size), scene.face
+    before = face.head_region(source.params, source.crop.size)
+    for i, image in enumerate(scene.render(None)):
+        result = resized_frames(image, scene.size, scene.levels)[0]
+        now = face.head_region(scene.driven[i], source.crop.size)
+        yield paste_back(source.photo, result, place, paste_mask(before, now, scene.size))
+
+
+COMPOSITIONS: dict[str, Callable[[Scene], Iterator[Frame]]] = {
+    "photo": photo,
+    "crop": crop,
+    "follow": follow,
+}
+SQUARES: dict[str, Callable[[TargetMotion[Any]], list[FaceCrop]]] = {
+    "crop": lambda tracked: tracked.crops,
+    "follow": lambda tracked: tracked.windows,
+}
+"""For compositions that show a square of the picture: the same squares of the target's frames."""
+
+if TYPE_CHECKING:
+    CompositionName = str
+else:
+    # A config with a field of this type accepts exactly the names in the registry.
+    CompositionName = Literal[tuple(COMPOSITIONS)]
+
+
+def find_composition(name: CompositionName) -> Callable[[Scene], Iterator[Frame]]:
+    """The composition of this name. Raises UserError for an unknown name."""
+    if name not in COMPOSITIONS:
+        raise UserError(f"compose: must be one of {', '.join(COMPOSITIONS)}, got {name!r}")
+    return COMPOSITIONS[name]
+
+
 def resized_frames(images: Tensor, size: int, levels: Levels = "exact") -> Frame:
     """Images (B, 3, S, S) in [-1, 1] as uint8 frames (B, size, size, 3), bicubic, antialiased.
 
-    levels: see `InferRun`.
+    levels: see `AnimateOptions`.
     """
     images = images.float()
     if images.shape[-1] != size:
@@ -32,8 +136,9 @@ def resized_frames(images: Tensor, size: int, levels: Levels = "exact") -> Frame
 
 
 def stretched_frames(images: Tensor) -> Frame:
-    """Every image (B, 3, S, S) with its own least value at 0 and its greatest at 255: the
-    normalisation with which the authors' script saves a picture, rounding included.
+    """Images (B, 3, S, S) as frames, each with its least value at 0 and its greatest at 255.
+
+    The authors' script saves pictures so. The rounding is the same as there.
     """
     flat = images.float().flatten(1)
     low, high = flat.amin(1)[:, None, None, None], flat.amax(1)[:, None, None, None]
@@ -43,10 +148,10 @@ def stretched_frames(images: Tensor) -> Frame:
 
 
 def moved(frame: Frame, crop: FaceCrop, window: FaceCrop) -> Frame:
-    """The result `frame` (S, S, 3) of `crop` as `window` shows it: place, size and roll.
+    """The result `frame` (S, S, 3) of the square `crop`, as the square `window` shows it.
 
-    Both of side S, in pixels of one target frame. What the result does not cover is its mirror
-    image.
+    Both squares have the side S and lie in one target frame. The mirror image of the result fills
+    what it does not cover.
     """
     if window is crop:
         return frame
@@ -57,6 +162,13 @@ def moved(frame: Frame, crop: FaceCrop, window: FaceCrop) -> Frame:
 def side_by_side(frames: Sequence[Frame]) -> Frame:
     """Frames of one height (H, W_i, 3) next to each other: (H, sum of W_i, 3)."""
     return np.concatenate(list(frames), axis=1)
+
+
+def of_height(frame: Frame, height: int) -> Frame:
+    """The frame (H, W, 3) resized to this height; its width is even, as videos want it."""
+    width = max(2, 2 * round(frame.shape[1] * height / len(frame) / 2))
+    image = Image.fromarray(frame).resize((width, height), Image.Resampling.LANCZOS)
+    return np.asarray(image)
 
 
 def shrink_to(frame: Frame, crop: FaceCrop, max_side: int | None) -> tuple[Frame, FaceCrop]:
@@ -73,10 +185,10 @@ def shrink_to(frame: Frame, crop: FaceCrop, max_side: int | None) -> tuple[Frame
 
 
 def paste_mask(before: Tensor, now: Tensor, size: int) -> np.ndarray:
-    """What of a result goes back into the photo: (size, size) in [0, 1].
+    """How much of each pixel of a result goes into the photo: (size, size) in [0, 1].
 
-    before, now: (1, 1, S, S), the head region where the photo shows it and where the result does;
-    around both the photo keeps its own, sharper background. 0 at the crop's border.
+    before, now: (1, 1, S, S), the head region in the photo and in the result. Outside of both the
+    photo keeps its own background, which is sharper. The mask is 0 at the crop's border.
     """
     heads = F.interpolate(
         torch.maximum(before, now), size=(size, size), mode="bilinear", align_corners=False

@@ -10,7 +10,9 @@ import torch
 from torch import Tensor
 
 from reenact.face.batch import FaceBatch
+from reenact.face.crop import FaceCrop
 from reenact.face.stack import FaceModel
+from reenact.face.surface.layer_field import LayerField
 from reenact.face.surface.motion_field import MotionField
 
 
@@ -75,6 +77,11 @@ class Drawings:
                     self.source, self.wanted, self.size, self.field_size
                 )
         return self._field
+
+    def layer_field(self, view: FaceCrop, still: Tensor) -> LayerField:
+        """The motion of the layers of a photo; see `surface.layer_field`."""
+        with self._exact():
+            return self.face.layer_field(self.source, self.wanted, self.size, view, still)
 
     @contextmanager
     def _exact(self) -> Iterator[None]:

@@ -1,23 +1,22 @@
-"""From settings to a reenactor: which weights, behind which face stack."""
+"""From settings to networks: which weights, behind which face stack."""
 
-import sys
 from pathlib import Path
+from typing import Any
 
 from reenact.device import pick_device
-from reenact.errors import UserError
+from reenact.errors import UserError, warn
 from reenact.face.factory import FaceConfig, make_face_stack, own_weights
-from reenact.face.stack import OwnWeights
+from reenact.face.stack import FaceStack, OwnWeights
 from reenact.inference.config import ReenactorConfig
-from reenact.inference.reenactor import Reenactor
 from reenact.inference.start import find_start
 from reenact.models.checkpoint import load_reenactor
-from reenact.models.weights import Recipe
+from reenact.models.weights import Recipe, ReenactorWeights
 
 
-def make_reenactor(
+def load_parts(
     weights: Path | None, face: FaceConfig, config: ReenactorConfig, device: str
-) -> Reenactor:
-    """The reenactor with its weights on `device` ("auto" or a torch device).
+) -> tuple[ReenactorWeights, FaceStack[Any]]:
+    """The networks of a reenactor and its face stack, on `device` ("auto" or a torch device).
 
     `weights` None takes those that were trained with the face stack. A config that differs from
     the weights' recipe gives a warning on stderr. Raises UserError or CheckpointError for missing
@@ -35,8 +34,8 @@ def make_reenactor(
         )
     _check_surface(config.recipe(networks.recipe or Recipe()), face)
     if warning := _recipe_warning(networks.recipe, config):
-        print(f"warning: {path}: {warning}", file=sys.stderr)
-    return Reenactor(networks, stack, config)
+        warn(f"{path}: {warning}")
+    return networks, stack
 
 
 def _check_surface(recipe: Recipe, face: FaceConfig) -> None:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from reenact.errors import UserError
 from reenact.files import check_output_path, shortened
-from reenact.media.images import WRITABLE_SUFFIXES, is_image_path
+from reenact.media.animation import is_still
+from reenact.media.images import WRITABLE_SUFFIXES
 from reenact.media.video_writer import SUFFIXES as VIDEO_SUFFIXES
 
 # Of each of the two names in the default name. Both together stay below 255 bytes.
@@ -14,7 +15,7 @@ MAX_STEM_BYTES = 100
 
 def default_output(source: Path, target: Path) -> Path:
     """results/<source>_<target>: a PNG for a picture, an MP4 for a video. Long names are cut."""
-    suffix = ".png" if is_image_path(target) else ".mp4"
+    suffix = ".png" if is_still(target) else ".mp4"
     stems = [shortened(path.stem, MAX_STEM_BYTES) for path in (source, target)]
     return Path("results") / f"{'_'.join(stems)}{suffix}"
 
@@ -24,7 +25,7 @@ def check_output(output: Path, source: Path, target: Path) -> None:
 
     Missing folders are no error: they are made before the writing.
     """
-    suffixes = WRITABLE_SUFFIXES if is_image_path(target) else VIDEO_SUFFIXES
+    suffixes = WRITABLE_SUFFIXES if is_still(target) else VIDEO_SUFFIXES
     check_output_path(output, suffixes, makes_folders=True)
     for role, path in (("source", source), ("target", target)):
         if _same_file(output, path):

@@ -1,46 +1,29 @@
 """From a photo and a target file to the finished result file."""
 
-import sys
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import torch
 from tqdm import tqdm
 
-from reenact.errors import UserError
-from reenact.face.batch import FaceBatch
-from reenact.face.crop import paste_back
-from reenact.face.stack import FaceStack, Frame, SourceFace, TargetMotion
+from reenact.face.stack import Frame, SourceFace, Watch
 from reenact.files import make_folder
-from reenact.inference.compose import moved, paste_mask, resized_frames, shrink_to, side_by_side
-from reenact.inference.load import make_reenactor
+from reenact.inference.compose import SQUARES, of_height, side_by_side
+from reenact.inference.motion import Motion
 from reenact.inference.paths import check_output
-from reenact.inference.reenactor import Reenactor, SourceState
-from reenact.inference.run_config import InferRun, Motion
-from reenact.media.images import image_from_frame, is_image_path, read_frame, write_frame
+from reenact.inference.reenactor import Reenactor
+from reenact.inference.run_config import InferRun
+from reenact.media.animation import is_still, open_clip
+from reenact.media.clip import Clip
+from reenact.media.images import read_frame, write_frame
 from reenact.media.timeline import exact_rate
-from reenact.media.video_reader import VideoReader
 from reenact.media.video_writer import VideoWriter
 
 
 @dataclass(frozen=True, kw_only=True)
-class StillClip:
-    """A target picture, seen as a video of one frame."""
-
-    frame: Frame
-    fps: Fraction = Fraction(25)
-    num_frames: int = 1
-
-    def __iter__(self) -> Iterator[Frame]:
-        return iter([self.frame])
-
-
-@dataclass(frozen=True, kw_only=True)
-class Summary:
+class Written:
     """What was written. seconds: the whole run; render_seconds: rendering and writing."""
 
     output: Path
@@ -51,11 +34,11 @@ class Summary:
 
 def reenact_files(
     source: Path, target: Path, output: Path, run: InferRun, *, device: str, grid: bool = False
-) -> Summary:
+) -> Written:
     """Animates the face of the photo `source` with the target video or picture.
 
     Writes an MP4 with the target's frames, their times and its audio, or a picture for a picture.
-    device: "auto" or a torch device. grid: writes source crop | target crop | result. Progress
+    device: "auto" or a torch device. grid: writes source | target | result at one height. Progress
     and warnings go to stderr. Raises UserError or CheckpointError, and leaves no file behind, for
     whatever is wrong with the inputs, the output path or the weights.
     """
@@ -63,21 +46,19 @@ def reenact_files(
     check_output(output, source, target)
     photo = read_frame(source)
     clip = open_target(target, run.fps)
-    reenactor = make_reenactor(run.weights, run.face, run.reenactor, device)
+    reenactor = Reenactor.load(run.weights, config=run.reenactor, device=device, face=run.face)
 
-    face = find_source(photo, source, reenactor)
-    motion = track_target(clip, target, reenactor)
+    face = reenactor.find(photo, str(source))
+    motion = reenactor.track(clip, where=str(target), watch=_progress_of(clip))
     rendering = time.perf_counter()
-    state = encode_source(reenactor, face, run.output_size)
-    driven = driving_params(reenactor.face, face, motion, run.motion)
-    images = render(reenactor, state, driven)
-    frames = compose(images, driven, face, motion, clip, reenactor.face, run, grid)
-    write_result(output, frames, clip, target)
+    if grid:
+        frames = grid_frames(reenactor, face, motion, clip, run)
+    else:
+        frames = reenactor.frames(face, motion, run)
+    write_result(output, frames, motion, clip)
 
     ended = time.perf_counter()
-    for line in motion.warnings():
-        print(f"warning: {line}", file=sys.stderr)
-    return Summary(
+    return Written(
         output=output,
         num_frames=len(motion),
         seconds=ended - started,
@@ -85,139 +66,73 @@ def reenact_files(
     )
 
 
-def open_target(target: Path, fps: float | None = None) -> VideoReader | StillClip:
-    """A video, or a picture as a clip of one frame. Raises UserError if it cannot be read.
+def open_target(target: Path, fps: float | None = None) -> Clip | Frame:
+    """A video or an animation, or the frame of a picture. Raises UserError.
 
     fps: None = the video's own frames and times, else a constant rate.
     """
-    if is_image_path(target):
-        return StillClip(frame=read_frame(target))
-    return VideoReader(target, fps=None if fps is None else exact_rate(fps))
+    if is_still(target):
+        return read_frame(target)
+    return open_clip(target, fps=None if fps is None else exact_rate(fps))
 
 
-def find_source(photo: Frame, path: Path, reenactor: Reenactor) -> SourceFace[Any]:
-    """Finds the face of the photo. Raises UserError if there is none."""
-    face = reenactor.face.source_face(photo, reenactor.size)
-    if face is None:
-        raise UserError(f"{path}: no face found, take a photo that shows one face clearly")
-    return face
+def grid_frames(
+    reenactor: Reenactor,
+    source: SourceFace[Any],
+    motion: Motion,
+    clip: Clip | Frame,
+    run: InferRun,
+) -> Iterator[Frame]:
+    """Source | target | result, side by side at one height. The target is read once more.
+
+    Source and target are cut as the result is, or shown whole if it is not cut.
+    """
+    results = reenactor.frames(source, motion, run)
+    targets = clip if isinstance(clip, Clip) else [clip]
+    squares_of = SQUARES.get(run.compose)
+    if squares_of is None:
+        for frame, result in zip(targets, results, strict=True):
+            height, own = len(result), source.photo
+            own = own if len(own) == height else of_height(own, height)
+            yield side_by_side([own, of_height(frame, height), result])
+        return
+    cut, size = reenactor.face.cut, run.output_size
+    own = cut(source.photo, source.crop.resized(size))
+    for frame, square, result in zip(targets, squares_of(motion.tracked), results, strict=True):
+        yield side_by_side([own, cut(frame, square.resized(size)), result])
 
 
-def track_target(
-    clip: VideoReader | StillClip, path: Path, reenactor: Reenactor
-) -> TargetMotion[Any]:
-    """Follows the face of the target; keeps no frames. Raises UserError if no frame has one."""
-
-    def watch(frames: Iterable[Frame], what: str) -> Iterable[Frame]:
-        return tqdm(frames, total=clip.num_frames, desc=what, unit=" frames", disable=None)
-
-    motion = reenactor.face.target_motion(clip, float(clip.fps), reenactor.size, watch)
-    if motion is None:
-        still = isinstance(clip, StillClip)
-        what = "the picture" if still else f"any of the {clip.num_frames} frames"
-        raise UserError(f"{path}: no face found in {what}, take a target that shows one clearly")
-    return motion
-
-
-def encode_source(reenactor: Reenactor, face: SourceFace[Any], size: int) -> SourceState:
-    """The source's codes; where its detail is carried, that of `size` pixels."""
-    sharp = None
-    if reenactor.recipe.carry_detail:
-        size = max(size, reenactor.size)
-        sharp = image_from_frame(reenactor.face.cut(face.photo, face.crop.resized(size)))
-    return reenactor.set_source(image_from_frame(face.crop_frame), face.params, sharp=sharp)
-
-
-def driving_params(
-    face: FaceStack[Any], source: SourceFace[Any], target: TargetMotion[Any], motion: Motion
-) -> Any:
-    """What to render: N faces of the source person in the target's motion."""
-    if motion == "absolute":
-        return face.retarget(source.params, target.params)
-    neutral = target.params[target.first_found]
-    return face.retarget_relative(source.params, target.params, neutral)
-
-
-def render(reenactor: Reenactor, state: SourceState, driven: FaceBatch) -> Iterator[torch.Tensor]:
-    """Second pass: one image (1, 3, S, S) per target frame, rendered in batches."""
-    batch = reenactor.config.batch_size
-    # Leaving the block early (an error while writing) closes the bar too.
-    with tqdm(total=len(driven), desc="rendering", unit=" frames", disable=None) as bar:
-        for start in range(0, len(driven), batch):
-            images = reenactor.render(state, driven[start : start + batch]).cpu()
-            for image in images.split(1):
-                yield image
+def write_result(output: Path, frames: Iterator[Frame], motion: Motion, clip: Clip | Frame) -> None:
+    """Streams the frames to the file, which appears when it is complete, with the clip's sound."""
+    make_folder(output.parent)
+    # Leaving the block early, because of an error, closes the progress bar too.
+    with tqdm(total=len(motion), desc="rendering", unit=" frames", disable=None) as bar:
+        first = next(frames)
+        bar.update()
+        if not isinstance(clip, Clip):
+            write_frame(output, first, synthetic=True)
+            return
+        height, width = first.shape[:2]
+        with VideoWriter(
+            output,
+            width=width,
+            height=height,
+            timeline=motion.timeline,
+            audio_from=clip.path if clip.has_audio else None,
+            audio_origin=clip.origin,
+            synthetic=True,
+        ) as writer:
+            writer.write(first)
+            for frame in frames:
+                writer.write(frame)
                 bar.update()
 
 
-def compose(
-    images: Iterator[torch.Tensor],
-    driven: FaceBatch,
-    source: SourceFace[Any],
-    motion: TargetMotion[Any],
-    clip: VideoReader | StillClip,
-    face: FaceStack[Any],
-    run: InferRun,
-    grid: bool,
-) -> Iterator[Frame]:
-    """The frames to write: results, results in the photo, or source | target | result."""
-    size = run.output_size
-    results = (resized_frames(image, size, run.levels)[0] for image in images)
-    views = motion.crops
-    if run.compose == "follow":
-        views = motion.windows
-        results = (
-            moved(result, crop.resized(size), window.resized(size))
-            for result, crop, window in zip(results, motion.crops, motion.windows, strict=True)
-        )
-    if grid:
-        own = face.cut(source.photo, source.crop.resized(size))
-        # The second reading of the target happens only here.
-        for frame, view, result in zip(clip, views, results, strict=True):
-            yield side_by_side([own, face.cut(frame, view.resized(size)), result])
-    elif run.compose == "paste_back":
-        yield from pasted(results, driven, source, face, run, still=isinstance(clip, StillClip))
-    else:
-        yield from results
+def _progress_of(clip: Clip | Frame) -> Watch:
+    """A progress bar for the reading of the clip."""
+    count = clip.num_frames if isinstance(clip, Clip) else 1
 
+    def watch(frames: Iterable[Frame], what: str) -> Iterable[Frame]:
+        return tqdm(frames, total=count, desc=what, unit=" frames", disable=None)
 
-def pasted(
-    results: Iterator[Frame],
-    driven: FaceBatch,
-    source: SourceFace[Any],
-    face: FaceStack[Any],
-    run: InferRun,
-    *,
-    still: bool,
-) -> Iterator[Frame]:
-    """Every result back in the photo; for a video the photo is shrunk to `paste_max_side`."""
-    size = source.crop.size
-    crop = source.crop.resized(run.output_size)
-    photo, crop = shrink_to(source.photo, crop, None if still else run.paste_max_side)
-    before = face.head_region(source.params, size)
-    for i, result in enumerate(results):
-        now = face.head_region(driven[i], size)
-        yield paste_back(photo, result, crop, paste_mask(before, now, run.output_size))
-
-
-def write_result(
-    output: Path, frames: Iterator[Frame], clip: VideoReader | StillClip, target: Path
-) -> None:
-    """Streams the frames to the file; it appears when it is complete."""
-    make_folder(output.parent)
-    first = next(frames)
-    if isinstance(clip, StillClip):
-        write_frame(output, first)
-        return
-    height, width = first.shape[:2]
-    with VideoWriter(
-        output,
-        width=width,
-        height=height,
-        timeline=clip.timeline,
-        audio_from=target,
-        audio_origin=clip.origin,
-    ) as writer:
-        writer.write(first)
-        for frame in frames:
-            writer.write(frame)
+    return watch

@@ -1,74 +1,52 @@
-"""The reenactor: source crop and target parameters in, reenacted crops out."""
+"""The reenactor: pictures in, pictures out. Its networks are loaded once for any number of them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
-from functools import cache
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, replace
+from functools import cache, cached_property, partial
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from reenact.device import compute_dtype
+from reenact.errors import UserError, warn
 from reenact.face.batch import FaceBatch
-from reenact.face.stack import FaceStack
+from reenact.face.crop import FaceCrop
+from reenact.face.factory import FaceConfig
+from reenact.face.person_mask import PersonMask
+from reenact.face.stack import FaceStack, Frame, SourceFace, Watch
+from reenact.inference.canvas import SourceView
 from reenact.inference.carried import SourceDetail, with_detail
+from reenact.inference.compose import Scene, find_composition
 from reenact.inference.config import ReenactorConfig
 from reenact.inference.drawings import Drawings
+from reenact.inference.layers import layered, make_layers
+from reenact.inference.load import load_parts
+from reenact.inference.motion import Motion, driving_faces
 from reenact.inference.networks import Networks
+from reenact.inference.pictures import Frames, Picture, frame_of
+from reenact.inference.run_config import AnimateOptions
+from reenact.inference.source_state import SourceState
 from reenact.inference.start import find_start
+from reenact.media.images import image_from_frame
+from reenact.media.timeline import DEFAULT_RATE, Timeline, constant_timeline, exact_rate
 from reenact.models.weights import Recipe, ReenactorWeights
 
 FIELD_SIZE = 256
-"""Motion fields are drawn with at most this side; for larger pictures they are enlarged."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class SourceState:
-    """What is computed once per source, for B sources.
-
-    params: B faces in the terms of the crop.
-    image: (B, 3, S, S) in [-1, 1].
-    x_T: (B, 3, S, S), or None where it depends on the motion and is made for each frame.
-    detail: the source's own detail in D pixels, if it is carried.
-    """
-
-    params: Any
-    image: Tensor
-    x_T: Tensor | None
-    detail: SourceDetail | None = None
-
-    def __len__(self) -> int:
-        return len(self.image)
-
-    def __getitem__(self, rows: slice | list[int]) -> SourceState:
-        return SourceState(
-            params=self.params[rows],
-            image=self.image[rows],
-            x_T=None if self.x_T is None else self.x_T[rows],
-            detail=None if self.detail is None else self.detail[rows],
-        )
-
-    @classmethod
-    def cat(cls, states: Sequence[SourceState]) -> SourceState:
-        """The sources of several states (at least one) as one."""
-        starts = [state.x_T for state in states if state.x_T is not None]
-        details = [state.detail for state in states if state.detail is not None]
-        return cls(
-            params=type(states[0].params).cat([state.params for state in states]),
-            image=torch.cat([state.image for state in states]),
-            x_T=torch.cat(starts) if starts else None,
-            detail=SourceDetail.cat(details) if details else None,
-        )
-
-    def matching(self, rows: slice) -> SourceState:
-        """The state for these targets: one source serves all, several sources go row by row."""
-        return self if len(self) == 1 else self[rows]
+"""Motion fields are drawn with at most this many pixels for the side of the face crop. For larger
+pictures they are enlarged.
+"""
 
 
 class Reenactor:
-    """Renders a source face with the expression, pose and gaze of target parameters.
+    """Animates a source face with the expression, pose and gaze of a target.
+
+    `load`, `track` and `animate` work on pictures. `set_source` and `render` work on crops and face
+    parameters; evaluation uses them.
 
     It runs on the device that holds the weights. Results depend neither on the batch size nor, up
     to rounding, on the device: the noise is drawn from a seeded CPU generator, and all frames of a
@@ -95,9 +73,151 @@ class Reenactor:
             dtype=self.dtype,
         )
 
+    @classmethod
+    def load(
+        cls,
+        weights: str | Path | None = None,
+        *,
+        config: ReenactorConfig | None = None,
+        device: str = "auto",
+        face: FaceConfig | None = None,
+    ) -> Reenactor:
+        """Loads the networks.
+
+        Args:
+            weights: a file of reenactor weights; None takes those that belong to the face stack.
+                For the open stack these are shipped with the package.
+            config: how pictures are rendered; None, as every value in it that is None, renders as
+                the weights were trained. Other values give a warning on stderr.
+            device: "auto", or a torch device.
+            face: which face stack reads and draws faces; None takes the open one.
+
+        Raises:
+            UserError, CheckpointError: missing or foreign files, an unknown device, and settings or
+                weights that need more than the face stack can do.
+        """
+        config = config or ReenactorConfig()
+        path = None if weights is None else Path(weights)
+        return cls(*load_parts(path, face or FaceConfig(), config, device), config)
+
+    def animate(
+        self,
+        photo: Picture | SourceFace[Any],
+        target: Motion | Picture | Iterable[Picture],
+        *,
+        fps: float | None = None,
+        **options: Any,
+    ) -> Iterator[Frame]:
+        """The face of a photo with the motion of a target, one frame for each of the target's.
+
+        Args:
+            photo: the source, or its face as `find` gives it.
+            target: frames or a single picture, or their motion as `track` gives it. Frames may come
+                from a generator; all of them are read before the first result.
+            fps: see `track`.
+            options: the fields of `AnimateOptions`.
+
+        Returns:
+            A generator of frames (H, W, 3) uint8 RGB.
+
+        Raises:
+            UserError: an option or a picture that cannot be used, or no face.
+        """
+        chosen = AnimateOptions(**options)
+        source = photo if isinstance(photo, SourceFace) else self.find(photo)
+        motion = target if isinstance(target, Motion) else self.track(target, fps)
+        return self.frames(source, motion, chosen)
+
+    def find(self, photo: Picture, where: str = "photo") -> SourceFace[Any]:
+        """The face of a photo, the largest one if there are several.
+
+        where: names the photo in errors. Raises UserError if there is no face in it.
+        """
+        face = self.face.source_face(frame_of(photo, where), self.size)
+        if face is None:
+            raise UserError(f"{where}: no face found, take a photo that shows one face clearly")
+        return face
+
+    def track(
+        self,
+        target: Picture | Iterable[Picture],
+        fps: float | None = None,
+        *,
+        where: str = "target",
+        watch: Watch | None = None,
+    ) -> Motion:
+        """The motion of a target's face. It can be kept and used for many sources.
+
+        Args:
+            target: a single picture, or frames of one size, for example a list, an array
+                (N, H, W, 3), a generator or a `VideoReader`. No frame is kept.
+            fps: frames per second; None takes 25, or the times of a `VideoReader`.
+            where: names the target in errors.
+            watch: shows the progress, see `face.stack.Watch`.
+
+        Raises:
+            UserError: a frame that cannot be used, or no face in any frame.
+        """
+        if is_picture := not isinstance(target, Iterable) or (
+            isinstance(target, np.ndarray) and target.ndim < 4
+        ):
+            target = [target]
+        elif iter(target) is target and self.face.num_passes > 1:
+            target = list(target)
+        frames = Frames(target, where)
+        timeline: Timeline | None = getattr(target, "timeline", None)
+        rate = DEFAULT_RATE if timeline is None else timeline.fps
+        if fps is not None:
+            rate, timeline = exact_rate(fps), None
+        tracked = self.face.target_motion(frames, float(rate), self.size, watch)
+        if tracked is None:
+            what = "the picture" if is_picture else f"any of the {frames.count} frames"
+            raise UserError(
+                f"{where}: no face found in {what}, take a target that shows one clearly"
+            )
+        for line in tracked.warnings():
+            warn(line)
+        return Motion(
+            tracked=tracked,
+            timeline=timeline or constant_timeline(len(tracked), rate),
+            size=self.size,
+            is_picture=is_picture,
+        )
+
+    def frames(
+        self, source: SourceFace[Any], motion: Motion, options: AnimateOptions
+    ) -> Iterator[Frame]:
+        """The results that `animate` gives."""
+        driven = driving_faces(self.face, source, motion, options.motion)
+        scene = Scene(
+            source=source,
+            motion=motion,
+            driven=driven,
+            face=self.face,
+            render=partial(self._images, source, driven),
+            person_mask=(lambda: self.person_mask) if self.recipe.carry_detail else None,
+            size=options.output_size,
+            max_side=options.max_side,
+            levels=options.levels,
+        )
+        return find_composition(options.compose)(scene)
+
+    def _images(
+        self, source: SourceFace[Any], driven: FaceBatch, view: SourceView | None
+    ) -> Iterator[Tensor]:
+        """Images (1, 3, S, S) on the CPU, rendered in batches. view: see `set_source`."""
+        state = self.set_source(image_from_frame(source.crop_frame), source.params, view=view)
+        for start in range(0, len(driven), self.config.batch_size):
+            batch = driven[start : start + self.config.batch_size]
+            yield from self.render(state, batch).cpu().split(1)
+
     @torch.no_grad()
     def set_source(
-        self, image: Tensor, params: FaceBatch, sharp: Tensor | None = None
+        self,
+        image: Tensor,
+        params: FaceBatch,
+        sharp: Tensor | None = None,
+        view: SourceView | None = None,
     ) -> SourceState:
         """Encodes B source crops.
 
@@ -105,6 +225,9 @@ class Reenactor:
         params: B faces in the terms of the crops.
         sharp: (B, 3, D, D), the same crops with more pixels. Carried detail then has that size, and
             so have the results. The default is `image`.
+        view: the photos around the crops. Where detail is carried, results are then composed of the
+            photos' layers, on the view's canvas (docs/layers.md). Without it they are composed of
+            the crops alone.
         """
         params = params.to(self.device)
         image = image.to(self.device).contiguous(memory_format=torch.channels_last)
@@ -118,19 +241,22 @@ class Reenactor:
         def inverted() -> Tensor:
             return self.networks.invert(image, z_source())
 
-        x_T, detail = None, None
+        x_T, detail, layers = None, None, None
         if not find_start(self.recipe.x_T).follows_motion:
             x_T = self.networks.start(image, drawings, self._noise(), inverted=inverted)
-        if self.recipe.carry_detail:
+        if self.recipe.carry_detail and view is not None:
+            body = self.face.body(params, self.size, self._field_view(view.canvas))
+            layers = make_layers(view, self.size, body.to(self.device))
+        elif self.recipe.carry_detail:
             sharp = image if sharp is None else sharp.to(self.device)
             detail = SourceDetail.of(sharp, self.networks.decode(inverted(), z_source()))
-        return SourceState(params=params, image=image, x_T=x_T, detail=detail)
+        return SourceState(params=params, image=image, x_T=x_T, detail=detail, layers=layers)
 
     def render(self, state: SourceState, target: FaceBatch) -> Tensor:
         """The sources with the motion of `target` (B faces), whose identity is ignored.
 
         state: one source for all targets, or one for each. Returns images (B, 3, S, S) in [-1, 1],
-        or (B, 3, D, D) where detail of D pixels is carried.
+        or (B, 3, D, D) where detail of D pixels is carried or pictures are composed of layers.
         """
         if len(state) not in (1, len(target)):
             raise ValueError(f"{len(state)} sources for {len(target)} targets")
@@ -150,9 +276,22 @@ class Reenactor:
         else:
             x_T = state.x_T.expand_as(image)
         images = self.networks.decode(x_T, z_r)
-        if state.detail is not None:
+        if state.layers is not None:
+            field = drawings.layer_field(self._field_view(state.layers.canvas), state.layers.still)
+            images = layered(images, state.layers, field)
+        elif state.detail is not None:
             images = with_detail(images, state.detail, drawings.detailed_field().resized(side))
         return images.clamp(-1, 1)
+
+    @cached_property
+    def person_mask(self) -> PersonMask:
+        """The network that finds the person of a photo."""
+        return PersonMask(self.device)
+
+    def _field_view(self, canvas: FaceCrop) -> FaceCrop:
+        """The canvas in the pixels of motion fields."""
+        crop_side = self.size * canvas.zoom
+        return canvas.resized(round(canvas.size * min(1, max(self.size, FIELD_SIZE) / crop_side)))
 
     def _drawings(self, source: FaceBatch, target: FaceBatch, side: int) -> Drawings:
         """For results of `side` pixels."""

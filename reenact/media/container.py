@@ -16,11 +16,28 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
 
+# The formats that are read, by FFmpeg's names. Each of them reads one file and nothing else. Not
+# here are formats that open other files or addresses (concat, hls, dash, image2, ...), or that take
+# any text for a video (tty).
+FORMATS = (
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,m4v,h264,hevc,av1,obu,ivf,flv,"
+    "asf,ogg,nut,mxf,dv,rm,wtv,swf,mjpeg,yuv4mpegpipe,gif,apng,"
+    "aac,ac3,eac3,mp3,wav,w64,flac,aiff,caf,amr,au,wv,png_pipe,jpeg_pipe"
+)
+
+
 def open_container(path: Path) -> "InputContainer":
-    """The opened file. Raises av.error.FFmpegError if it is no video or sound file."""
+    """The opened file.
+
+    Raises av.error.FFmpegError if it is no video or sound file, or not in one of FORMATS.
+    """
     import av
 
-    return av.open(str(path.absolute()), metadata_errors="replace")
+    return av.open(
+        str(path.absolute()),
+        metadata_errors="replace",
+        options={"format_whitelist": FORMATS, "protocol_whitelist": "file"},
+    )
 
 
 def video_stream(container: "InputContainer") -> "VideoStream | None":
@@ -32,6 +49,15 @@ def video_stream(container: "InputContainer") -> "VideoStream | None":
         if stream.codec_context is not None and not stream.disposition & cover:
             return stream
     return None
+
+
+def why_no_pictures(container: "InputContainer") -> str:
+    """Why `video_stream` is None, and what to do about it."""
+    if any(stream.codec_context is None for stream in container.streams.video):
+        return "its pictures are in a format that cannot be decoded, convert it to mp4"
+    if sound_stream(container) is None:
+        return "the file is damaged, no pictures can be found in it, copy or download it again"
+    return "has no pictures, give a video file"
 
 
 def sound_stream(container: "InputContainer") -> "AudioStream | None":

@@ -1,6 +1,10 @@
 """Pictures on disk, frames (uint8 HWC RGB) and images (float NCHW RGB in [-1, 1])."""
 
+import contextlib
+import importlib
+import math
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +14,27 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
-from reenact.errors import UserError
+from reenact.errors import UserError, warn
 from reenact.files import atomic_output, check_input_file, check_output_path
+from reenact.media.provenance import picture_options
 
-# Larger than any phone's 108-megapixel photo; keeps a crafted header from eating the memory.
+# More than this is refused before any pixel is decoded: a crafted header must not fill the memory.
 MAX_PIXELS = 128_000_000
+# More than this is read reduced: a face needs far less, and the memory of a run stays below 2 GB.
+MAX_FRAME_PIXELS = 36_000_000
 
+HEIF_SUFFIXES = (".heic", ".heif", ".hif")  # photos of recent phones and cameras
 WRITABLE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 IMAGE_SUFFIXES = frozenset(
-    (*WRITABLE_SUFFIXES, ".jfif", ".jp2", ".avif", ".heic", ".heif", ".ppm", ".pgm", ".tga")
+    (*WRITABLE_SUFFIXES, ".jfif", ".jp2", ".avif", *HEIF_SUFFIXES, ".ppm", ".pgm", ".tga")
 )
+
+ANIMATED_FORMATS = ("WEBP", "PNG", "GIF", "AVIF")
+
+REDUCED_MODES = ("L", "RGB", "RGBA", "CMYK")  # of Pillow; their values are brightness
+
+# The largest brightness of a float picture in which 1 means white.
+MAX_FLOAT_WHITE = 4.0
 
 _SAVE_OPTIONS: dict[str, dict[str, Any]] = {
     ".jpg": {"quality": 95, "subsampling": 0},
@@ -33,27 +48,24 @@ def is_image_path(path: str | Path) -> bool:
     return Path(path).suffix.lower() in IMAGE_SUFFIXES
 
 
-def read_frame(path: str | Path) -> NDArray[np.uint8]:
+def read_frame(path: str | Path, *, quiet: bool = False) -> NDArray[np.uint8]:
     """Read a picture as a frame (H, W, 3) uint8 RGB, as a viewer would show it.
 
-    The EXIF orientation is applied, transparency is laid over white, grey, palette, CMYK and
-    16-bit pictures become 8-bit RGB. Of an animation the first frame is read. Raises UserError if
-    the file is missing, empty, truncated, not a picture, or larger than MAX_PIXELS.
+    The EXIF orientation is applied. Grey, palette, CMYK and 16-bit pictures become 8-bit RGB.
+    Three things are warned of, unless `quiet`: transparent parts are laid over white, of an
+    animation only the first picture is read, and a picture of more than MAX_FRAME_PIXELS is reduced
+    by a whole factor.
+
+    Raises UserError if the file is missing, empty, truncated, not a picture, or larger than
+    MAX_PIXELS.
     """
     path = check_input_file(path)
+    tell = (lambda text: None) if quiet else (lambda text: warn(f"{path}: {text}"))
     try:
-        with warnings.catch_warnings():
-            # MAX_PIXELS is checked here, before any pixel is decoded.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(path) as picture:
-                width, height = picture.size
-                if width * height > MAX_PIXELS:
-                    raise UserError(
-                        f"{path}: {width}x{height} pixels are too many, "
-                        f"resize the picture below {MAX_PIXELS // 10**6} megapixels"
-                    )
-                picture.load()
-                return _frame_from_picture(_upright(picture))
+        # Pillow warns of large pictures, which are checked here, and of damaged EXIF blocks, which
+        # do not matter.
+        with warnings.catch_warnings(action="ignore"), _opened(path) as picture:
+            return frame_from_pil(picture, str(path), tell)
     except UserError:
         raise
     except UnidentifiedImageError as error:
@@ -68,18 +80,35 @@ def read_frame(path: str | Path) -> NDArray[np.uint8]:
         ) from error
 
 
-def write_frame(path: str | Path, frame: NDArray[np.uint8]) -> None:
+def write_frame(path: str | Path, frame: NDArray[np.uint8], *, synthetic: bool = False) -> None:
     """Write a frame (H, W, 3) uint8 RGB; the suffix says the format. `path` appears whole.
 
+    synthetic: note in the file that the picture is synthetic and which tool made it.
     Raises UserError if the suffix is unknown or the path cannot be written.
     """
     if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3:
         raise ValueError(f"expected a frame (H, W, 3) uint8, got {frame.shape} {frame.dtype}")
     path = check_output_path(path, WRITABLE_SUFFIXES)
+    suffix = path.suffix.lower()
+    note = picture_options(suffix) if synthetic else {}
     with atomic_output(path) as temporary:
-        Image.fromarray(np.ascontiguousarray(frame)).save(
-            temporary, **_SAVE_OPTIONS.get(path.suffix.lower(), {})
-        )
+        picture = Image.fromarray(np.ascontiguousarray(frame))
+        picture.save(temporary, **_SAVE_OPTIONS.get(suffix, {}), **note)
+
+
+def is_transparent(picture: Image.Image) -> bool:
+    """Whether a part of the picture is not opaque."""
+    if not picture.has_transparency_data:
+        return False
+    return bool((np.asarray(picture.convert("RGBA"))[..., 3] < 255).any())
+
+
+def over_white(picture: Image.Image) -> Image.Image:
+    """The picture on a white ground, where it has transparent parts."""
+    if not picture.has_transparency_data:
+        return picture
+    white = Image.new("RGBA", picture.size, (255, 255, 255, 255))
+    return Image.alpha_composite(white, picture.convert("RGBA"))
 
 
 def image_from_frame(frame: NDArray[np.uint8]) -> Tensor:
@@ -99,29 +128,76 @@ def frame_from_image(image: Tensor) -> NDArray[np.uint8]:
     return np.ascontiguousarray(frames)
 
 
-def _upright(picture: Image.Image) -> Image.Image:
-    try:
-        return ImageOps.exif_transpose(picture)
-    except Exception:  # a damaged EXIF block does not spoil the pixels
-        return picture
+def _opened(path: Path) -> Image.Image:
+    if path.suffix.lower() in HEIF_SUFFIXES:
+        try:
+            importlib.import_module("pillow_heif").register_heif_opener()
+        except ImportError as error:
+            raise UserError(
+                f"{path}: this format needs the package pillow-heif (pip install pillow-heif), "
+                "or convert the picture to JPEG"
+            ) from error
+    return Image.open(path)
 
 
-def _frame_from_picture(picture: Image.Image) -> NDArray[np.uint8]:
+def frame_from_pil(
+    picture: Image.Image, where: str, tell: Callable[[str], None]
+) -> NDArray[np.uint8]:
+    """An opened picture as a frame (H, W, 3) uint8 RGB; see `read_frame`. `picture` may be changed.
+
+    where: names the picture in errors. tell: is called with each warning.
+    """
+    width, height = picture.size
+    if width * height > MAX_PIXELS:
+        raise UserError(
+            f"{where}: {width}x{height} pixels are too many, "
+            f"resize the picture below {MAX_PIXELS // 10**6} megapixels"
+        )
+    if getattr(picture, "is_animated", False) and picture.format in ANIMATED_FORMATS:
+        tell("is an animation, only its first picture is read")
+    factor = math.ceil(math.sqrt(width * height / MAX_FRAME_PIXELS))
+    if factor > 1:
+        factor = 1 << (factor - 1).bit_length()  # JPEG decodes to 1/2, 1/4 and 1/8 at once
+        picture.draft(None, (width // factor, height // factor))
+    picture.load()
+    _turn_upright(picture)
+    if picture.mode in REDUCED_MODES and "transparency" not in picture.info:
+        picture = _reduced(picture, factor)  # before the copies below, which need memory
     if picture.mode.startswith("I") or picture.mode == "F":
-        grey = _grey_levels(picture)
-        return np.repeat(grey[:, :, None], 3, axis=2)
-    if picture.has_transparency_data:
-        picture = picture.convert("RGBA")
-        white = Image.new("RGBA", picture.size, (255, 255, 255, 255))
-        picture = Image.alpha_composite(white, picture)
-    return np.array(picture.convert("RGB"), dtype=np.uint8)
+        picture = Image.fromarray(_grey_levels(picture))
+    elif is_transparent(picture):
+        tell("its transparent parts are shown as white")
+        picture = over_white(picture)
+    picture = _reduced(picture.convert("RGB"), factor)
+    if factor > 1:
+        tell(
+            f"is read as {picture.width}x{picture.height}, 1/{factor} of its size: "
+            f"more than {MAX_FRAME_PIXELS // 10**6} megapixels need too much memory"
+        )
+    return np.array(picture, dtype=np.uint8)
+
+
+def _reduced(picture: Image.Image, factor: int) -> Image.Image:
+    """The picture made smaller by the factor, if it is still too large."""
+    too_large = picture.width * picture.height > MAX_FRAME_PIXELS
+    return picture.reduce(factor) if too_large else picture
+
+
+def _turn_upright(picture: Image.Image) -> None:
+    with contextlib.suppress(Exception):  # a damaged EXIF block does not spoil the pixels
+        ImageOps.exif_transpose(picture, in_place=True)
 
 
 def _grey_levels(picture: Image.Image) -> NDArray[np.uint8]:
     """Grey pictures of more than 8 bits (modes I;16*, I, F) -> (H, W) uint8."""
-    values = np.asarray(picture).astype(np.float64)
-    if picture.mode == "F":  # floats by custom reach to 1 or to 255
-        scale = 255.0 if np.nanmax(values, initial=0.0) <= 1.0 else 1.0
-    else:  # Pillow brings integer grey of more than 8 bits to 0..65535; 65535 = 257 * 255
-        scale = 1.0 / 257.0
-    return np.nan_to_num(values * scale).clip(0.0, 255.0).round().astype(np.uint8)
+    values = np.asarray(picture)
+    scale = 1.0 / 257.0  # Pillow brings integers of more than 8 bits to 0..65535; 65535 = 257 * 255
+    if picture.mode == "F":
+        # Floats reach to 1 or to 255 by custom. A little over 1 is resampling or a bright light.
+        brightest = np.max(values, initial=0.0, where=np.isfinite(values))
+        scale = 255.0 if brightest <= MAX_FLOAT_WHITE else 1.0
+    levels = np.empty(values.shape, np.uint8)
+    for row in range(0, len(values), 256):  # in parts, because float64 needs much memory
+        part = np.nan_to_num(values[row : row + 256].astype(np.float64) * scale)
+        levels[row : row + 256] = part.clip(0.0, 255.0).round()
+    return levels

@@ -59,6 +59,18 @@ def square_pixel_size(picture: "VideoFrame", aspect: Fraction | None) -> tuple[i
     return width, round(height / aspect)
 
 
+def is_high_dynamic_range(picture: "VideoFrame") -> bool:
+    """Whether the picture is brighter than a standard screen (HDR10, Dolby Vision, HLG)."""
+    return picture.color_trc in (PQ, HLG)
+
+
+def is_transparent(picture: "VideoFrame") -> bool:
+    """Whether a part of the picture is not opaque."""
+    if not any(component.is_alpha for component in picture.format.components):
+        return False
+    return bool((picture.to_ndarray(format="rgba")[..., 3] < 255).any())
+
+
 def frame_from_picture(
     picture: "VideoFrame", size: tuple[int, int], reformatter: "VideoReformatter"
 ) -> NDArray[np.uint8]:
@@ -73,7 +85,7 @@ def frame_from_picture(
         # The convention of players: untagged high definition is BT.709, smaller is BT.601.
         untagged = Colorspace.ITU709 if picture.height >= 720 else Colorspace.ITU601
         options["src_colorspace"] = untagged
-    if picture.color_trc in (PQ, HLG):  # some seconds of preparation, then at full speed
+    if is_high_dynamic_range(picture):  # some seconds of preparation, then at full speed
         options["dst_color_trc"] = ColorTrc.BT709
         options["dst_color_primaries"] = ColorPrimaries.BT709
     has_alpha = any(component.is_alpha for component in picture.format.components)

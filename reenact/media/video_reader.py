@@ -1,17 +1,16 @@
 """Videos read frame by frame. Only the current frame is held in memory."""
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator
 from fractions import Fraction
-from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from reenact.errors import UserError
-from reenact.files import check_input_file
+from reenact.errors import UserError, warn
 from reenact.media.audio import PRIMING
+from reenact.media.clip import Clip
 from reenact.media.container import (
     decoded,
     duration,
@@ -20,98 +19,59 @@ from reenact.media.container import (
     seconds,
     sound_stream,
     video_stream,
+    why_no_pictures,
 )
-from reenact.media.pictures import frame_from_picture, read_orientation, square_pixel_size
+from reenact.media.pictures import (
+    frame_from_picture,
+    is_high_dynamic_range,
+    is_transparent,
+    read_orientation,
+    square_pixel_size,
+)
 from reenact.media.timeline import Timeline, timeline_from_stamps
 
 if TYPE_CHECKING:
     from av.container import InputContainer
+    from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
-REFUSED_FORMATS = ("tty",)  # FFmpeg plays text files as pictures of a terminal
 
-# Numbers such as 0.52 are not exact in binary. Seconds are rounded to this denominator.
-MICROSECONDS = 1_000_000
+class VideoReader(Clip):
+    """The frames of a video; see `Clip` for the options and attributes.
 
-
-class VideoReader:
-    """The frames of a video in the order they are shown; can be iterated again and again.
-
-    start, end: seconds. Only frames that appear at `start` or later and before `end` are read.
-        Seconds count from the start of the file, as a player shows them.
-    fps: None = every frame at its own time. Else frames are repeated or left out so that the
-        result has this constant rate and the same duration.
-    max_frames: at most so many frames are read, counted after `fps`.
-
-    Attributes:
-    width, height: pixels as shown, after the rotation metadata, with square pixels.
-    timeline: when each frame is shown. Time 0 is the first frame; it is the start of the sound
-        if the file starts with sound only, and `start` is not given.
-    origin: seconds of time 0 by the clock of the file.
-    fps: frames per second, exact (30000/1001). If the rate is variable, the average.
-    num_frames: how many frames the iteration gives. Damage inside a file may cost some more.
-    has_audio: whether the file carries sound.
-
-    Damaged packets are passed over. Raises UserError if not one frame can be decoded, or none
-    lies between `start` and `end`.
+    Damaged packets are passed over. Transparent parts and a high dynamic range are warned of.
     """
 
-    def __init__(
-        self,
-        path: str | Path,
-        *,
-        start: float | Fraction | None = None,
-        end: float | Fraction | None = None,
-        fps: Fraction | None = None,
-        max_frames: int | None = None,
-    ) -> None:
+    def _read(self) -> tuple[Fraction, Timeline]:
         from av.video.reformatter import VideoReformatter
 
-        self.path = check_input_file(path)
         self._reformatter = VideoReformatter()  # kept: high dynamic range is slow to prepare
         with self._opened() as (container, stream):
             self.has_audio = sound_stream(container) is not None
             first = next(decoded(container, stream), None)
             if first is None:
-                raise UserError(f"{self.path}: no picture can be decoded, save the video again")
+                raise UserError(
+                    f"{self.path}: no picture can be decoded, the video is damaged, save it again"
+                )
             self._orientation = read_orientation(first)
             self._stored_size = square_pixel_size(first, stream.sample_aspect_ratio)
         columns, rows = self._stored_size
         self.width, self.height = (
             (rows, columns) if self._orientation.transpose else (columns, rows)
         )
-        self.origin, self.timeline = self._read_timeline()
-        self._numbers: Sequence[int] = range(len(self.timeline))
-        self._select(start, end, fps, max_frames)
-        self.num_frames, self.fps = len(self.timeline), self.timeline.fps
+        if is_transparent(first):
+            warn(f"{self.path}: its transparent parts are shown as white")
+        if is_high_dynamic_range(first):
+            warn(f"{self.path}: has a high dynamic range, it is read in the standard range")
+        return self._read_timeline()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        """Nothing to free: a file is open only while it is iterated."""
-
-    def __iter__(self) -> Iterator[NDArray[np.uint8]]:
-        """Frames (height, width, 3) uint8 RGB."""
-        return self.every(1)
-
-    def every(self, step: int, first: int = 0) -> Iterator[NDArray[np.uint8]]:
-        """Every `step`-th frame from number `first` on. The others are decoded, not converted."""
-        wanted = iter(self._numbers[first::step])
-        number = next(wanted, None)
-        if number is None:
-            return
+    def _decoded(self) -> Generator["VideoFrame", None, None]:
         with self._opened() as (container, stream):
-            for index, picture in enumerate(decoded(container, stream)):
-                if index < number:
-                    continue
-                frame = frame_from_picture(picture, self._stored_size, self._reformatter)
-                frame = self._orientation.apply(frame)
-                while number == index:
-                    yield frame
-                    number = next(wanted, None)
-                if number is None:
-                    return
+            yield from decoded(container, stream)
+
+    def _frame(self, picture: "VideoFrame") -> NDArray[np.uint8]:
+        frame = frame_from_picture(picture, self._stored_size, self._reformatter)
+        return self._orientation.apply(frame)
 
     @contextlib.contextmanager
     def _opened(self) -> Iterator[tuple["InputContainer", "VideoStream"]]:
@@ -125,8 +85,8 @@ class VideoReader:
             ) from error
         with container:
             stream = video_stream(container)
-            if stream is None or container.format.name in REFUSED_FORMATS:
-                raise UserError(f"{self.path}: has no pictures, give a video file")
+            if stream is None:
+                raise UserError(f"{self.path}: {why_no_pictures(container)}")
             stream.thread_type = "AUTO"
             yield container, stream
 
@@ -158,38 +118,6 @@ class VideoReader:
             rates=rates,
             start=first - origin,
         )
-
-    def _select(
-        self,
-        start: float | Fraction | None,
-        end: float | Fraction | None,
-        fps: Fraction | None,
-        max_frames: int | None,
-    ) -> None:
-        """Keep the frames that the options ask for."""
-        if start is not None or end is not None:
-            lower = Fraction(start or 0).limit_denominator(MICROSECONDS)
-            upper = None if end is None else Fraction(end).limit_denominator(MICROSECONDS)
-            chosen = self.timeline.between(lower, upper)
-            if not chosen:
-                raise UserError(
-                    f"{self.path}: no frame from {float(lower):g} s to "
-                    f"{'the end' if upper is None else f'{float(upper):g} s'}, "
-                    f"the video has {float(self.timeline.end):.2f} s"
-                )
-            self._keep(chosen, moves_origin=start is not None)
-        if fps is not None:
-            self.timeline, numbers = self.timeline.resampled(Fraction(fps))
-            self._numbers = [self._numbers[i] for i in numbers]
-        if max_frames is not None and max_frames < len(self.timeline):
-            self._keep(range(max_frames), moves_origin=False)
-
-    def _keep(self, chosen: range, *, moves_origin: bool) -> None:
-        first = self.timeline.times[chosen.start]
-        self.timeline = self.timeline.part(chosen, zero=first if moves_origin else Fraction(0))
-        self._numbers = self._numbers[chosen.start : chosen.stop]
-        if moves_origin:
-            self.origin += first
 
 
 class _Shown(NamedTuple):

@@ -16,6 +16,7 @@ from reenact.errors import UserError
 from reenact.files import check_input_file, check_output_path, create_temporary
 from reenact.media.audio import AudioTrack, open_audio
 from reenact.media.pictures import BT709, LIMITED_RANGE, picture_from_frame
+from reenact.media.provenance import video_tags
 from reenact.media.timeline import Timeline
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class VideoWriter:
         frame more, then cut.
     audio_origin: seconds of time 0 by the clock of `audio_from`; None = its first picture.
     crf: constant quality, 0 (lossless) to 51; 17 is visually lossless.
+    synthetic: note in the file that the video is synthetic and which tool made it.
 
     Raises UserError, already when constructed, if the path cannot be written.
     """
@@ -60,6 +62,7 @@ class VideoWriter:
         audio_from: str | Path | None = None,
         audio_origin: Fraction | None = None,
         crf: int = 17,
+        synthetic: bool = False,
     ) -> None:
         self.path = check_output_path(path, SUFFIXES)
         if not (0 < width <= MAX_SIDE and 0 < height <= MAX_SIDE):
@@ -80,6 +83,7 @@ class VideoWriter:
         self._ticks: list[int] | None = None  # of every frame and of the end
         if timeline is not None:
             self._tick, self._ticks = _clock(timeline)
+        self._tags = video_tags() if synthetic else {}
         self._audio_from = None if audio_from is None else check_input_file(audio_from)
         self._audio_origin = audio_origin
         self._temporary: Path | None = None
@@ -99,6 +103,7 @@ class VideoWriter:
                     format="mp4",
                     container_options={"movflags": "+faststart"},
                 )
+            self._output.metadata.update(self._tags)
             self._stream = self._add_h264_stream(self._output)
             if self._audio_from is not None:
                 self._audio = open_audio(self._audio_from, self._output, self._audio_origin)

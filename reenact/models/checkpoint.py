@@ -108,10 +108,10 @@ def load_reenactor(
         raise CheckpointError(
             f"{path}: not a reenactor ({FORMAT}), stages align and reenact export one"
         )
+    header = _texts(path, metadata[FORMAT])
     try:
-        header: dict[str, str] = json.loads(metadata[FORMAT])
         config = DiffAEConfig.from_json(header["diffae_config"])
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, ValueError) as error:
         raise CheckpointError(f"{path}: its header holds no usable config ({error})") from error
     diffae = (
         _diffae_beside(path, header["diffae_file"], config) if "diffae_file" in header else None
@@ -154,6 +154,17 @@ def is_reenactor(path: str | Path) -> bool:
         return False
 
 
+def _texts(path: Path, text: str) -> dict[str, str]:
+    """The header's texts by their names. Raises CheckpointError."""
+    try:
+        header = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(f"{path}: its header is not valid JSON ({error})") from error
+    if not isinstance(header, dict) or not all(isinstance(v, str) for v in header.values()):
+        raise CheckpointError(f"{path}: its header must hold texts only, the file is damaged")
+    return header
+
+
 def _recipe(path: Path, header: Mapping[str, str]) -> Recipe | None:
     """From the header, else from the file `<name>.recipe.json` beside `path`, else None."""
     if "recipe" in header:
@@ -168,6 +179,10 @@ def _recipe(path: Path, header: Mapping[str, str]) -> Recipe | None:
 
 
 def _diffae_beside(path: Path, name: str, config: DiffAEConfig) -> DiffAE:
+    if not name or Path(name).name != name:
+        raise CheckpointError(
+            f"{path}: its header names the DiffAE file {name!r}, expected a file beside it"
+        )
     diffae = load_checkpoint(path.with_name(name))
     if diffae.config != config:
         raise CheckpointError(f"{path}: its DiffAE {name} has another architecture")
@@ -191,4 +206,6 @@ def _load(path: Path, module: nn.Module, prefix: str, tensors: dict[str, Tensor]
                 f"{path}: {prefix}.{name} is {tuple(own[name].shape)}, "
                 f"its config asks for {tuple(tensor.shape)}"
             )
+        if not own[name].isfinite().all():
+            raise CheckpointError(f"{path}: {prefix}.{name} is not finite, the file is damaged")
     module.load_state_dict(own)

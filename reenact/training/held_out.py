@@ -14,7 +14,7 @@ from reenact.data.augment import AugmentConfig
 from reenact.data.dataset import ClipDataset, PairConfig, draw_batch
 from reenact.device import autocast
 from reenact.errors import UserError
-from reenact.processes import say
+from reenact.processes import warn
 from reenact.training.log import RunLog, add_tallies, means
 from reenact.training.run_config import TrainRun
 from reenact.training.session import Session, on_device
@@ -55,7 +55,7 @@ def open_held_out(run: TrainRun) -> HeldOut | None:
         ) from error
     is_seen = data.val_split == data.split
     if is_seen:
-        say("warning: data.val_split is the training split, so previews show training clips")
+        warn("data.val_split is the training split, so previews show training clips")
     return HeldOut(dataset=dataset, is_seen=is_seen)
 
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
@@ -20,7 +20,9 @@ from reenact.errors import UserError
 from reenact.files import atomic_output, make_folder
 from reenact.media.images import frame_from_image
 from reenact.processes import ALONE, World
+from reenact.ranges import Checked, Count, Range
 
+Every = Annotated[int, Range(at_least=0)]
 MAX_BAD_STEPS = 20
 MIN_PICTURE_SIDE = 96
 """Pixels. Smaller pictures are enlarged in previews, so that the titles above them fit."""
@@ -28,21 +30,29 @@ TEXT_HEIGHT = 18
 
 
 @dataclass(frozen=True, kw_only=True)
-class LoggingConfig:
-    """How often things are written, in steps; 0 means never.
+class LoggingConfig(Checked):
+    """What is written, and how often.
 
-    Previews draw `num_images` samples; a validation takes the mean losses of the averaged weights
-    over `num_validation` samples, the same every time.
+    scalars_every: steps between two records of the mean losses; 0 means never.
+    preview_every: steps between two preview pictures; 0 means never.
+    validate_every: steps between two validations; 0 means never. A validation logs the mean losses
+        of the averaged weights over held-out samples, which are the same every time.
+    checkpoint_every: steps between two checkpoints and exports; 0 means only at the end.
+    num_images: samples of a preview.
+    num_validation: samples of a validation.
+    num_steps: sampler steps of the previews.
+    encode_steps: DDIM steps of the inversions of the previews.
+    tensorboard: whether to write TensorBoard files beside metrics.jsonl.
     """
 
-    scalars_every: int = 50
-    preview_every: int = 1000
-    validate_every: int = 0
-    checkpoint_every: int = 500
-    num_images: int = 6
-    num_validation: int = 64
-    num_steps: int = 20
-    encode_steps: int = 20
+    scalars_every: Every = 50
+    preview_every: Every = 1000
+    validate_every: Every = 0
+    checkpoint_every: Every = 500
+    num_images: Annotated[int, Range(at_least=1, at_most=256)] = 6
+    num_validation: Annotated[int, Range(at_least=1, at_most=1_000_000)] = 64
+    num_steps: Count = 20
+    encode_steps: Count = 20
     tensorboard: bool = True
 
 

@@ -16,7 +16,7 @@ from reenact.config import to_dict
 from reenact.data.dataset import BatchDataset, ClipDataset
 from reenact.data.misfit import can_misread
 from reenact.device import autocast
-from reenact.errors import UserError
+from reenact.errors import UserError, say
 from reenact.files import make_folder
 from reenact.processes import ALONE, World
 from reenact.training import checkpoint
@@ -45,7 +45,7 @@ def train(run: TrainRun, device: torch.device, world: World = ALONE) -> int:
     log = None
     if world.is_main:
         log = RunLog(run.run_dir, step, to_dict(run), tensorboard=logging.tensorboard)
-        print(describe(session, dataset, step))
+        say(describe(session, dataset, step))
     is_saved = run.export.is_file()
     bar = tqdm(total=run.num_steps, initial=step, unit="step", disable=not world.is_main)
     with stop_on_signal(patient=world.size > 1) as stop, bar:
@@ -81,10 +81,10 @@ def train(run: TrainRun, device: torch.device, world: World = ALONE) -> int:
         log.close()
     if world.any(bool(stop)):
         if world.is_main:
-            print(f"stopped after step {step}; the same command continues")
+            say(f"stopped after step {step}; the same command continues")
         raise KeyboardInterrupt
     if world.is_main:
-        print(f"{step} of {run.num_steps} steps done; weights in {run.export}")
+        say(f"{step} of {run.num_steps} steps done; weights in {run.export}")
     return step
 
 

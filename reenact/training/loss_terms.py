@@ -35,18 +35,15 @@ from reenact.training.targets import Batch, Drawer
 
 
 @dataclass(frozen=True, kw_only=True)
-class LossNets:
+class LossNets(Checked):
     """Which frozen networks the losses use.
 
     perceptual_net: network of the losses `perceptual` and `style`. `efficientnet` is shipped.
-
     perceptual_weights: torchvision's file of the trunk of LPIPS. Null takes it from torch's hub
-    folder, or downloads it there.
-
+        folder, or downloads it there.
     identity_net: network of the loss `identity`. `sface` is shipped.
-
     identity_weights: an iresnet50 for `arcface`. Those of the InsightFace model zoo are for
-    non-commercial research only.
+        non-commercial research only.
     """
 
     perceptual_net: Literal["efficientnet", "lpips_alex", "lpips_vgg"] = "efficientnet"
@@ -211,21 +208,13 @@ class LossWeights(Checked):
     weighted sum. A sample without a reference has fewer terms.
 
     pixel: L1 over the whole picture.
-
     perceptual: distance of perceptual features, see `nets`.
-
     identity: 1 - cosine of identity embeddings of result and source.
-
     background: L1 outside of the face.
-
     style: distance of the Gram matrices of perceptual features.
-
     gaze: difference of gaze angles, as the face tracker reads them.
-
     shape: difference of mesh points, lid and lip openings, as the face tracker reads them.
-
     head_pose: difference of yaw, pitch and roll, as the face tracker reads them.
-
     features: L1 over eyes and mouth (ours).
     """
 

@@ -6,28 +6,38 @@ import copy
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from torch import nn
 
+from reenact.ranges import Checked, NonNegative, Range, Share
+
+Beta = Annotated[float, Range(at_least=0, below=1)]
+
 
 @dataclass(frozen=True, kw_only=True)
-class OptimizerConfig:
-    """Adam(W) with linear warm-up, then a constant rate or a half cosine down to
-    `final_lr_fraction` of it.
+class OptimizerConfig(Checked):
+    """How the weights are updated.
 
-    grad_clip is the largest norm of the whole gradient; 0 switches clipping off.
+    name: Adam, or AdamW, whose weight decay does not depend on the gradient.
+    lr: learning rate after the warm-up.
+    betas: how much the two moments of the gradient keep of their past.
+    weight_decay: strength of the pull of all weights to 0.
+    grad_clip: largest norm of the whole gradient; 0 switches clipping off.
+    warmup_steps: steps in which the rate rises linearly to `lr`.
+    decay: `constant` keeps the rate, `cosine` lets it fall along a half cosine until the last step.
+    final_lr_fraction: where the cosine ends, as a share of `lr`.
     """
 
     name: Literal["adam", "adamw"] = "adam"
-    lr: float = 1e-4
-    betas: tuple[float, float] = (0.9, 0.999)
-    weight_decay: float = 0.0
-    grad_clip: float = 1.0
-    warmup_steps: int = 0
+    lr: Annotated[float, Range(above=0, at_most=1)] = 1e-4
+    betas: tuple[Beta, Beta] = (0.9, 0.999)
+    weight_decay: NonNegative = 0.0
+    grad_clip: NonNegative = 1.0
+    warmup_steps: Annotated[int, Range(at_least=0)] = 0
     decay: Literal["constant", "cosine"] = "constant"
-    final_lr_fraction: float = 0.0
+    final_lr_fraction: Share = 0.0
 
 
 def make_optimizer(

@@ -4,60 +4,199 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from diffae import DiffAEConfig
+from diffae import DiffAEConfig, SamplerName
 from reenact.data.dataset import DataConfig
 from reenact.device import Precision
+from reenact.errors import UserError
 from reenact.face.factory import FaceConfig
+from reenact.inference.start import StartName, find_start
+from reenact.models.weights import Recipe
+from reenact.ranges import Checked, Count, Positive, Range, Seed, Share
 from reenact.training.log import LoggingConfig
+from reenact.training.loss_terms import LossNets, LossWeights
 from reenact.training.optimizer import OptimizerConfig
-from reenact.training.stage_align import AlignConfig
-from reenact.training.stage_autoencoder import AutoencoderConfig
-from reenact.training.stage_reenact import ReenactConfig
+
+Timestep = Annotated[int, Range(at_least=0, at_most=999)]
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainRun:
-    """One stage of training. Running the same config again continues where the run folder's
-    checkpoint stands.
+class AutoencoderConfig(Checked):
+    """How timesteps are drawn.
 
-    Stage `autoencoder` trains the DiffAE described by `model`; stages `align` and `reenact` start
-    from the weights named in their sections. `export` receives the averaged weights as .safetensors
-    with every checkpoint. `max_seconds` ends the process early, with a checkpoint, for training in
-    slices.
+    t_sampling: from a uniform u in [0, 1), `uniform` gives floor(T u), as in DiffAE, and
+        `high_noise` gives floor(T u^(1 / t_power)). High noise makes the semantic code carry the
+        layout of the picture. At low noise x_t itself shows the layout already.
+    t_power: how strongly `high_noise` prefers high noise; 1 is uniform.
+    """
 
-    `batch_size` is that of a step, whatever the number of processes that share it; `accumulate`
-    takes it in so many parts, one after the other. `recompute_blocks` saves memory: of the
-    networks' blocks only the inputs are kept, the backward pass computes the rest again. `compile`
-    puts U-Net and encoders through torch.compile. `face` names the stack that read the clips.
+    t_sampling: Literal["uniform", "high_noise"] = "uniform"
+    t_power: Positive = 2.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlignConfig(Checked):
+    """Which pairs E_r learns from, and how its codes are compared.
+
+    cross_fraction: share of cross pairs, whose reference is the rendered cross frame (ours).
+    cross_start: the step from which on there are cross pairs.
+    normalise: divide each channel's error by the spread of this channel over the data, which is
+        measured once at the start. Channels of small numbers then count as much as others (ours).
+    motion_head: give E_r the face parameters besides their drawing (ours, see ReenactmentEncoder).
+    """
+
+    cross_fraction: Share = 0.0
+    cross_start: Annotated[int, Range(at_least=0)] = 0
+    normalise: bool = False
+    motion_head: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReenactConfig(Checked):
+    """How pictures are rendered for the losses.
+
+    render: `sampler` runs `render_steps` sampler steps from x_T. `one_step` noises the reference to
+        a random timestep, with x_T as its noise, and predicts x_0 once.
+    render_steps: sampler steps of each picture.
+    sampler: the name of the sampler.
+    grad_steps: gradients flow through the last so many sampler steps; 0 means all of them.
+    recompute: keep no activations between the sampler steps. It costs a third more time.
+    one_step_t: first and last timestep of `one_step`.
+    x_T: where rendering starts, one of `reenact.inference.start.STARTS`.
+    encode_steps: DDIM steps of the inversion.
+    carry_detail: training does not use it. It goes into the exported weights, like the other
+        settings of rendering, and inference takes them from there.
+    temperature: likewise.
+    tune_unet: train a copy of the U-Net as the renderer. The inversion keeps the frozen one.
+    cross_fraction: share of cross pairs.
+    cross_start: the step from which on there are cross pairs.
+    cross_reference: whether cross pairs have a rendered truth, which then takes part in all losses.
+        Real videos have none. Then only identity, background (against the source) and shape,
+        gaze and head pose (against the retargeted parameters) apply to cross pairs.
+    weights: the weights of the losses.
+    nets: the networks of the losses.
+    """
+
+    render: Literal["sampler", "one_step"] = "one_step"
+    render_steps: Count = 5
+    sampler: SamplerName = "ddim"
+    grad_steps: Annotated[int, Range(at_least=0)] = 2
+    recompute: bool = False
+    one_step_t: tuple[Timestep, Timestep] = (400, 999)
+    x_T: StartName = "mixed"
+    encode_steps: Count = 10
+    carry_detail: bool = False
+    temperature: Share = 1.0
+    tune_unet: bool = False
+    cross_fraction: Share = 0.5
+    cross_start: Annotated[int, Range(at_least=0)] = 0
+    cross_reference: bool = True
+    weights: LossWeights = field(default_factory=LossWeights)
+    nets: LossNets = field(default_factory=LossNets)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        find_start(self.x_T)
+        try:
+            _ = self.recipe
+        except UserError as error:
+            raise UserError(str(error).replace("num_steps", "render_steps", 1)) from error
+        if self.one_step_t[0] > self.one_step_t[1]:
+            raise UserError(f"one_step_t: the first must not be larger, got {self.one_step_t}")
+
+    @property
+    def recipe(self) -> Recipe:
+        """How the exported weights should be rendered: as they are trained."""
+        return Recipe(
+            num_steps=self.render_steps,
+            encode_steps=self.encode_steps,
+            sampler=self.sampler,
+            x_T=self.x_T,
+            carry_detail=self.carry_detail,
+            temperature=self.temperature,
+        )
+
+
+SECTIONS = {"autoencoder": AutoencoderConfig, "align": AlignConfig, "reenact": ReenactConfig}
+"""The section of each stage, which has the stage's name."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainRun(Checked):
+    """One stage of training.
+
+    The same config again continues where the checkpoint in the run folder stands.
+
+    stage: what is trained: the DiffAE itself, E_r on codes, or E_r on rendered pictures.
+    run_dir: folder of the checkpoint, the logs and the previews.
+    export: the .safetensors that gets the averaged weights with every checkpoint.
+    num_steps: optimizer steps of the whole run.
+    batch_size: samples of one step, of all processes together.
+    data: where the clips are and how they are read.
+    seed: of the samples, their noise, dropout and fresh weights.
+    precision: `auto` is bf16 where the hardware computes it natively, else fp32. fp16 is refused.
+    accumulate: compute each step's batch in so many parts, one after the other.
+    recompute_blocks: save memory: keep only the inputs of the networks' blocks, and compute the
+        rest again in the backward pass.
+    compile: put U-Nets and encoders through torch.compile.
+    max_seconds: end early, with a checkpoint, for training in slices; null means never.
+    ema_decay: how much of itself the average of the weights keeps in a step.
+    init: the weights to start from. Stage `autoencoder` may start without.
+    model: the networks of a DiffAE that starts from nothing. Only stage `autoencoder` has this
+        section, and not together with `init`, whose file says what its networks are.
+    autoencoder: settings of stage `autoencoder`. A run may only have the section of its own stage.
+    align: settings of stage `align`.
+    reenact: settings of stage `reenact`.
+    optimizer: how the weights are updated.
+    logging: what is written, and how often.
+    face: the face stack that read the clips.
     """
 
     stage: Literal["autoencoder", "align", "reenact"]
     run_dir: Path
     export: Path
-    num_steps: int
-    batch_size: int
+    num_steps: Count
+    batch_size: Annotated[int, Range(at_least=1, at_most=65_536)]
     data: DataConfig
-    seed: int = 0
+    seed: Seed = 0
     precision: Precision = "auto"
-    accumulate: int = 1
+    accumulate: Count = 1
     recompute_blocks: bool = False
     compile: bool = False
-    max_seconds: float | None = None
-    ema_decay: float = 0.9999
+    max_seconds: Positive | None = None
+    ema_decay: Annotated[float, Range(at_least=0, below=1)] = 0.9999
     init: Path | None = None
     model: DiffAEConfig | None = None
-    autoencoder: AutoencoderConfig = field(default_factory=AutoencoderConfig)
-    align: AlignConfig = field(default_factory=AlignConfig)
-    reenact: ReenactConfig = field(default_factory=ReenactConfig)
+    autoencoder: AutoencoderConfig | None = None
+    align: AlignConfig | None = None
+    reenact: ReenactConfig | None = None
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     logging: LoggingConfig = field(default_factory=LoggingConfig)
     face: FaceConfig = field(default_factory=FaceConfig)
 
     def __post_init__(self) -> None:
-        for name in ("batch_size", "accumulate"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        super().__post_init__()
+        for name, section in SECTIONS.items():
+            if name != self.stage and getattr(self, name) is not None:
+                raise UserError(
+                    f"{name}: is the section of another stage, this run's stage is {self.stage}; "
+                    "remove the section"
+                )
+            if name == self.stage and getattr(self, name) is None:
+                # The stored config of a run should show the defaults, too.
+                object.__setattr__(self, name, section())
+        if self.model is not None and self.stage != "autoencoder":
+            raise UserError(
+                f"model: stage {self.stage} takes the networks of the file `init`; remove the "
+                "section"
+            )
+        if self.model is not None and self.init is not None:
+            raise UserError("model: the file `init` says what the networks are; remove one of both")
         if self.precision == "fp16":
-            raise ValueError("precision fp16 has too small a range for gradients, take bf16")
+            raise UserError("precision: fp16 has too small a range for gradients, take bf16")
+        steps = {n: getattr(self.logging, n) for n in ("num_steps", "encode_steps")}
+        try:
+            Recipe(sampler="ddim" if self.reenact is None else self.reenact.sampler, **steps)
+        except UserError as error:
+            raise UserError(f"logging.{error}") from error

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -18,32 +17,11 @@ from reenact.inference.start import blend_noise
 from reenact.models.checkpoint import is_reenactor, load_reenactor, save_reenactor
 from reenact.models.reenactment_encoder import ReenactmentEncoder
 from reenact.training.log import tally
+from reenact.training.run_config import TrainRun
 from reenact.training.targets import Drawer
-
-if TYPE_CHECKING:
-    from reenact.training.run_config import TrainRun
-
 
 NUM_SCALE_BATCHES = 8
 SCALE_SEED = 2**21
-
-
-@dataclass(frozen=True, kw_only=True)
-class AlignConfig:
-    """From step `cross_start` on, `cross_fraction` of the pairs are cross pairs whose reference is
-    the rendered cross frame (ours).
-
-    `normalise` divides each channel's error by that channel's spread over the data, measured once
-    at the start, so that channels of small numbers count as much as others (ours).
-
-    `motion_head` gives E_r the face parameters besides their drawing (ours, see
-    ReenactmentEncoder).
-    """
-
-    cross_fraction: float = 0.0
-    cross_start: int = 0
-    normalise: bool = False
-    motion_head: bool = False
 
 
 class AlignStage:
@@ -58,6 +36,7 @@ class AlignStage:
                 "stage align needs `init`, the .safetensors or checkpoint of a trained DiffAE "
                 "or of a reenactor"
             )
+        assert run.align is not None
         self.logging = run.logging
         self.pairs: PairConfig | None = PairConfig(
             cross_fraction=run.align.cross_fraction, cross_start=run.align.cross_start

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -14,22 +13,8 @@ from reenact.data.dataset import PairConfig
 from reenact.errors import UserError
 from reenact.inference.start import blend_noise
 from reenact.training.log import tally
+from reenact.training.run_config import AutoencoderConfig, TrainRun
 from reenact.training.targets import Drawer
-
-if TYPE_CHECKING:
-    from reenact.training.run_config import TrainRun
-
-
-@dataclass(frozen=True, kw_only=True)
-class AutoencoderConfig:
-    """Timesteps are floor(T * u) (`uniform`, as DiffAE) or floor(T * u^(1/t_power)) (`high_noise`).
-
-    High noise makes the semantic code carry the layout of the picture: at low noise everything it
-    could tell is visible in x_t already.
-    """
-
-    t_sampling: Literal["uniform", "high_noise"] = "uniform"
-    t_power: float = 2.0
 
 
 def timesteps(u: Tensor, config: AutoencoderConfig, num_timesteps: int) -> Tensor:
@@ -57,6 +42,7 @@ class AutoencoderStage:
         self.diffae = model.to(device)
         self.model: nn.Module = self.diffae
         self.guard = None
+        assert run.autoencoder is not None
         self.config = run.autoencoder
         self.logging = run.logging
         self.image_size = model.config.image_size

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
-from diffae import ConditionalUNet, SamplerName, load_checkpoint
+from diffae import ConditionalUNet, load_checkpoint
 from reenact.data.dataset import PairConfig
 from reenact.errors import UserError
 from reenact.face.params import FaceParams
 from reenact.inference.networks import Networks
-from reenact.inference.start import StartName, find_start
+from reenact.inference.start import StartName
 from reenact.models.checkpoint import is_reenactor, load_reenactor, save_reenactor
 from reenact.models.reenactment_encoder import ReenactmentEncoder
 from reenact.models.weights import Recipe
@@ -24,70 +24,11 @@ from reenact.training.log import tally
 from reenact.training.loss_terms import (
     LOSSES,
     LossInputs,
-    LossNets,
     LossNetworks,
-    LossWeights,
     compute_losses,
 )
+from reenact.training.run_config import TrainRun
 from reenact.training.targets import Drawer
-
-if TYPE_CHECKING:
-    from reenact.training.run_config import TrainRun
-
-
-@dataclass(frozen=True, kw_only=True)
-class ReenactConfig:
-    """How pictures are rendered for the losses.
-
-    render: `sampler` runs `render_steps` sampler steps from x_T, with gradients through the last
-        `grad_steps` (0 means all). `recompute` keeps no activations between the steps; it costs a
-        third more time. `one_step` noises the reference to a random timestep between `one_step_t`,
-        with x_T as its noise, and predicts x_0 once.
-    x_T: the start, one of `reenact.inference.start.STARTS`; `encode_steps` DDIM steps invert.
-    carry_detail, temperature: the training itself does not use them. They go into the exported
-        weights, as does how pictures are rendered here: inference takes all of it from there.
-    tune_unet: trains a copy of the U-Net as the renderer; the inversion keeps the frozen one.
-    cross_fraction: share of cross pairs, from step `cross_start` on. With `cross_reference` their
-        rendered truth takes part in all losses; without it, as for real videos, only identity,
-        background (against the source), shape, gaze and head pose (against the retargeted
-        parameters) apply to them.
-    """
-
-    render: Literal["sampler", "one_step"] = "one_step"
-    render_steps: int = 5
-    sampler: SamplerName = "ddim"
-    grad_steps: int = 2
-    recompute: bool = False
-    one_step_t: tuple[int, int] = (400, 999)
-    x_T: StartName = "mixed"
-    encode_steps: int = 10
-    carry_detail: bool = False
-    temperature: float = 1.0
-    tune_unet: bool = False
-    cross_fraction: float = 0.5
-    cross_start: int = 0
-    cross_reference: bool = True
-    weights: LossWeights = field(default_factory=LossWeights)
-    nets: LossNets = field(default_factory=LossNets)
-
-    def __post_init__(self) -> None:
-        find_start(self.x_T)
-        try:
-            _ = self.recipe
-        except UserError as error:
-            raise UserError(str(error).replace("num_steps", "render_steps", 1)) from error
-
-    @property
-    def recipe(self) -> Recipe:
-        """How the exported weights should be rendered: as they are trained."""
-        return Recipe(
-            num_steps=self.render_steps,
-            encode_steps=self.encode_steps,
-            sampler=self.sampler,
-            x_T=self.x_T,
-            carry_detail=self.carry_detail,
-            temperature=self.temperature,
-        )
 
 
 class TrainedNetworks(nn.Module):
@@ -108,6 +49,7 @@ class ReenactStage:
                 "stage reenact needs `init`: what stage align exported, a trained DiffAE, or the "
                 "published diffusionact_model.pt"
             )
+        assert run.reenact is not None
         self.weights = run.reenact.weights.active()
         tracked = sorted(name for name in self.weights if LOSSES[name].needs == "tracker")
         if tracked and run.face.entry.params is not FaceParams:

@@ -90,6 +90,17 @@ def test_val_takes_whole_persons_and_no_others_later(tmp_path):
     assert set(before) <= set(found(root, val_persons=0.2))
 
 
+def test_few_persons_fill_both_splits_or_a_warning_says_so(tmp_path, capsys):
+    root = touch(tmp_path / "three", *[f"train/p{i}#1.mp4" for i in range(3)])
+    for share, num_val in ((0.0, 0), (1e-6, 1), (0.999, 2)):
+        splits = [split for split, _, _ in found(root, val_persons=share)]
+        assert splits.count("val") == num_val
+    alone = touch(tmp_path / "one", "train/p#1.mp4", "train/p#2.mp4")
+    assert capsys.readouterr().err == ""
+    assert {split for split, _, _ in found(alone, val_persons=0.5)} == {"train"}
+    assert "source.val_persons needs two persons" in capsys.readouterr().err
+
+
 def test_nothing_there_names_what_was_expected(tmp_path):
     with pytest.raises(UserError, match=r"no clips in layout .*frames_cropped"):
         found(tmp_path)

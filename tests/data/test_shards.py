@@ -1,16 +1,23 @@
 import io
 import tarfile
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch import Tensor
 
+from reenact.data.augment import AugmentConfig
 from reenact.data.clips import open_clips
+from reenact.data.dataset import ClipDataset, PairConfig
 from reenact.data.manifest import ClipRow, read_manifest, write_manifest
 from reenact.data.shards import BadClip, ShardWriter, is_closed, journal_path, read_journal
 from reenact.errors import UserError
+from reenact.face.batch import FaceBatch
+from reenact.face.factory import STACKS
 from reenact.face.params import FaceParams
 
 SIZE = 24
@@ -202,3 +209,37 @@ def test_a_damaged_journal_of_a_closed_shard_is_named(clips):
     path.write_bytes(path.read_bytes()[:-20])
     with pytest.raises(UserError, match=r"train-00000\.jsonl: damaged after byte"):
         read_journal(path)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class MeanColour(FaceBatch):
+    """The parameters of a face stack that nobody needs."""
+
+    colour: Tensor
+    WIDTHS: ClassVar[dict[str, tuple[int, ...]]] = {"colour": (3,)}
+
+    def head_angles_deg(self) -> Tensor:
+        return torch.zeros(len(self), 3)
+
+
+def test_a_new_face_stack_is_one_entry_of_the_factory(tmp_path, monkeypatch):
+    """Its clips are read and paired. No other module needs to know it."""
+    entry = replace(STACKS["open"], params=MeanColour, has_places=False)
+    colours, landmarks = np.eye(3, dtype=np.float32), np.ones((3, 68, 2), np.float32)
+    npz = io.BytesIO()
+    masks = np.zeros((3, SIZE, SIZE // 8), np.uint8)
+    np.savez_compressed(npz, colour=colours, masks=masks, landmarks=landmarks)
+    with ShardWriter(tmp_path, "train-00000") as writer:
+        row = writer.add(clip_row("a#0"), npz.getvalue(), clip_data(0)[1], ".jpg")
+        writer.close()
+    path = tmp_path / "manifest.parquet"
+    write_manifest(path, [row], size=SIZE, face="new")
+    with pytest.raises(UserError, match="not a manifest of prepared clips"):
+        read_manifest(path)
+    monkeypatch.setitem(STACKS, "new", entry)
+    dataset = ClipDataset(tmp_path, "train")
+    assert dataset.face == "new"
+    assert isinstance(dataset.clips[0].params, MeanColour)
+    pair = dataset.pair(np.random.default_rng(0), AugmentConfig(), PairConfig(), step=0)
+    assert pair["target_colour"].sum() == 1
+    assert np.array_equal(pair["target_landmarks"], landmarks[0])

@@ -8,7 +8,7 @@ import pytest
 
 from reenact.data.synthetic import generate as generate_module
 from reenact.data.synthetic.clips import SyntheticConfig, cross_targets, plan_clip
-from reenact.data.synthetic.generate import draw_frame, generate, make_stage, write_clip
+from reenact.data.synthetic.generate import CROSS_SHOT, draw_frame, generate, make_stage, write_clip
 from reenact.data.synthetic.renderer import Renderer
 from reenact.face.params import FaceParams, retarget
 from reenact.face.surface.raster import PLAIN, rasterize
@@ -105,7 +105,7 @@ def test_cross_frames_follow_retarget(config, written, renderer):
         for name, value in expected.numpy().items():
             np.testing.assert_array_equal(stored[n].numpy()[name], value)
         crop = plan.crop_from_frame[0]
-        frame, _ = draw_frame(renderer, stage, expected, crop, SIZE, n)
+        frame, _ = draw_frame(renderer, stage, expected, crop, SIZE, CROSS_SHOT + n)
         np.testing.assert_array_equal(frames[n], frame)
 
 
@@ -160,6 +160,24 @@ def test_head_moves_with_translation(config, written, renderer):
     _, there = renderer.render(stage.person, moved, *rest)
     difference = here.face[:-3, :-3].astype(int) - there.face[3:, 3:]
     assert np.abs(difference).mean() < 2
+
+
+def test_layers_put_together_give_the_frame(config, renderer, tmp_path):
+    layered = dataclasses.replace(config, out=tmp_path, layers=True, size=64, cross=0)
+    write_clip(layered, 0, renderer)
+    folder = tmp_path / "train_000000"
+    arrays = {path.stem: np.load(path) for path in folder.glob("*.npy")}
+    assert set(arrays) == {"frames", "masks", "foreground", "hair", "head", "plate"}
+    assert arrays["plate"].shape == arrays["frames"].shape
+    for part in ("hair", "head"):
+        assert (arrays[part] <= arrays["foreground"].astype(int) + 1).all()
+    assert (arrays["hair"] <= arrays["head"].astype(int) + 1).all()
+    # Nothing but background lies where no part of the person is, up to the camera's noise.
+    bare = arrays["foreground"] == 0
+    bare[:, :, 1:] &= bare[:, :, :-1]
+    assert bare.mean() > 0.1
+    gap = np.abs(arrays["frames"].astype(int) - arrays["plate"])[bare]
+    assert np.median(gap) < 6
 
 
 @pytest.mark.slow

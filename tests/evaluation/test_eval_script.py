@@ -33,21 +33,23 @@ def test_two_processes_report_once_and_others_can_be_measured(request, tmp_path)
     assert [process.returncode for process in processes] == [0, 0]
     assert "# Evaluation of ours" in first
     assert second == ""
-    summary = json.loads((tmp_path / "out" / "embedded.json").read_text())
+    summary = json.loads((tmp_path / "out" / "report.json").read_text())
     assert summary["meta"]["num_pairs"] == {"self": 4, "cross": 2}
-    (saved,) = (tmp_path / "out").glob("predictions-*")
+    (saved,) = (tmp_path / "out").glob("measured/ours-*/predictions")
 
+    # The same pairs, with our own results once more as another method. Ours is not rendered again.
     index = command.index("--output")
     command[index + 1] = str(tmp_path / "again")
     subprocess.run(
-        [*command, "--predictions", str(saved)],
+        [*command, "--predictions", f"copy={saved}", "--only-predictions"],
         cwd=root,
         env=os.environ | threads,
         check=True,
         capture_output=True,
     )
-    again = json.loads((tmp_path / "again" / "embedded.json").read_text())
+    again = json.loads((tmp_path / "again" / "report.json").read_text())
     for mode in ("self", "cross"):
+        assert list(again[mode]) == ["copy", "copy_source"]
         for name, value in summary[mode]["ours"].items():
             expected = value if value is None else pytest.approx(value, rel=1e-3, abs=1e-3)
-            assert again[mode]["ours"][name] == expected, (mode, name)
+            assert again[mode]["copy"][name] == expected, (mode, name)

@@ -1,7 +1,9 @@
 """The whole evaluation on random clips, a tiny untrained model and made-up judges."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -12,6 +14,7 @@ from reenact import processes
 from reenact.config import load_config, to_dict
 from reenact.data.clips import open_clips
 from reenact.errors import UserError
+from reenact.evaluation import measured as measured_module
 from reenact.evaluation import run as run_module
 from reenact.evaluation.clips import ClipsConfig, prepare_clips
 from reenact.evaluation.measuring.judges import JudgeConfig, Judges
@@ -20,8 +23,9 @@ from reenact.evaluation.methods.batches import load_batches
 from reenact.evaluation.methods.methods import VARIANTS, ReenactorMethod, StateCache
 from reenact.evaluation.pairing.pairs import PairListConfig, list_pairs, videos_of
 from reenact.evaluation.readers import FaceReading
-from reenact.evaluation.run import Subject, evaluate
+from reenact.evaluation.run import evaluate
 from reenact.evaluation.run_config import EvalRun
+from reenact.evaluation.subjects import Subject, check_face, folder_subjects, reenactor_subject
 from reenact.face.params import FaceParams, retarget
 from reenact.inference.reenactor import Reenactor, ReenactorConfig
 from reenact.models.checkpoint import ReenactorWeights
@@ -29,6 +33,7 @@ from reenact.models.reenactment_encoder import ReenactmentEncoder
 from reenact.processes import ALONE, World
 
 SIZE = 16
+CPU = torch.device("cpu")
 
 
 class FlatFace:
@@ -109,18 +114,21 @@ def judges() -> Judges:
 
 
 def evaluate_once(
-    run: EvalRun, weights: ReenactorWeights, judges: Judges, world: World = ALONE
+    run: EvalRun,
+    weights: ReenactorWeights,
+    judges: Judges,
+    world: World = ALONE,
+    others: Sequence[Subject] = (),
 ) -> dict | None:
     clips = prepare_clips(run.data, SIZE)
     reenactor = Reenactor(weights, FlatFace(), run.reenactor)  # type: ignore[arg-type]
-    subject = Subject(
-        method=ReenactorMethod(reenactor, run.shown_variants, run.oracle_steps),
-        batch_size=run.reenactor.batch_size,
-        sha256="abc",
-        reader=judges.reader if run.params == "tracked" else None,  # type: ignore[arg-type]
-    )
+    subject = reenactor_subject(run, reenactor)
+    if run.params == "tracked":
+        subject = replace(subject, reader=judges.reader)  # type: ignore[arg-type]
     pairs = list_pairs(clips, run.pairs, run.data.num_clips)
-    return evaluate(run, clips, pairs, subject, judges, torch.device("cpu"), world)
+    cpu = torch.device("cpu")
+    report = evaluate(run, clips, pairs, [subject, *others], judges, cpu, world)
+    return None if report is None else report.summary
 
 
 def assert_alike(first: dict, second: dict, tolerance: float = 2e-3) -> None:
@@ -136,8 +144,9 @@ def assert_alike(first: dict, second: dict, tolerance: float = 2e-3) -> None:
 
 def test_end_to_end(run, weights, judges):
     summary = evaluate_once(run, weights, judges)
-    assert json.loads(run.json_path.read_text()) == summary
-    assert set(summary) == {"self", "cross", "reference", "meta"}
+    (folder,) = run.output.glob("ours-*")
+    assert json.loads((folder / "report.json").read_text()) == summary
+    assert set(summary) == {"self", "cross", "reference", "intervals", "differences", "meta"}
     for mode in ("self", "cross"):
         assert set(summary[mode]) == set(VARIANTS)
         for row in summary[mode].values():
@@ -152,7 +161,7 @@ def test_end_to_end(run, weights, judges):
     assert summary["meta"]["num_videos"] == {"self": 3, "cross": 6}
     assert summary["meta"]["config"] == to_dict(run)
     for name in ("report.md", "report.html", "report.tex", "report.csv", "videos.csv", "sheet.png"):
-        assert (run.output / name).stat().st_size > 0
+        assert (folder / name).stat().st_size > 0
 
 
 def test_a_broken_run_goes_on_where_it_stopped(run, weights, judges, monkeypatch):
@@ -160,7 +169,7 @@ def test_a_broken_run_goes_on_where_it_stopped(run, weights, judges, monkeypatch
     whole_images = judges.reader.num_images
     judges.reader.num_images = 0
 
-    measure, calls = run_module.measure, []
+    measure, calls = measured_module.measure, []
 
     def breaks(*arguments):
         calls.append(1)
@@ -168,11 +177,11 @@ def test_a_broken_run_goes_on_where_it_stopped(run, weights, judges, monkeypatch
             raise KeyboardInterrupt
         return measure(*arguments)
 
-    monkeypatch.setattr(run_module, "measure", breaks)
+    monkeypatch.setattr(measured_module, "measure", breaks)
     with pytest.raises(KeyboardInterrupt):
         evaluate_once(run, weights, judges)
-    assert not run.json_path.exists()
-    monkeypatch.setattr(run_module, "measure", measure)
+    assert not list(run.output.glob("ours-*"))
+    monkeypatch.setattr(measured_module, "measure", measure)
     resumed = evaluate_once(run, weights, judges)
     assert judges.reader.num_images == whole_images
     assert_alike(resumed, whole)
@@ -188,7 +197,65 @@ def test_other_settings_start_anew(run, weights, judges):
     other = replace(run, reenactor=replace(run.reenactor, x_T="random"))
     evaluate_once(other, weights, judges)
     assert judges.reader.num_images == 2 * before
-    assert len(list(run.output.glob("records-*.jsonl"))) == 2
+    assert len(list(run.output.glob("ours-*/report.json"))) == 2
+    assert len(list(run.output.rglob("records.*.jsonl"))) == 2
+
+
+def test_other_weights_under_the_same_name_start_anew(run, weights, judges):
+    evaluate_once(run, weights, judges)
+    before = judges.reader.num_images
+    with torch.no_grad():
+        next(iter(weights.diffae.unet.parameters())).add_(0.1)
+    evaluate_once(run, weights, judges)
+    assert judges.reader.num_images == 2 * before
+
+
+def test_a_report_is_never_replaced_silently(run, weights, judges, monkeypatch, tmp_path, capsys):
+    clips = prepare_clips(run.data, SIZE)
+    pairs = list_pairs(clips, run.pairs, None)
+    subject = reenactor_subject(run, Reenactor(weights, FlatFace(), run.reenactor))  # type: ignore[arg-type]
+    folder = tmp_path / "report"
+
+    def report(run: EvalRun, **options: object) -> Path:
+        done = evaluate(run, clips, pairs, [subject], judges, CPU, folder=folder, **options)
+        return done.folder
+
+    assert report(run) == report(run) == folder
+    with pytest.raises(UserError, match="holds the report of another run"):
+        report(replace(run, num_examples=1))
+    first = (folder / "report.json").read_text()
+    # The same run with other numbers, as from another machine.
+    (folder / "report.json").write_text(first.replace('"l1": 0.', '"l1": 1.'))
+    assert report(run) == tmp_path / "report--2"
+    assert "holds other numbers of this run" in capsys.readouterr().err
+    assert (tmp_path / "report--2" / "report.json").read_text() == first
+    assert report(run, overwrite=True) == folder
+    assert report(replace(run, num_examples=1), overwrite=True) == folder
+
+
+def test_the_pairs_with_the_largest_errors_are_shown(run, weights, judges):
+    run = replace(run, num_examples=1, num_worst=2)
+    evaluate_once(run, weights, judges)
+    (folder,) = run.output.glob("ours-*")
+    page = (folder / "report.html").read_text()
+    assert page.count("<h3>Largest errors</h3>") == 2
+    records = [json.loads(line) for line in next(run.output.rglob("records.0*")).open()]
+    ranked = sorted(
+        (r for r in records if r["mode"] == "self"),
+        key=lambda r: r["variants"]["ours"]["efflpips"],
+        reverse=True,
+    )
+    for record in ranked[:2]:
+        assert f"l1 {record['variants']['ours']['l1']:.4f}" in page
+
+
+def test_more_shown_pairs_leave_the_measured_results_alone(run, weights, judges):
+    run = replace(run, save_predictions=True, num_worst=0, num_examples=1)
+    evaluate_once(run, weights, judges)
+    before = {p: p.stat().st_mtime_ns for p in run.output.rglob("predictions/*/*/*.png")}
+    assert len(before) == 12
+    evaluate_once(replace(run, num_worst=3), weights, judges)
+    assert {p: p.stat().st_mtime_ns for p in before} == before
 
 
 def test_results_do_not_depend_on_the_batch_size(run, weights, judges):
@@ -245,7 +312,8 @@ def test_cross_pairs_without_a_truth_are_compared_with_the_target(run, weights, 
     summary = evaluate_once(
         replace(run, pairs=replace(config, large_pose_deg=1.0)), weights, judges
     )
-    assert set(summary) == {"cross", "large_pose", "reference", "meta"}
+    assert {"cross", "large_pose"} <= set(summary)
+    assert "self" not in summary
     row = summary["cross"]["ours"]
     for name in ("l1", "psnr", "ssim", "efflpips", "nme", "efffid", "effvd"):
         assert row[name] is None, name
@@ -265,41 +333,49 @@ def test_processes_share_the_videos_and_the_first_one_reports(run, weights, judg
     worlds = [World(rank=rank, size=3) for rank in range(3)]
     for world in worlds[1:]:
         assert evaluate_once(run, weights, judges, world) is None
-        assert not run.json_path.exists()
+        assert not list(run.output.glob("ours-*"))
     together = evaluate_once(run, weights, judges, worlds[0])
     assert_alike(together, alone)
-    assert len(list(run.output.glob("records-*.jsonl"))) == 3
+    assert len(list(run.output.glob("measured/*/records.*.jsonl"))) == 3
     # Another number of processes goes on with what is there.
     judges.reader.num_images = 0
     assert evaluate_once(run, weights, judges) == together
     assert judges.reader.num_images == 0
 
 
-def test_saved_predictions_score_as_they_did(run, weights, judges, monkeypatch):
+def test_other_methods_stand_in_the_same_tables(run, weights, judges, monkeypatch, capsys):
     run = replace(run, save_predictions=True)
     first = evaluate_once(run, weights, judges)
-    (saved,) = run.output.glob("predictions-*")
+    (saved,) = run.output.rglob("predictions")
     monkeypatch.setattr(run_module, "load_judges", lambda config, device: judges)
-    again = run.with_predictions(saved).with_output(run.output.with_name("again"))
-    second = run_module.run_evaluation(again, "cpu")
-    assert second["meta"]["label"] == saved.name
+    again = run.with_predictions(f"same={saved}").without_ours()
+    report = run_module.run_evaluation(again, "cpu")
+    second = report.summary
+    assert report.folder.parent == run.output
+    assert report.folder.name.startswith("same-")
+    assert second["meta"]["label"] == "same"
     assert second["meta"]["weights_sha256"] is None
     for mode in ("self", "cross"):
-        assert list(second[mode]) == ["ours", "copy_source"]
-    # Another grouping into batches changes the last digits of float32.
-    assert_alike(second, first, tolerance=1e-4)
+        assert list(second[mode]) == ["same", "copy_source"]
+        # Another grouping into batches changes the last digits of float32.
+        for name, value in second[mode]["same"].items():
+            expected = first[mode]["ours"][name]
+            assert value == (expected and pytest.approx(expected, rel=1e-4, abs=1e-4)), name
 
-
-def test_missing_predictions_are_left_out(run, weights, judges, monkeypatch, capsys):
-    evaluate_once(replace(run, save_predictions=True), weights, judges)
-    (saved,) = run.output.glob("predictions-*")
-    for picture in (saved / "self" / "test_000001_0__test_000001").iterdir():
+    (video,) = (saved / "self").glob("test_000001_0__*")
+    for picture in video.iterdir():
         picture.unlink()
-    (saved / "self" / "test_000001_0__test_000001").rmdir()
-    monkeypatch.setattr(run_module, "load_judges", lambda config, device: judges)
-    summary = run_module.run_evaluation(run.with_predictions(saved), "cpu")
-    assert summary["meta"]["num_pairs"] == {"self": 4, "cross": 6}
+    video.rmdir()
+    clips = prepare_clips(run.data, SIZE)
+    pairs = list_pairs(clips, run.pairs, None)
+    others, left = folder_subjects(run.with_predictions(f"same={saved}"), clips, pairs, CPU)
     assert "1 of 9 predictions are missing: self/test_000001_0" in capsys.readouterr().err
+    assert len(left) == len(pairs) - 2
+    monkeypatch.setattr(f"{__name__}.list_pairs", lambda *arguments: left)
+    both = evaluate_once(replace(run, output=run.output / "both"), weights, judges, others=others)
+    assert list(both["self"]) == ["ours", "same", "copy_source", "oracle"]
+    assert both["meta"]["num_pairs"] == {"self": 4, "cross": 6}
+    assert both["self"]["same"]["l1"] == pytest.approx(both["self"]["ours"]["l1"], abs=1e-4)
 
 
 def test_fvd_reads_whole_videos_back(run, weights, judges):
@@ -327,8 +403,8 @@ def test_fvd_reads_whole_videos_back(run, weights, judges):
 def test_parameters_of_the_other_face_stack_are_refused(run, monkeypatch):
     clips = replace(open_clips(run.data.folder, "test"), face="released")
     with pytest.raises(UserError, match="are the released face stack's, the weights need the open"):
-        run_module._check_face(run, clips)
-    run_module._check_face(replace(run, params="tracked"), clips)
+        check_face(run, clips)
+    check_face(replace(run, params="tracked"), clips)
 
 
 def test_clips_of_another_size_are_a_user_error(run):
@@ -353,8 +429,6 @@ def test_shipped_config_loads_and_takes_overrides(request):
     assert run.reenactor.x_T == "random"
     assert run.data.synthetic is not None
     assert run.pairs.num_self == 3
-    moved = run.with_output(path.parent / "elsewhere")
-    assert moved.json_path == path.parent / "elsewhere" / "embedded.json"
     with pytest.raises(UserError, match="self_every"):
         load_config(path, EvalRun, ["pairs.self_every=0"])
     with pytest.raises(UserError, match="did you mean"):
@@ -366,6 +440,14 @@ def test_the_voxceleb_config_loads(request):
     run = load_config(path, EvalRun, ["judges.lpips=alex", "variants=[ours]"])
     assert run.data.synthetic is None
     assert run.pairs.list == "voxceleb1"
-    assert run.with_predictions(path.parent / "fomm").label == "fomm"
+    named = run.with_predictions("lia=results/x").with_predictions("results/fomm")
+    assert named.predictions == {"lia": Path("results/x"), "fomm": Path("results/fomm")}
+    assert named.without_ours().our_rows == ()
+    with pytest.raises(UserError, match="two methods of the name lia"):
+        named.with_predictions("lia=other")
+    with pytest.raises(UserError, match="'oracle' cannot be the name"):
+        run.with_predictions("oracle=results/x")
+    with pytest.raises(UserError, match="give --predictions NAME=DIR too"):
+        run.without_ours()
     with pytest.raises(UserError, match="must hold 'ours'"):
         load_config(path, EvalRun, ["variants=[oracle]"])

@@ -152,11 +152,17 @@ def test_results_do_not_depend_on_the_batch():
 
 
 def test_every_metric_is_complete_and_every_network_has_a_name():
-    everything = JudgeConfig(lpips="alex", inception=Path("a.pt"), i3d=Path("b.pt"))
+    everything = JudgeConfig(inception=Path("a.pt"), i3d=Path("b.pt"))
     names = [metric.name for metric in metrics.METRICS]
     assert len(set(names)) == len(names)
     for metric in metrics.METRICS:
         assert (metric.pair is None) != (metric.pooled is None), metric.name
         assert metric.network in {"", *everything.networks}, metric.name
         assert metric.note.endswith("."), metric.name
-    assert "lpips" not in JudgeConfig().networks
+    assert "lpips" not in JudgeConfig(lpips=None).networks
+
+
+def test_the_documentation_names_every_metric():
+    page = (Path(__file__).parents[2] / "docs" / "evaluation.md").read_text()
+    for metric in metrics.METRICS:
+        assert f"`{metric.name}`{metric.direction}" in page, metric.name

@@ -1,4 +1,7 @@
+import csv
+import io
 import json
+from dataclasses import replace
 from html.parser import HTMLParser
 from xml.etree import ElementTree
 
@@ -6,18 +9,27 @@ import numpy as np
 import pytest
 
 from reenact.errors import UserError
-from reenact.evaluation.measuring.metrics import METRICS, TRACES
+from reenact.evaluation.measuring.intervals import difference_intervals, mean_intervals
+from reenact.evaluation.measuring.metrics import BY_NAME, METRICS, TRACES
 from reenact.evaluation.measuring.summary import summarise
-from reenact.evaluation.methods.methods import VARIANTS
-from reenact.evaluation.reporting import published
-from reenact.evaluation.reporting.files import write_reports
+from reenact.evaluation.reporting.files import Report, check_free, place_for, write_reports
 from reenact.evaluation.reporting.page import Example, html
-from reenact.evaluation.reporting.pictures import PANELS, contact_sheet, read_strip, write_strip
+from reenact.evaluation.reporting.pictures import (
+    contact_sheet,
+    difference_map,
+    panels_of,
+    read_strip,
+    write_strip,
+)
 from reenact.evaluation.reporting.plot import scatter
-from reenact.evaluation.reporting.tables import latex, markdown, table_csv, videos_csv
+from reenact.evaluation.reporting.prose import markdown
+from reenact.evaluation.reporting.tables import best_rows, latex, table_csv, videos_csv
 from reenact.media.images import read_frame
 
 VOID = {"meta", "img", "br"}
+NUM = 6
+ROWS = ("ours", "fomm", "copy_source", "oracle")
+PANELS = ("source", "target", "ours", "oracle", "reference")
 
 
 class Checker(HTMLParser):
@@ -52,14 +64,15 @@ def records() -> list[dict]:
             "key": f"{mode}/{i}",
             "mode": mode,
             "video": f"{mode}/a_0__{i // 2}",
+            "person": f"id{i}",
             "has_truth": True,
             "yaw_change_deg": 7.0 * i,
             "target_csim": 0.3 if mode == "cross" else None,
             "reference": reading(0.1 * i),
-            "variants": {name: reading(0.1 * i + 0.1 * k) for k, name in enumerate(VARIANTS)},
+            "variants": {name: reading(0.1 * i + 0.1 * k) for k, name in enumerate(ROWS)},
         }
         for mode in ("self", "cross")
-        for i in range(5)
+        for i in range(NUM)
     ]
 
 
@@ -68,15 +81,23 @@ def summary(records: list[dict]) -> dict:
     meta = {
         "config": {"note": "<b>&", "published": True},
         "label": "a & b",
-        "num_pairs": {"self": 5, "cross": 5},
+        "main_row": "ours",
+        "settings": {"ours": {"networks_sha256": "2" * 64, "precision": "float32"}},
+        "num_pairs": {"self": NUM, "cross": NUM},
         "num_videos": {"self": 3, "cross": 3},
         "num_clips": 4,
+        "num_people": 4,
         "image_size": 8,
         "weights_sha256": "0" * 64,
         "clips_sha256": "1" * 64,
+        "networks": {"identity": "SFace", "tracker": "ours", "effnet": "EfficientNet"},
         "backbones": {"csim": "SFace"},
     }
-    return summarise(records) | {"meta": meta}
+    return summarise(records) | {
+        "intervals": mean_intervals(records),
+        "differences": difference_intervals(records, "ours"),
+        "meta": meta,
+    }
 
 
 @pytest.fixture
@@ -95,20 +116,48 @@ def examples(rows, records) -> list[Example]:
 
 def test_markdown_has_a_full_table_for_each_mode(summary):
     text = markdown(summary)
-    assert "## Self-reenactment (5 pairs)" in text
+    assert "## Self-reenactment (6 pairs)" in text
     assert "apd↓ (°)" in text
     assert "psnr↑ (dB)" in text
-    tables = [line for line in text.splitlines() if line.startswith("|")]
-    assert "another person: 0.300" in text
-    of_modes = tables[: 2 * (2 + len(VARIANTS))]
-    assert {line.count("|") for line in of_modes} == {tables[0].count("|")}
-    others = tables[len(of_modes) :]
-    assert len(others) == 2 + len(published.ROWS) + 1
-    assert others[-2].startswith("| HyperReenact | 0.71 | 0.23 | 27.1 | 480 | 0.5 | 5.1 | 0.68 |")
-    assert others[-1].startswith("| a & b | 0.20 |")
+    assert "who are two people: 0.300" in text
     assert "AED here is the expression distance" in text
     assert "csim: SFace" in text
-    assert "0" * 64 in text
+    # fomm is worse by 0.1 in every pair, so it loses in l1 and wins in psnr.
+    lines = text.splitlines()
+    ours, fomm = (
+        next(line for line in lines if line.startswith(f"| {n} |")) for n in ("a & b", "fomm")
+    )
+    assert ours.startswith("| a & b | **0.2500** | 0.25 |")
+    assert fomm.startswith("| fomm | 0.3500 | **0.35** |")
+    assert "| fomm | **+0.1000** [+0.1000, +0.1000] |" in text
+    published_lines = [line for line in lines if line.startswith("| HyperReenact")]
+    assert published_lines == [
+        "| HyperReenact | 0.71 | 0.23 | 27.1 | 480 | 0.5 | 5.1 | 0.68 | 0.5 | 9.3 |"
+    ]
+    assert lines[lines.index(published_lines[0]) + 1].startswith("| a & b | 0.25 |")
+    assert "0" * 12 in text
+    assert "2" * 12 in text
+
+
+def test_the_report_says_what_was_not_measured_and_why(summary):
+    text = markdown(summary)
+    assert "Large pose: no pairs. Set pairs.num_large_pose to measure this mode." in text
+    assert "fid: no value. Set judges.inception; docs/evaluation.md names the file." in text
+    assert "efffid: no value. It needs more pairs" in text
+    assert "confidence intervals: they need" not in text
+    assert "gap" not in text
+
+
+def test_the_best_method_is_found_among_methods_only():
+    table = {
+        "ours": {"l1": 0.10004, "psnr": None},
+        "fomm": {"l1": 0.10001, "psnr": 21.0},
+        "lia": {"l1": 0.2, "psnr": 20.0},
+        "copy_source": {"l1": 0.0, "psnr": 99.0},
+    }
+    assert best_rows(table, BY_NAME["l1"]) == {"ours", "fomm"}  # equal as shown
+    assert best_rows(table, BY_NAME["psnr"]) == {"fomm"}
+    assert best_rows({"ours": {"l1": 1.0}, "copy_source": {"l1": 0.0}}, BY_NAME["l1"]) == set()
 
 
 def test_html_is_well_formed_and_needs_no_other_file(summary, records, examples):
@@ -116,46 +165,50 @@ def test_html_is_well_formed_and_needs_no_other_file(summary, records, examples)
     checker = Checker()
     checker.feed(page)
     assert checker.open == []
-    assert len(checker.images) == 2 * len(PANELS)
+    assert len(checker.images) == 2 * (len(PANELS) + 1)  # one more for the difference
     assert all(source.startswith("data:image/png;base64,") for source in checker.images)
     assert page.count("<svg") == 12
     assert "<b>&" not in page
     assert "a & b" not in page
     assert "HyperReenact" in page
+    assert page.count('<table class="numbers">') == 2 * (2 + 2) + 1
 
 
 def test_a_page_without_true_pictures_leaves_their_plots_and_panels_out(summary, records, rows):
     for record in records:
         record["has_truth"] = False
         for reading in record["variants"].values():
-            reading |= {"l1": None, "efflpips": None}
+            reading |= {"l1": None, "lpips": None}
     frames = {name: rows[0][name] for name in ("source", "target", "ours")}
     page = html(summary, records, [Example(record=records[0], frames=frames)])
     assert page.count("<svg") == 8
     assert page.count("<img") == 3
+    assert "No pictures: num_examples is 0." in page  # of the other mode
 
 
 def test_latex_closes_what_it_opens_and_escapes(summary):
-    text = latex(summary)
-    assert text.count(r"\begin{tabular}") == text.count(r"\end{tabular}") == 2
-    rows = [line for line in text.splitlines() if line.endswith(r"\\")]
-    assert len({row.replace(r"\&", "").count("&") for row in rows}) == 1
+    text = latex(summary, {"self": "Self", "cross": "Cross"})
+    assert text.count(r"\begin{tabular}") == text.count(r"\end{tabular}") == 4
+    for part in text.split(r"\begin{tabular}")[1:]:
+        rows = [line for line in part.splitlines() if line.endswith(r"\\")]
+        assert len({row.replace(r"\&", "").count("&") for row in rows}) == 1
+        assert len(rows) == 1 + len(ROWS)
     assert r"gaze\_error$\downarrow$ ($^\circ$)" in text
-    assert r"a \& b" in text
+    assert r"a \& b & \textbf{0.2500}" in text
 
 
 def test_csv_tables_keep_every_number(summary, records):
-    lines = table_csv(summary).splitlines()
-    assert len(lines) == 1 + 2 * len(VARIANTS)
-    header, first = lines[0].split(","), lines[1].split(",")
-    assert header[3:] == [column.name for column in METRICS]
-    assert float(first[header.index("l1")]) == summary["self"]["ours"]["l1"]
-    videos = videos_csv(records).splitlines()
-    assert len(videos) == 1 + 6
-    values = dict(zip(videos[0].split(","), videos[1].split(","), strict=True))
-    assert values["video"] == "self/a_0__0"
-    assert float(values["l1"]) == pytest.approx(0.05)
-    assert float(values["yaw_change_deg"]) == pytest.approx(3.5)
+    lines = list(csv.DictReader(io.StringIO(table_csv(summary))))
+    known = [m.name for m in METRICS if summary["self"]["ours"][m.name] is not None]
+    assert len(lines) == 2 * len(ROWS) * len(known)
+    first = next(line for line in lines if line["metric"] == "l1")
+    assert float(first["value"]) == summary["self"]["ours"]["l1"]
+    assert float(first["low"]) < float(first["value"]) < float(first["high"])
+    videos = list(csv.DictReader(io.StringIO(videos_csv(records))))
+    assert len(videos) == 2 * 6  # ours and fomm
+    assert videos[0]["video"] == "self/a_0__0"
+    assert float(videos[0]["l1"]) == pytest.approx(0.05)
+    assert float(videos[0]["yaw_change_deg"]) == pytest.approx(3.5)
 
 
 def test_scatter_is_valid_svg_with_every_point(records):
@@ -176,7 +229,7 @@ def test_scatter_takes_errors_of_any_size(y):
 
 
 def test_contact_sheet_shows_every_panel(rows):
-    sheet = contact_sheet(rows, side=8)
+    sheet = contact_sheet(rows, {}, side=8)
     assert sheet.dtype == np.uint8
     assert sheet.shape[2] == 3
     block = len(PANELS) * 12 + 16
@@ -198,23 +251,59 @@ def test_strip_comes_back(tmp_path, rows):
     assert read_strip(path) is None
 
 
-def test_all_reports_are_written(tmp_path, summary, records, examples):
-    out, numbers = tmp_path / "out", tmp_path / "numbers" / "embedded.json"
-    written = write_reports(out, numbers, summary, records, examples, "mode\n")
-    assert all(path.is_file() for path in written)
-    assert json.loads(numbers.read_text()) == summary
-    assert read_frame(out / "sheet.png").shape[0] > 100
-    again = [path.read_bytes() for path in written]
-    write_reports(out, numbers, summary, records, examples, "mode\n")
-    assert again == [path.read_bytes() for path in written]
+@pytest.fixture
+def report(tmp_path, summary, records, examples) -> Report:
+    summary["meta"]["id"] = "abc"
+    return Report(
+        folder=tmp_path / "out",
+        summary=summary,
+        records=records,
+        examples=examples,
+        pairs="mode\n",
+    )
 
 
-def test_reports_without_pictures(tmp_path, summary, records):
-    write_reports(tmp_path / "out", tmp_path / "a.json", summary, records, [], "")
-    assert (tmp_path / "out" / "report.html").is_file()
+def test_all_reports_are_written(report, tmp_path):
+    write_reports(report, overwrite=False)
+    written = {path.name: path.read_bytes() for path in report.folder.iterdir()}
+    assert len(written) == 8
+    assert json.loads(written["report.json"]) == report.summary
+    assert read_frame(report.folder / "sheet.png").shape[0] > 100
+    assert write_reports(report, overwrite=False).folder == report.folder
+    assert written == {path.name: path.read_bytes() for path in report.folder.iterdir()}
+    report.write_numbers(tmp_path / "docs" / "numbers.json")
+    assert (tmp_path / "docs" / "numbers.json").read_bytes() == written["report.json"]
 
 
-def test_an_output_that_cannot_be_written_is_a_user_error(tmp_path, summary, records):
-    (tmp_path / "out").write_text("in the way")
+def test_reports_without_pictures(report):
+    write_reports(replace(report, examples=[]), overwrite=False)
+    assert (report.folder / "report.html").is_file()
+
+
+def test_the_folder_of_a_report_has_a_plain_name(tmp_path):
+    assert place_for(tmp_path, "a/b & c", "123").name == "a_b_c-123"
+    check_free(tmp_path, "123", overwrite=False)
+    (tmp_path / "report.json").write_text("no report")
+    with pytest.raises(UserError, match="--overwrite"):
+        check_free(tmp_path, "123", overwrite=False)
+
+
+def test_an_output_that_cannot_be_written_is_a_user_error(report):
+    report.folder.write_text("in the way")
     with pytest.raises(UserError, match="out"):
-        write_reports(tmp_path / "out", tmp_path / "a.json", summary, records, [], "")
+        write_reports(report, overwrite=False)
+
+
+def test_the_difference_map_shows_where_and_how_much():
+    a, b = np.full((4, 4, 3), 100, np.uint8), np.full((4, 4, 3), 100, np.uint8)
+    b[1, 2] = [110, 100, 90]
+    b[3, 3] = 255
+    shown = difference_map(a, b)
+    assert shown[1, 2].tolist() == [26, 26, 26]  # 4 x the mean of 10, 0 and 10
+    assert shown[3, 3].tolist() == [255, 255, 255]
+    assert np.count_nonzero(shown[..., 0]) == 2
+
+
+def test_panels_of_several_methods_are_in_order():
+    rows = [{"source": 0, "target": 0, "ours": 0, "reference": 0, "fomm": 0}, {"oracle": 0}]
+    assert panels_of(rows) == ["source", "target", "ours", "fomm", "oracle", "reference"]

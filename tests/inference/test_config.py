@@ -5,8 +5,9 @@ import dataclasses
 import pytest
 
 from reenact.errors import UserError
-from reenact.face.factory import FaceConfig
-from reenact.inference import Reenactor, ReenactorConfig, load
+from reenact.inference import load
+from reenact.inference.config import ReenactorConfig
+from reenact.inference.reenactor import Reenactor
 from reenact.models.checkpoint import save_reenactor
 from reenact.models.weights import Recipe
 
@@ -63,7 +64,7 @@ def path(weights, tmp_path):
 )
 def test_another_value_warns_once(path, config, warning, fake_face, monkeypatch, capsys):
     monkeypatch.setattr(load, "make_face_stack", lambda config, device: fake_face)
-    load.make_reenactor(path, FaceConfig(), config, "cpu")
+    Reenactor.load(path, config=config, device="cpu")
     assert capsys.readouterr().err == (f"warning: {path}: {warning}" if warning else "")
 
 
@@ -74,9 +75,9 @@ def test_weights_without_a_recipe_warn_about_what_is_left_open(
     path = tmp_path / "old.safetensors"
     save_reenactor(path, weights.diffae, weights.encoder)
     complete = ReenactorConfig(**dataclasses.asdict(TRAINED))
-    load.make_reenactor(path, FaceConfig(), complete, "cpu")
+    Reenactor.load(path, config=complete, device="cpu")
     assert capsys.readouterr().err == ""
-    load.make_reenactor(path, FaceConfig(), dataclasses.replace(complete, num_steps=None), "cpu")
+    Reenactor.load(path, config=dataclasses.replace(complete, num_steps=None), device="cpu")
     warned = capsys.readouterr().err
     assert warned.count("\n") == 1
     assert warned.endswith("the paper's way is taken: num_steps 20\n")

@@ -13,9 +13,13 @@ from PIL import Image
 from diffae import CheckpointError
 from reenact.config import load_config
 from reenact.errors import UserError
-from reenact.face.factory import FaceConfig
-from reenact.inference import ReenactorConfig, load, pipeline
-from reenact.inference.pipeline import reenact_files
+from reenact.face.params import FaceParams
+from reenact.inference import compose, load
+from reenact.inference.config import ReenactorConfig
+from reenact.inference.motion import driving_faces
+from reenact.inference.paths import default_output
+from reenact.inference.pipeline import open_target, reenact_files
+from reenact.inference.reenactor import Reenactor
 from reenact.inference.run_config import InferRun
 from reenact.media.images import read_frame
 from reenact.media.video_reader import VideoReader
@@ -31,7 +35,7 @@ def run(weights_path, fake_face, monkeypatch) -> InferRun:
         weights=weights_path,
         output_size=48,
         compose="crop",
-        paste_max_side=64,
+        max_side=64,
         motion="absolute",
         reenactor=ReenactorConfig(num_steps=2, encode_steps=2, batch_size=4, precision="fp32"),
     )
@@ -65,8 +69,18 @@ def test_another_frame_rate_by_choice(run, photo, make_clip, tmp_path):
     done = reenact_files(photo, target, tmp_path / "result.mp4", run, device="cpu")
     result = VideoReader(tmp_path / "result.mp4")
     assert (done.num_frames, result.num_frames, result.fps) == (12, 12, 24)
-    with pytest.raises(UserError, match="fps: must be 1 to 240"):
+    with pytest.raises(UserError, match="fps: must be at least 1 and at most 240"):
         dataclasses.replace(run, fps=0.0)
+
+
+def test_an_animated_picture_is_a_clip(run, photo, make_clip, tmp_path):
+    target = tmp_path / "target.webp"
+    pictures = [Image.fromarray(frame) for frame in frames_of(make_clip(num_frames=3))]
+    pictures[0].save(target, save_all=True, append_images=pictures[1:], duration=[100, 300, 100])
+    assert default_output(photo, target).suffix == ".mp4"
+    reenact_files(photo, target, tmp_path / "result.mp4", run, device="cpu")
+    times = VideoReader(tmp_path / "result.mp4").timeline.times
+    assert times == (0, Fraction(1, 10), Fraction(4, 10))
 
 
 def test_a_target_without_sound_gives_a_result_without(run, photo, make_clip, tmp_path):
@@ -78,19 +92,19 @@ def test_missing_faces_repeat_the_last_pose_with_one_warning(
     run, photo, make_clip, tmp_path, capsys, monkeypatch
 ):
     target = make_clip(num_frames=8, missing=(0, 3, 4))
-    seen = {}
-    original = pipeline.render
+    driven = []
+    original = Reenactor.render
 
-    def render(reenactor, state, driven):
-        seen["driven"] = driven
-        return original(reenactor, state, driven)
+    def render(reenactor, state, faces):
+        driven.append(faces)
+        return original(reenactor, state, faces)
 
-    monkeypatch.setattr(pipeline, "render", render)
+    monkeypatch.setattr(Reenactor, "render", render)
     reenact_files(photo, target, tmp_path / "result.mp4", run, device="cpu")
     warning = "warning: 3 of 8 target frames had no face; the last pose was kept\n"
     assert capsys.readouterr().err == warning
     assert VideoReader(tmp_path / "result.mp4").num_frames == 8
-    x = seen["driven"].translation[:, 0].tolist()
+    x = FaceParams.cat(driven).translation[:, 0].tolist()
     assert x[0] == x[1]
     assert x[2] == x[3] == x[4]
     assert len(set(x)) == 5
@@ -115,8 +129,8 @@ def test_grid_shows_source_target_and_result(run, photo, make_clip, tmp_path):
     assert (grid[:, 20:28, 68:76, 0] > 180).all()
 
 
-def test_paste_back_changes_the_face_only(run, photo, make_clip, tmp_path):
-    run = dataclasses.replace(run, compose="paste_back", paste_max_side=1000)
+def test_a_result_in_the_photo_changes_the_face_only(run, photo, make_clip, tmp_path):
+    run = dataclasses.replace(run, compose="photo", max_side=1000)
     reenact_files(photo, photo, tmp_path / "result.png", run, device="cpu")
     before, after = read_frame(photo), read_frame(tmp_path / "result.png")
     assert after.shape == before.shape
@@ -124,8 +138,8 @@ def test_paste_back_changes_the_face_only(run, photo, make_clip, tmp_path):
     assert np.array_equal(before[:, -6:], after[:, -6:])
 
 
-def test_paste_back_shrinks_a_large_photo_for_a_video(run, photo, make_clip, tmp_path):
-    run = dataclasses.replace(run, compose="paste_back", paste_max_side=64)
+def test_a_large_photo_is_shrunk_for_a_video(run, photo, make_clip, tmp_path):
+    run = dataclasses.replace(run, compose="photo", max_side=64)
     reenact_files(photo, make_clip(num_frames=2), tmp_path / "result.mp4", run, device="cpu")
     result = VideoReader(tmp_path / "result.mp4")
     assert (result.width, result.height) == (64, 54)  # 96 x 80 -> 64 x 53, made even
@@ -133,16 +147,17 @@ def test_paste_back_shrinks_a_large_photo_for_a_video(run, photo, make_clip, tmp
 
 def test_relative_motion_starts_with_the_sources_own_pose(run, photo, make_clip, tmp_path):
     target, run = make_clip(num_frames=4, missing=(0,)), dataclasses.replace(run, motion="relative")
-    reenactor = load.make_reenactor(run.weights, FaceConfig(), run.reenactor, "cpu")
-    source = pipeline.find_source(read_frame(photo), photo, reenactor)
-    motion = pipeline.track_target(pipeline.open_target(target), target, reenactor)
-    driven = pipeline.driving_params(reenactor.face, source, motion, run.motion)
+    reenactor = Reenactor.load(run.weights, config=run.reenactor, device="cpu")
+    source = reenactor.find(read_frame(photo))
+    motion = reenactor.track(open_target(target))
+    driven = driving_faces(reenactor.face, source, motion, run.motion)
     torch.testing.assert_close(driven.translation[1:2], source.params.translation)
     torch.testing.assert_close(driven.scale[1:2], source.params.scale)
-    moved = motion.params.rotation[3] - motion.params.rotation[1]
+    params = motion.tracked.params
+    moved = params.rotation[3] - params.rotation[1]
     torch.testing.assert_close(driven.rotation[3], source.params.rotation[0] + moved)
-    absolute = pipeline.driving_params(reenactor.face, source, motion, "absolute")
-    assert torch.equal(absolute.translation, motion.params.translation)
+    absolute = driving_faces(reenactor.face, source, motion, "absolute")
+    assert torch.equal(absolute.translation, params.translation)
     assert torch.equal(absolute.identity, source.params.identity.expand(4, -1))
 
 
@@ -217,8 +232,8 @@ def test_an_error_while_rendering_leaves_no_file(run, photo, make_clip, tmp_path
         broken.calls += 1
         return original(images, size, levels)
 
-    original, broken.calls = pipeline.resized_frames, 0
-    monkeypatch.setattr(pipeline, "resized_frames", broken)
+    original, broken.calls = compose.resized_frames, 0
+    monkeypatch.setattr(compose, "resized_frames", broken)
     with pytest.raises(UserError, match="no more"):
         reenact_files(photo, target, tmp_path / "out" / "result.mp4", run, device="cpu")
     assert list((tmp_path / "out").iterdir()) == []
@@ -226,8 +241,7 @@ def test_an_error_while_rendering_leaves_no_file(run, photo, make_clip, tmp_path
 
 def test_the_shipped_config_loads():
     run = load_config(CONFIG, InferRun)
-    assert run.weights is None
-    assert run.compose == "crop"
+    assert run == InferRun(), "the file shows the defaults"
     for text in ("output_size=8", "reenactor.x_T=pure", "reenactor.num_steps=1001", "speed=2"):
         with pytest.raises(UserError):
             load_config(CONFIG, InferRun, [text])
@@ -258,7 +272,7 @@ def test_weights_of_another_kind_are_refused(run, tmp_path, weights_path):
     half.write_bytes(weights_path.read_bytes()[:-1000])
     for path in (text, half):
         with pytest.raises(CheckpointError, match="not a readable"):
-            load.make_reenactor(path, FaceConfig(), run.reenactor, "cpu")
+            Reenactor.load(path, config=run.reenactor, device="cpu")
 
 
 def test_a_photo_driven_by_itself_comes_back_sharp(run, photo, fake_face, tmp_path):
@@ -278,4 +292,4 @@ def test_the_head_models_motion_needs_the_open_stack(run, change):
     face = load_config(ROOT / "configs" / "released.yaml", InferRun).face
     config = dataclasses.replace(run.reenactor, **change)
     with pytest.raises(UserError, match="set x_T to source and carry_detail to false"):
-        load.make_reenactor(None, face, config, "cpu")
+        Reenactor.load(None, config=config, device="cpu", face=face)

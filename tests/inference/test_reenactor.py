@@ -6,7 +6,9 @@ import torch
 from reenact.errors import UserError
 from reenact.face.head_region import head_region
 from reenact.face.params import FaceParams, retarget
-from reenact.inference import Reenactor, ReenactorConfig, SourceState
+from reenact.inference.config import ReenactorConfig
+from reenact.inference.reenactor import Reenactor
+from reenact.inference.source_state import SourceState
 from reenact.inference.start import blend_noise
 
 FAST = ReenactorConfig(num_steps=2, encode_steps=4, precision="fp32", batch_size=3)

@@ -1,4 +1,6 @@
 import os
+import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -96,6 +98,78 @@ def test_float_grey_reaches_to_one_or_to_255(tmp_path: Path) -> None:
         assert read_frame(tmp_path / "a.tif")[0, :, 0].tolist() == [0, 51, 255]
 
 
+def test_floats_without_a_value_do_not_darken_the_others(tmp_path: Path) -> None:
+    values = np.array([[0.2, np.inf, -np.inf, np.nan, 1.0, 1.5]], np.float32)
+    Image.fromarray(values).save(tmp_path / "a.tif")
+    assert read_frame(tmp_path / "a.tif")[0, :, 0].tolist() == [51, 255, 0, 0, 255, 255]
+    Image.fromarray(np.full((2, 2), np.inf, np.float32)).save(tmp_path / "b.tif")
+    assert (read_frame(tmp_path / "b.tif") == 255).all()
+
+
+def test_a_damaged_exif_block_is_passed_over_in_silence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Image.fromarray(CORNERS).save(tmp_path / "a.png")
+    for damage in (
+        b"Exif\0\0MM\0*\0\0\0\x08\0\x20",
+        b"Exif\0\0II*\0\xff\xff\xff\xff",
+        b"Exif\0\0??",
+    ):
+        Image.fromarray(CORNERS.repeat(8, 0).repeat(8, 1)).save(tmp_path / "a.jpg", exif=damage)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            assert read_frame(tmp_path / "a.jpg").shape == (16, 24, 3)
+    assert capsys.readouterr().err == ""
+
+
+def test_transparency_is_warned_of_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "a.png"
+    Image.new("RGBA", (4, 4), (9, 9, 9, 254)).save(path)
+    read_frame(path)
+    assert capsys.readouterr().err == f"warning: {path}: its transparent parts are shown as white\n"
+    read_frame(path, quiet=True)
+    Image.new("RGBA", (4, 4), (9, 9, 9, 255)).save(path)
+    read_frame(path)
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("suffix", ["png", "gif", "webp"])
+def test_of_an_animation_the_first_picture_is_read(
+    tmp_path: Path, suffix: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pictures = [Image.new("RGB", (8, 8), (level, level, level)) for level in (50, 200)]
+    path = tmp_path / f"a.{suffix}"
+    pictures[0].save(path, save_all=True, append_images=pictures[1:], lossless=True)
+    assert (read_frame(path) == 50).all()
+    line = f"warning: {path}: is an animation, only its first picture is read\n"
+    assert capsys.readouterr().err == line
+
+
+@pytest.mark.parametrize("kind", ["jpg", "png", "tif", "RGBA", "P", "I;16", "transparent"])
+def test_large_pictures_are_read_reduced(
+    tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ramp = np.tile(np.linspace(0, 255, 120).astype(np.uint8)[:, None, None], (1, 96, 3))
+    picture = Image.fromarray(ramp)
+    if kind == "I;16":
+        picture = Image.fromarray(ramp[..., 0].astype(np.uint16) * 257)
+    elif kind in ("RGBA", "P"):
+        picture = picture.convert(kind)
+    path = tmp_path / (f"a.{kind}" if kind in ("jpg", "tif") else "a.png")
+    exif = Image.Exif()
+    exif[0x0112] = 6  # a quarter turn
+    options = {"transparency": (1, 2, 3)} if kind == "transparent" else {}
+    picture.save(path, exif=exif, **options)
+    whole = read_frame(path)
+    assert whole.shape == (96, 120, 3)
+    monkeypatch.setattr(images, "MAX_FRAME_PIXELS", 120 * 96 // 4)
+    capsys.readouterr()
+    frame = read_frame(path)
+    assert frame.shape == (48, 60, 3)
+    assert np.abs(frame.astype(int) - whole.reshape(48, 2, 60, 2, 3).mean((1, 3))).max() <= 3
+    assert f"warning: {path}: is read as 60x48, 1/2 of its size" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("suffix", ["png", "webp", "bmp", "tif"])
 def test_lossless_round_trip(tmp_path: Path, suffix: str) -> None:
     frame = np.random.default_rng(0).integers(0, 256, (7, 5, 3), dtype=np.uint8)
@@ -170,6 +244,22 @@ def test_unreadable_pictures_are_one_line_with_the_path(
         read_frame(path)
     assert str(caught.value).startswith(f"{path}: ")
     assert "\n" not in str(caught.value)
+
+
+def test_photos_of_phones_need_a_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.heic").write_bytes(b"\0\0\0\x18ftypheic" + bytes(40))
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    with pytest.raises(UserError, match=r"a.heic: .* \(pip install pillow-heif\)"):
+        read_frame(tmp_path / "a.heic")
+
+
+def test_photos_of_phones_are_read(tmp_path: Path) -> None:
+    pillow_heif = pytest.importorskip("pillow_heif")
+    wide = np.repeat(np.repeat(CORNERS, 32, 0), 32, 1)
+    picture = pillow_heif.from_bytes("RGB", (96, 64), wide.tobytes())
+    picture.save(tmp_path / "a.heic", quality=100)
+    assert is_image_path("a.HEIC")
+    assert np.abs(read_frame(tmp_path / "a.heic")[::32, ::32].astype(int) - CORNERS).mean() < 12
 
 
 def test_huge_pictures_are_refused_before_decoding(

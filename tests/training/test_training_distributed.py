@@ -201,7 +201,7 @@ def test_more_parts_than_samples_are_refused(make_run):
 def test_settings_that_cannot_train_are_refused(make_run):
     with pytest.raises(UserError, match="fp16 has too small a range"):
         make_run(precision="fp16")
-    with pytest.raises(UserError, match="accumulate must be at least 1"):
+    with pytest.raises(UserError, match="accumulate: must be at least 1"):
         make_run(accumulate=0)
 
 

@@ -21,6 +21,7 @@ from typing import Annotated, Literal
 
 from reenact.errors import UserError
 from reenact.media.images import is_image_path
+from reenact.processes import note
 from reenact.ranges import Checked, Positive, Range
 
 Layout = Literal["flat", "frames_cropped", "release"]
@@ -43,7 +44,8 @@ class SourceConfig(Checked):
     split_list: a text file with lines like `id10283 test` for persons or clips. Persons that it
         does not name are `train`. Without a list the split folders decide; without split folders
         the test identities of VoxCeleb1 are `test`.
-    val_persons: share of the training persons that become the split `val`, chosen by name.
+    val_persons: share of the training persons that become the split `val`, chosen by name. Above 0,
+        and with two persons or more, both splits get at least one.
     picture_fps: frames a second of clips that are folders of pictures.
     boxes: whether the face boxes of `txt` show which person is meant. auto ignores them for square
         videos: those are face crops of the release, and the boxes belong to the uncropped video.
@@ -92,15 +94,18 @@ def find_sources(config: SourceConfig) -> list[ClipSource]:
             "PERSON/VIDEO/frames_cropped/*.png or PERSON/VIDEO/NAME.mp4"
         )
     split_of = _splitter(config)
+    splits = [split_of(raw) for raw in found]
+    training = {raw.person for raw, split in zip(found, splits, strict=True) if split == "train"}
+    val_persons = _choose_val_persons(training, config.val_persons)
     sources = sorted(
         ClipSource(
-            split=split_of(raw),
+            split="val" if split == "train" and raw.person in val_persons else split,
             name=clip_name(raw.name),
             person=raw.person,
             path=raw.path,
             boxes=raw.boxes,
         )
-        for raw in found
+        for raw, split in zip(found, splits, strict=True)
     )
     by_name: dict[str, ClipSource] = {}
     for source in sources:
@@ -215,11 +220,25 @@ def _splitter(config: SourceConfig) -> Callable[[_Raw], str]:
         else:
             number = re.fullmatch(r"id(\d+)", raw.person)
             split = "test" if number and int(number[1]) in VOX1_TEST else "train"
-        if split == "train" and _share(raw.person) < config.val_persons:
-            return "val"
         return split
 
     return split_of
+
+
+def _choose_val_persons(training: set[str], share: float) -> set[str]:
+    """The persons of the split `train` that become the split `val`.
+
+    A person's place depends on the name alone. Where this would leave one of the splits empty, the
+    person nearest to the limit changes sides. One person cannot fill two splits: a warning says so.
+    """
+    if share == 0 or not training:
+        return set()
+    if len(training) == 1:
+        note("warning: source.val_persons needs two persons or more, there will be no split val")
+        return set()
+    ordered = sorted(training, key=lambda person: (_share(person), person))
+    count = sum(_share(person) < share for person in ordered)
+    return set(ordered[: min(max(count, 1), len(ordered) - 1)])
 
 
 def _share(person: str) -> float:

@@ -106,7 +106,7 @@ def read_frames(
 
 def _pictures(folder: Path, stride: int) -> Iterator[Frame]:
     paths = sorted(path for path in folder.iterdir() if is_image_path(path))
-    return (read_frame(path) for path in paths[::stride])
+    return (read_frame(path, quiet=True) for path in paths[::stride])
 
 
 def _video(source: ClipSource, config: SourceConfig, stride: int) -> tuple[Iterator[Frame], float]:

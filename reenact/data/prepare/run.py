@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -25,22 +25,32 @@ from reenact.files import atomic_output
 from reenact.processes import World
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class PreparedPart:
     """The work of one process.
 
-    missing_shards: shards, of any process, that are not complete yet. manifest: its path, when no
-    shard is missing.
+    num_dropped: frames without a face, which were left out.
+    stage_shares: how the time was spent, in words.
+    missing_shards: shards, of any process, that are not complete yet.
+    manifest: its path, when no shard is missing.
     """
 
-    num_clips: int
-    num_frames: int
-    num_dropped: int
-    bad: list[BadClip]
-    seconds: float
-    stage_shares: str
-    missing_shards: int
-    manifest: Path | None
+    num_clips: int = 0
+    num_frames: int = 0
+    num_dropped: int = 0
+    bad: list[BadClip] = field(default_factory=list)
+    seconds: float = 0.0
+    stage_shares: str = ""
+    missing_shards: int = 0
+    manifest: Path | None = None
+
+    def add(self, clip: ClipRow | BadClip) -> None:
+        if isinstance(clip, BadClip):
+            self.bad.append(clip)
+        else:
+            self.num_clips += 1
+            self.num_frames += len(clip.frame_sizes)
+            self.num_dropped += clip.num_dropped
 
 
 def prepare(
@@ -53,37 +63,26 @@ def prepare(
     """
     sources = {source.name: source for source in find_sources(run.source)}
     plan = make_plan(run.out, sorted(sources.values()), _settings(run), run.store.clips_per_shard)
-    mine = world.part(plan)
-    todo = [shard for shard in mine if not is_closed(run.out, shard.name)]
-    done = _Done()
-    start = perf_counter()
+    todo = [shard for shard in world.part(plan) if not is_closed(run.out, shard.name)]
+    part, start = PreparedPart(), perf_counter()
     if todo:
         tracker = ClipTracker(run, device)
-        total = sum(len(shard.clips) for shard in todo)
         with tqdm(
-            total=total,
+            total=sum(len(shard.clips) for shard in todo),
             unit="clip",
             mininterval=1.0,
             disable=not progress,
             position=world.rank,
-            desc=_label(world),
+            desc=f"{world.rank}/{world.size}" if world.size > 1 else None,
         ) as bar:
             for shard in todo:
-                _write_shard(run, shard, sources, tracker, done, bar)
-        shares = tracker.stopwatch.shares()
-    else:
-        shares = ""
-    missing = sum(not is_closed(run.out, shard.name) for shard in plan)
-    return PreparedPart(
-        num_clips=len(done.rows),
-        num_frames=sum(len(row.frame_sizes) for row in done.rows),
-        num_dropped=sum(row.num_dropped for row in done.rows),
-        bad=done.bad,
-        seconds=perf_counter() - start,
-        stage_shares=shares,
-        missing_shards=missing,
-        manifest=None if missing else merge(run, plan),
-    )
+                _write_shard(run, shard, sources, tracker, part, bar)
+        part.stage_shares = tracker.stopwatch.shares()
+    part.missing_shards = sum(not is_closed(run.out, shard.name) for shard in plan)
+    if not part.missing_shards:
+        part.manifest = merge(run, plan)
+    part.seconds = perf_counter() - start
+    return part
 
 
 def merge(run: PrepareRun, plan: Sequence[PlannedShard]) -> Path:
@@ -101,25 +100,12 @@ def merge(run: PrepareRun, plan: Sequence[PlannedShard]) -> Path:
     return path
 
 
-class _Done:
-    """The clips that this process has written so far."""
-
-    def __init__(self) -> None:
-        self.rows: list[ClipRow] = []
-        self.bad: list[BadClip] = []
-        self.num_frames, self.start = 0, perf_counter()
-
-    def shown(self) -> str:
-        rate = self.num_frames / max(perf_counter() - self.start, 1e-9)
-        return f"{rate:.1f} frames/s, {len(self.bad)} bad"
-
-
 def _write_shard(
     run: PrepareRun,
     shard: PlannedShard,
     sources: Mapping[str, ClipSource],
     tracker: ClipTracker,
-    done: _Done,
+    part: PreparedPart,
     bar: Any,
 ) -> None:
     with ShardWriter(run.out, shard.name) as writer:
@@ -128,14 +114,13 @@ def _write_shard(
         before = writer.journal.done
         for name in shard.clips:
             if name not in before:
-                row = _write_clip(run, shard, name, sources.get(name), tracker, writer)
-                if isinstance(row, BadClip):
-                    done.bad.append(row)
-                    bar.write(f"bad clip {row.name}: {row.reason}")
-                else:
-                    done.rows.append(row)
-                    done.num_frames += len(row.frame_sizes) + row.num_dropped
-            bar.set_postfix_str(done.shown(), refresh=False)
+                clip = _write_clip(run, shard, name, sources.get(name), tracker, writer)
+                part.add(clip)
+                if isinstance(clip, BadClip):
+                    bar.write(f"bad clip {clip.name}: {clip.reason}")
+            seconds = max(bar.format_dict["elapsed"], 1e-9)
+            rate = (part.num_frames + part.num_dropped) / seconds
+            bar.set_postfix_str(f"{rate:.1f} frames/s, {len(part.bad)} bad", refresh=False)
             bar.update()
         writer.close()
 
@@ -192,10 +177,6 @@ def _settings(run: PrepareRun) -> dict[str, Any]:
     stack = config["face"].get(run.face.name) or {}
     settings |= {f"{run.face.name}.{k}": v for k, v in stack.items() if k not in ("files", "chunk")}
     return settings
-
-
-def _label(world: World) -> str | None:
-    return f"{world.rank}/{world.size}" if world.size > 1 else None
 
 
 def _line(error: Exception) -> str:

@@ -61,13 +61,13 @@ def draw_camera(rng: np.random.Generator) -> Camera:
     video = rng.random() < 0.6
     quantiser = rng.uniform(0.5, 1.4) if poor else float(rng.choice([0.0, rng.uniform(0.08, 0.5)]))
     return Camera(
-        gains=tuple(np.exp(rng.normal(0, 0.025, 3))),
+        gains=tuple(np.exp(rng.normal([0.02, 0, -0.02], 0.025))),
         contrast=float(rng.normal(0.15, 0.25)),
-        saturation=float(np.exp(rng.normal(0.0, 0.12))),
+        saturation=float(np.exp(rng.normal(0.08, 0.12))),
         vignette=float(rng.uniform(0, 0.3)) if rng.random() < 0.5 else 0.0,
         blur=float(rng.uniform(0.4, 1.1)) if poor else float(rng.uniform(0.0, 0.5)),
-        sharpening=float(rng.uniform(0, 1.2)) if rng.random() < 0.5 else 0.0,
-        noise=float(rng.uniform(1.5, 5.0)) if poor else float(rng.uniform(0.0, 2.0)),
+        sharpening=float(rng.uniform(0, 0.6)) if rng.random() < 0.5 else 0.0,
+        noise=float(rng.uniform(1.0, 3.5)) if poor else float(rng.uniform(0.0, 2.0)),
         quantiser=float(quantiser),
         deblocked=bool(video),
         seed=int(rng.integers(2**31)),

@@ -24,7 +24,8 @@ HEAD_PIXELS = (170.0, 260.0)
 class SyntheticConfig:
     """A data set of clips. `cross` counts the cross frames of a clip.
 
-    `stride` frames of motion at `fps` lie between two frames of a clip.
+    `stride` frames of motion at `fps` lie between two frames of a clip. `layers` writes hair, head
+    and background beside each frame.
     Raises ValueError for an unknown split or counts below 1.
     """
 
@@ -39,6 +40,7 @@ class SyntheticConfig:
     fps: int = 25
     stride: int = 6
     frame_size: int = 512
+    layers: bool = False
 
     def __post_init__(self) -> None:
         if self.split not in SPLIT_CODES:

@@ -10,12 +10,12 @@ from scipy.spatial import cKDTree
 from reenact.data.synthetic.hair import strand_colours
 from reenact.data.synthetic.head_asset import INSIDE_MOUTH, LIPS, HeadAsset
 from reenact.data.synthetic.imaging import smoothstep
-from reenact.data.synthetic.strands import Strands
+from reenact.data.synthetic.strands import ON_FACE, Strands
 from reenact.face.surface.raster import LASH, SKIN
 
 BROW_POINTS = ((107, 55), (66, 65), (105, 52), (63, 53), (70, 46))
 """Pairs of face-mesh points above and below the brow, from the nose outwards."""
-BROW_LIFT = np.array([0.030, 0.028, 0.025, 0.022, 0.015])
+BROW_LIFT = np.array([0.016, 0.014, 0.012, 0.010, 0.005])
 """The tracker's brow points lie a little low on the mean head (dm)."""
 BEARDS = ("none", "stubble", "moustache", "goatee", "short", "full")
 
@@ -155,7 +155,7 @@ def _strands(
         anchor=np.broadcast_to(anchor[:, None], repeat),
         share=np.broadcast_to(share[:, None], repeat),
         gloss=0.4,
-        beard=True,
+        kind=ON_FACE,
     )
 
 
@@ -224,7 +224,7 @@ def grow_lashes(
         here = roots[mean[roots, 0] * side > 0]
         here = here[np.argsort(mean[here, 0])]
         far = tips[mean[tips, 0] * side > 0]
-        count = int(60 * density)
+        count = int(75 * density)
         place = rng.uniform(0, len(here) - 1.001, count)
         first = here[place.astype(int)]
         second = here[place.astype(int) + 1]
@@ -243,9 +243,9 @@ def grow_lashes(
     )
     root = vertices[first] * (1 - part[:, None]) + vertices[second] * part[:, None]
     fan = (np.abs(mean[first, 0]) - middle) / 0.15 * sides
-    heading = _unit(np.stack([0.55 * fan, np.full(count, 0.42), np.full(count, 0.9)], 1))
+    heading = _unit(np.stack([0.55 * fan, np.full(count, 0.25), np.full(count, 0.95)], 1))
     heading = _unit(heading + rng.normal(0, 0.12, heading.shape))
-    length = rng.uniform(0.035, 0.065, count)[:, None, None] * (0.8 + 0.25 * density)
+    length = rng.uniform(0.026, 0.048, count)[:, None, None] * (0.8 + 0.25 * density)
     lifted = np.array([0, 0.45, 0]) * (t * t)[..., None]
     points = root[:, None] + length * (heading[:, None] * t[..., None] + lifted)
     anchor = np.stack([first, second, tip], 1)
@@ -255,10 +255,10 @@ def grow_lashes(
         colours=np.full(repeat, 0.012),
         normals=np.broadcast_to(heading[:, None], repeat),
         openness=np.full((count, num_points), 0.6),
-        width=0.006 * np.linspace(1.0, 0.3, num_points) * np.ones((count, 1)),
+        width=0.0055 * np.linspace(1.0, 0.3, num_points) * np.ones((count, 1)),
         weight=np.ones((count, num_points)),
         anchor=np.broadcast_to(anchor[:, None], repeat),
         share=share,
         gloss=0.1,
-        beard=True,
+        kind=ON_FACE,
     )

@@ -41,6 +41,10 @@ THREAD_VARIABLES = (
 )
 
 
+CROSS_SHOT = 100_000
+"""The cross frames of a clip take the camera's noise from this number on."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Stage:
     """What all frames of a clip share."""
@@ -80,17 +84,30 @@ def draw_frame(
     )
 
 
-def _render_all(
-    renderer: Renderer, stage: Stage, params: FaceParams, crops: Sequence[np.ndarray], size: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Frames (N, S, S, 3), face masks and foreground masks (N, S, S), uint8."""
-    frames, faces, foregrounds = [], [], []
+def _save_frames(
+    folder: Path,
+    prefix: str,
+    config: SyntheticConfig,
+    renderer: Renderer,
+    stage: Stage,
+    params: FaceParams,
+    crops: Sequence[np.ndarray],
+    first_shot: int,
+) -> None:
+    """Draw N frames and save them with their masks as `<prefix>frames.npy` and so on."""
+    arrays: dict[str, list[np.ndarray]] = {}
     for n, crop in enumerate(crops):
-        frame, masks = draw_frame(renderer, stage, params[n], crop, size, n)
-        frames.append(frame)
-        faces.append(masks.face)
-        foregrounds.append(masks.foreground)
-    return np.stack(frames), np.stack(faces), np.stack(foregrounds)
+        frame, masks = draw_frame(renderer, stage, params[n], crop, config.size, first_shot + n)
+        drawn = {"frames": frame, "masks": masks.face, "foreground": masks.foreground}
+        if config.layers:
+            plate = renderer.developed_plate(
+                stage.background, stage.light, crop, config.size, stage.camera
+            )
+            drawn |= {"hair": masks.hair, "head": masks.head, "plate": plate}
+        for name, array in drawn.items():
+            arrays.setdefault(name, []).append(array)
+    for name, parts in arrays.items():
+        np.save(folder / f"{prefix}{name}.npy", np.stack(parts))
 
 
 def _save_arrays(path: Path, arrays: dict[str, Any]) -> None:
@@ -118,10 +135,7 @@ def _write_cross(
     if parts:
         params = retarget(plan.params[0], FaceParams.cat(parts))
         crops = [plan.crop_from_frame[0]] * len(parts)
-        frames, faces, foregrounds = _render_all(renderer, stage, params, crops, config.size)
-        np.save(folder / "cross_frames.npy", frames)
-        np.save(folder / "cross_masks.npy", faces)
-        np.save(folder / "cross_foreground.npy", foregrounds)
+        _save_frames(folder, "cross_", config, renderer, stage, params, crops, CROSS_SHOT)
         _save_arrays(folder / "cross_params.npz", params.numpy())
     (folder / "cross.json").write_text(json.dumps(records))
 
@@ -139,12 +153,8 @@ def write_clip(config: SyntheticConfig, index: int, renderer: Renderer) -> bool:
     folder.mkdir(parents=True)
     plan = plan_clip(config, index, renderer.asset)
     stage = make_stage(config, plan, index, renderer.asset)
-    frames, faces, foregrounds = _render_all(
-        renderer, stage, plan.params, list(plan.crop_from_frame), config.size
-    )
-    np.save(folder / "frames.npy", frames)
-    np.save(folder / "masks.npy", faces)
-    np.save(folder / "foreground.npy", foregrounds)
+    crops = list(plan.crop_from_frame)
+    _save_frames(folder, "", config, renderer, stage, plan.params, crops, 0)
     about = {
         "landmarks": plan.landmarks,
         "pupils": plan.pupils,
@@ -244,9 +254,10 @@ def generate(config: SyntheticConfig, progress: bool = False) -> Path:
     Per clip folder: frames.npy (N, S, S, 3), masks.npy and foreground.npy (N, S, S), all uint8;
     params.npz with the FaceParams arrays in crop pixels, landmarks (N, 68, 2), pupils (N, 2, 2)
     and crop_from_frame (N, 3, 3); cross_frames.npy, cross_masks.npy, cross_foreground.npy,
-    cross_params.npz and cross.json. The manifest is renewed while the run goes on, so the
-    finished clips can be used at once. A clip depends on (seed, split, index) alone, its cross
-    frames also on the number of clips.
+    cross_params.npz and cross.json. With `layers` also hair.npy and head.npy (N, S, S), plate.npy
+    (N, S, S, 3), and the same with cross_ before their names: see docs/synthetic.md. The manifest
+    is renewed while the run goes on, so the finished clips can be used at once. A clip depends on
+    (seed, split, index) alone, its cross frames also on the number of clips.
     """
     make_folder(config.out)
     for leftover in config.out.glob(f"{config.split}_*.tmp"):

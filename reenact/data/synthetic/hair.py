@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from scipy.spatial import cKDTree
@@ -16,11 +16,11 @@ from reenact.data.synthetic.head_asset import (
     scalp_direction,
 )
 from reenact.data.synthetic.imaging import smoothstep
-from reenact.data.synthetic.strands import Strands
+from reenact.data.synthetic.strands import HAIR, Strands
 
 HAIRLINE_ANGLES = np.radians([0, 18, 36, 52, 64, 74, 82, 92, 104, 120, 150, 180])
 HAIRLINE_HEIGHTS = np.array(
-    [0.66, 0.66, 0.60, 0.42, 0.18, -0.05, -0.22, 0.14, 0.05, -0.35, -0.75, -0.85]
+    [0.63, 0.63, 0.58, 0.41, 0.18, -0.05, -0.22, 0.14, 0.05, -0.35, -0.75, -0.85]
 )
 """Height (dm) of the hairline over the angle from the forehead to the nape."""
 STYLES = ("bald", "ring", "buzz", "short", "swept", "crop", "mid", "long", "tied", "curls", "afro")
@@ -103,7 +103,7 @@ def strand_colours(
     return np.clip(strand[:, None] * along, 0.004, 0.9)
 
 
-class _Scalp:
+class Scalp:
     """The head's shape below the hair: radius around SCALP_CENTRE in every direction."""
 
     def __init__(self, asset: HeadAsset, vertices: np.ndarray) -> None:
@@ -130,6 +130,14 @@ class _Scalp:
         factor = np.maximum(1.0, least / distance)[:, None]
         return SCALP_CENTRE + (points - SCALP_CENTRE) * factor
 
+    def pulled_in(self, points: np.ndarray, most: np.ndarray) -> np.ndarray:
+        """Points (N, 3) at most `most` (N,) outside of the mean head; below the ears they stay."""
+        azimuth, polar, distance = self.polar(points)
+        factor = np.minimum(1.0, (self.radius(azimuth, polar) + most) / distance)[:, None]
+        inside = SCALP_CENTRE + (points - SCALP_CENTRE) * factor
+        high = smoothstep(-0.75, -0.25, points[:, 1])[:, None]
+        return points * (1 - high) + inside * high
+
     def follow_identity(self, points: np.ndarray) -> np.ndarray:
         """How far the identity moves points (N, 3) near the mean head."""
         distance, index = self._tree.query(points, 6)
@@ -140,7 +148,7 @@ class _Scalp:
 
 @dataclass(frozen=True, kw_only=True)
 class _Cut:
-    """How a style grows. Lengths in dm; the last four in units of the step direction."""
+    """How a style grows. Lengths in dm."""
 
     length: float
     side_length: float
@@ -155,6 +163,8 @@ class _Cut:
     curl_length: float
     clumping: float
     frizz: float
+    looseness: float
+    """How far (dm) a strand may stand off the head beyond `lift`."""
     outwards: float
     """How much strands grow away from the skin rather than along it."""
 
@@ -185,16 +195,19 @@ def _draw_cut(rng: np.random.Generator, traits: HairTraits) -> _Cut:
         "clumping": u(0.2, 0.7),
         "frizz": u(0.004, 0.016),
         "outwards": u(0.25, 0.6),
+        "looseness": u(0.02, 0.08),
     }
     values = base | straight | cuts[traits.style]
     if traits.style in ("mid", "long"):
         values |= {"outwards": u(0.1, 0.3), "gravity": u(0.45, 0.8)}
     if traits.style == "curls":
         values |= {"curl": u(0.03, 0.08), "curl_length": u(0.18, 0.4), "clumping": u(0.6, 0.9)}
-        values |= {"outwards": u(0.4, 0.8), "frizz": u(0.012, 0.03)}
+        values |= {"outwards": u(0.4, 0.8), "frizz": u(0.012, 0.03), "looseness": u(0.1, 0.35)}
     if traits.style == "afro":
         values |= {"curl": u(0.025, 0.045), "curl_length": u(0.09, 0.16), "outwards": 1.0}
-        values |= {"clumping": u(0.1, 0.4), "frizz": u(0.02, 0.04)}
+        values |= {"clumping": u(0.1, 0.4), "frizz": u(0.02, 0.04), "looseness": 1.0}
+    if traits.style in ("short", "swept", "crop"):
+        values |= {"looseness": u(0.05, 0.3)}
     if traits.style in ("buzz", "ring"):
         values |= {"outwards": 0.5, "curl": 0.0}
     if traits.style == "tied":
@@ -202,7 +215,7 @@ def _draw_cut(rng: np.random.Generator, traits: HairTraits) -> _Cut:
     return _Cut(**values)
 
 
-def _roots(scalp: _Scalp, traits: HairTraits, rng: np.random.Generator, count: int) -> np.ndarray:
+def _roots(scalp: Scalp, traits: HairTraits, rng: np.random.Generator, count: int) -> np.ndarray:
     """Points (N, 3) on the mean head's scalp, thinned towards the hairline."""
     kept: list[np.ndarray] = []
     total = 0
@@ -297,7 +310,7 @@ def _is_fringe(roots: np.ndarray, comb: _Comb) -> np.ndarray:
 
 
 def _grow(
-    scalp: _Scalp,
+    scalp: Scalp,
     roots: np.ndarray,
     cut: _Cut,
     comb: _Comb,
@@ -326,17 +339,20 @@ def _grow(
     points[:, 0] = at = roots
     travelled = np.zeros(count)
     for n in range(1, num_points):
-        pull = np.array([0, -1.0, 0]) * cut.gravity
+        # The longer a strand already is, the more its weight bends it down.
+        heavy = np.clip(travelled / 0.9, 0.25, 1.6)[:, None]
+        pull = np.array([0, -1.0, 0]) * cut.gravity * heavy
         if style == "tied":
             pull = _unit(comb.tie - at) * 0.8
             pull = np.where((front > 0.5)[:, None], np.array([0, -0.5, 0.1]), pull)
-        heading = direction * cut.stiffness + pull * (step * 6).clip(0.15, 1.0)
+        heading = direction * cut.stiffness + pull * (step * 7).clip(0.2, 1.2)
         direction = _unit(heading)
         at = at + direction * step
         travelled += step[:, 0]
         clearance = clearance_end * np.clip(travelled / 0.25, 0.1, 1) + 0.012
         pushed = scalp.pushed_out(at, clearance)
         pushed = _off_the_face(scalp, pushed, hairline, front, comb)
+        pushed = scalp.pulled_in(pushed, clearance + cut.looseness)
         hanging = (at[:, 1] < -0.75)[:, None]
         at = np.where(hanging, _beside_neck(at, clearance), pushed)
         # Hair that is pushed out slides along the head.
@@ -349,7 +365,7 @@ def _grow(
 
 
 def _off_the_face(
-    scalp: _Scalp, points: np.ndarray, hairline: np.ndarray, fringe: np.ndarray, comb: _Comb
+    scalp: Scalp, points: np.ndarray, hairline: np.ndarray, fringe: np.ndarray, comb: _Comb
 ) -> np.ndarray:
     """Turn points (N, 3) that hang before the face to its side; the fringe stays."""
     azimuth, _, _ = scalp.polar(points)
@@ -433,7 +449,7 @@ def grow_hair(
     """Hair for the identity with neutral `vertices` (V, 3); None when bald."""
     if traits.style == "bald":
         return None
-    scalp = _Scalp(asset, vertices)
+    scalp = Scalp(asset, vertices)
     cut, comb = _draw_cut(rng, traits), _draw_comb(rng, traits)
     num_points = _num_points(traits.style, cut)
     count = int(NUM_STRANDS * {"buzz": 1.3, "ring": 0.7, "afro": 1.25}.get(traits.style, 1.0))
@@ -447,7 +463,8 @@ def grow_hair(
         points, layer = points[mixed], layer[mixed]
     points = _styled(points, cut, rng)
     count = len(points)
-    moved = scalp.follow_identity(points.reshape(-1, 3)).reshape(points.shape)
+    # A strand keeps its form: all of it moves with its root.
+    moved = scalp.follow_identity(points[:, 0])[:, None]
     along = np.linspace(0, 1, num_points)[None]
     openness = (0.30 + 0.70 * layer[:, None]) * (0.55 + 0.45 * np.clip(along * 3, 0, 1))
     taper = np.where(along < 0.7, 1.0, 1.0 - 0.75 * (along - 0.7) / 0.3)
@@ -466,7 +483,7 @@ def grow_hair(
         anchor=np.zeros((count, num_points, 3)),
         share=np.zeros((count, num_points, 3)),
         gloss=float(rng.uniform(0.5, 1.1)) * {"afro": 0.3, "curls": 0.6}.get(traits.style, 1.0),
-        beard=False,
+        kind=HAIR,
     )
 
 
@@ -485,3 +502,14 @@ def _outward(points: np.ndarray) -> np.ndarray:
     centre = np.broadcast_to(SCALP_CENTRE, points.shape).copy()
     centre[..., 1] = np.minimum(SCALP_CENTRE[1], points[..., 1] + 0.25)
     return _unit(points - centre)
+
+
+def under_hat(hair: Strands) -> Strands | None:
+    """The strands that reach below a hat; None when there are none."""
+    lowest = hair.points[:, :, 1].min(1)
+    shown = (lowest < 0.1) & (hair.points[:, 0, 1] < 0.55)
+    if shown.sum() < 50:
+        return None
+    arrays = {f.name: getattr(hair, f.name) for f in fields(hair)}
+    cut = {k: v[shown] if isinstance(v, np.ndarray) else v for k, v in arrays.items()}
+    return Strands(**cut)

@@ -75,6 +75,8 @@ class HeadAsset:
     code_meta: np.ndarray
     """(1500, 7): maleness, caucasian, asian, african, age, muscle, weight."""
     uv: np.ndarray
+    lash_vertex: np.ndarray
+    """(V,) bool, True for the vertices of the lashes."""
     lash_level: np.ndarray
     texture_position: np.ndarray
     texture_masks: np.ndarray
@@ -209,6 +211,7 @@ def load_head_asset(path: Path = ASSET_PATH) -> HeadAsset:
         codes=d["codes"].astype(np.float32),
         code_meta=d["meta"].astype(np.float32),
         uv=uv,
+        lash_vertex=np.isin(np.arange(len(mean)), triangles[material == LASH]),
         lash_level=_lash_levels(mean, triangles, material, masks, mean[eyes[0], 1].mean()),
         texture_position=position,
         texture_masks=texture_masks,

@@ -120,7 +120,7 @@ def make_light(place: Place, rng: np.random.Generator) -> Light:
     all_directions = np.concatenate([[d for d, _ in sharp], soft_directions])
     face = _on_face(all_directions, colours)
     # The camera takes most of the light's colour away, as automatic white balance does.
-    balance = (face.mean() / np.maximum(face, 1e-6)) ** rng.uniform(0.5, 1.0)
+    balance = (face.mean() / np.maximum(face, 1e-6)) ** rng.uniform(0.7, 1.0)
     exposure = math.exp(rng.normal(0.0, 0.16)) / float((face * balance).mean())
     return Light(
         directions=all_directions,

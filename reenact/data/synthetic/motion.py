@@ -34,9 +34,9 @@ VISEMES: tuple[dict[str, float], ...] = (
 """Rest, a, ae, i, o, u, m/b/p, f/v, s/z, d/n/l, loud a."""
 
 EMOTIONS: tuple[tuple[float, dict[str, float]], ...] = (
-    (5.0, {"mouthSmile": 0.7, "cheekSquint": 0.35, "mouthDimple": 0.2}),
+    (7.0, {"mouthSmile": 0.75, "cheekSquint": 0.35, "mouthDimple": 0.2}),
     (
-        2.0,
+        4.0,
         {
             "mouthSmile": 0.9,
             "cheekSquint": 0.6,
@@ -67,8 +67,8 @@ VIVID_SHARE = 0.15
 """Share of the clips with strong expressions of every kind, rare ones too."""
 RESTING_UNITS = (
     ("mouthSmile", 0.6, 0.22),
-    ("browInnerUp", 0.4, 0.18),
-    ("browOuterUp", 0.4, 0.18),
+    ("browInnerUp", 0.25, 0.12),
+    ("browOuterUp", 0.25, 0.12),
     ("eyeSquint", 0.3, 0.2),
     ("eyeWide", 0.2, 0.15),
     ("browDown", 0.15, 0.2),
@@ -194,8 +194,8 @@ def speech(rng: np.random.Generator, num_frames: int, fps: float) -> np.ndarray:
     """Mouth units (N, 52) of babbled speech with pauses."""
     shapes = np.stack([unit_vector(v) for v in VISEMES])
     path = np.zeros((num_frames, shapes.shape[1]))
-    loudness = rng.uniform(0.5, 1.25)
-    talks = rng.random() < 0.65
+    loudness = rng.uniform(0.6, 1.35)
+    talks = rng.random() < 0.75
     frame = 0
     while frame < num_frames:
         phrase_end = frame + int(fps * rng.uniform(0.6, 3.0))
@@ -205,7 +205,7 @@ def speech(rng: np.random.Generator, num_frames: int, fps: float) -> np.ndarray:
             path[frame:end] = shape * loudness * rng.uniform(0.6, 1.15)
             frame = end
         frame = max(frame, phrase_end if not talks else frame) + int(fps * rng.uniform(0.1, 0.9))
-        talks = rng.random() < 0.65
+        talks = rng.random() < 0.75
     return gaussian_filter1d(path, 0.045 * fps, axis=0, mode="nearest")
 
 
@@ -222,15 +222,15 @@ def emotions(rng: np.random.Generator, num_frames: int, fps: float) -> np.ndarra
     vivid = rng.random() < VIVID_SHARE
     # A vivid clip shows all expressions equally often and without pauses.
     share = np.ones_like(share) if vivid else share
-    pause = (-0.3, 0.8) if vivid else (0.3, 3.5)
+    pause = (-0.3, 0.8) if vivid else (0.2, 2.4)
     path = np.zeros((num_frames, len(EXPRESSION_NAMES)))
     frame = int(-fps * rng.uniform(0, 1.5)) if vivid else int(fps * rng.uniform(-1.5, 3.0))
     while frame < num_frames:
         units = unit_vector(EMOTIONS[rng.choice(len(EMOTIONS), p=share / share.sum())][1])
-        strength = rng.uniform(0.35, 1.15) if vivid else rng.uniform(0.25, 1.0)
+        strength = rng.uniform(0.35, 1.15) if vivid else rng.uniform(0.3, 1.1)
         wobble = np.clip(1 + 0.25 * rng.standard_normal(len(units)), 0.3, 1.6)
         attack, hold, release = (
-            int(fps * rng.uniform(a, b)) for a, b in ((0.2, 0.5), (0.3, 1.8), (0.3, 0.7))
+            int(fps * rng.uniform(a, b)) for a, b in ((0.2, 0.5), (0.3, 2.4), (0.3, 0.7))
         )
         path += _bump(num_frames, frame, attack, hold, release)[:, None] * units * wobble * strength
         frame += attack + hold + int(fps * rng.uniform(*pause)) + release

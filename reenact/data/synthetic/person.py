@@ -14,10 +14,17 @@ from reenact.data.synthetic.facial_hair import (
     grow_brows,
     grow_lashes,
 )
-from reenact.data.synthetic.hair import HairTraits, choose_style, draw_hairline, grow_hair
+from reenact.data.synthetic.hair import (
+    HairTraits,
+    choose_style,
+    draw_hairline,
+    grow_hair,
+    under_hat,
+)
 from reenact.data.synthetic.head_asset import HeadAsset, load_head_asset
 from reenact.data.synthetic.skin import SkinTraits, linear, paint_skin
 from reenact.data.synthetic.strands import Strands
+from reenact.data.synthetic.worn import draw_worn, dress
 
 SPLIT_CODES = {"train": (0, 1200), "val": (1200, 1350), "test": (1350, 1500)}
 """Rows of the head model's identity codes that belong to each split."""
@@ -84,7 +91,11 @@ class Clothes:
     collar: float
     v_neck: float
     stripe: float
+    """Stripes (positive) or checks (negative) per dm; 0 for plain cloth."""
     phase: float
+    jacket: float
+    """Half width (dm) of the opening of a jacket at the collar; 0 for none."""
+    jacket_colour: np.ndarray
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,12 +188,16 @@ def _hair_colour(
 
 def _draw_clothes(rng: np.random.Generator) -> Clothes:
     colour = CLOTH_COLOURS[rng.integers(len(CLOTH_COLOURS))] * rng.uniform(0.8, 1.1)
+    if rng.random() < 0.5:
+        colour = np.clip(rng.uniform(0.05, 0.9) + rng.normal(0, 0.09, 3), 0.02, 0.93)
     return Clothes(
         colour=linear(colour),
         collar=float(rng.uniform(-1.62, -1.42)),
         v_neck=float(rng.uniform(0, 0.9) * (rng.random() < 0.5)),
-        stripe=float(rng.uniform(8, 20) * (rng.random() < 0.2)),
+        stripe=float(rng.uniform(8, 20) * rng.choice([0.0, 1.0, -0.5], p=[0.7, 0.15, 0.15])),
         phase=float(rng.random() * 6),
+        jacket=float(rng.uniform(0.15, 0.45) * (rng.random() < 0.28)),
+        jacket_colour=linear(rng.uniform(0.05, 0.6) + rng.normal(0, 0.06, 3)),
     )
 
 
@@ -231,11 +246,16 @@ def make_person(seed: int, split: str, asset: HeadAsset | None = None) -> Person
     )
     on_face = np.random.default_rng([seed, 6])
     place = Skin(asset, vertices)
+    clothes = _draw_clothes(np.random.default_rng([seed, 5]))
+    worn = draw_worn(on_face, male=male, oldness=oldness)
+    if worn.hat:
+        hair = None if hair is None else under_hat(hair)
     grown = (
         grow_lashes(asset, vertices, 0.7 if male else on_face.uniform(0.8, 1.5), on_face),
         grow_brows(place, brows, brow_colour, 0.5 * grey, on_face),
         grow_beard(place, beard, np.minimum(hair_colour * 1.1, 0.5), grey, on_face),
         hair,
+        *dress(asset, worn, vertices, clothes.colour, on_face),
     )
     return Person(
         seed=seed,
@@ -250,7 +270,7 @@ def make_person(seed: int, split: str, asset: HeadAsset | None = None) -> Person
         hairline=hairline,
         hair_colour=faded,
         scalp_tint=_scalp_tint(rng, style),
-        clothes=_draw_clothes(np.random.default_rng([seed, 5])),
+        clothes=clothes,
         description=f"{'male' if male else 'female'} age {who.age:.2f} tone {tone:.2f} {style}",
     )
 

@@ -93,4 +93,6 @@ def _look(person: Person, level: int) -> Look:
         clothes.stripe,
         clothes.phase,
         clothes.colour,
+        clothes.jacket,
+        clothes.jacket_colour,
     )

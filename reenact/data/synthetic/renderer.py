@@ -32,7 +32,13 @@ from reenact.data.synthetic.prepared import (
 from reenact.data.synthetic.rooms import Background
 from reenact.data.synthetic.shading_math import Scene
 from reenact.data.synthetic.shadows import ShadowMap, draw_shadow_map, light_seen
-from reenact.data.synthetic.strands import draw_strands, light_strands, move_strands
+from reenact.data.synthetic.strands import (
+    ON_FACE,
+    blend_layers,
+    draw_strands,
+    light_strands,
+    move_strands,
+)
 from reenact.data.synthetic.surface_shader import NUM_ATTRIBUTES, Mesh, shade_surface
 from reenact.face.expressions import EXPRESSION_NAMES
 from reenact.face.params import FaceParams
@@ -207,14 +213,11 @@ class Renderer:
         nearest = surface_depth(ids, bary, mesh.triangles, depth, FAR)
         surface = np.zeros((size, size, 3), np.float32)
         coverage = np.zeros((size, size, 4), np.float32)
+        plate_cover = np.zeros((size, size, 3), np.float32)
         shade_surface(
             ids, bary, nearest, mesh, scene, prepared.look, supersample, surface, coverage
         )
         shade_eyes(ids, bary, mesh, scene, prepared.look, supersample, surface, coverage)
-        image *= 1 - coverage[..., :1]
-        image += surface
-        if len(strands.segments) == 0:
-            return coverage
         seen = np.stack(
             [light_seen(s, posed.strand_points, 0.0) if s else _full(posed) for s in shadows], -1
         )
@@ -239,13 +242,16 @@ class Renderer:
             _depth(posed.strand_points),
             strands.width * np.float32(face["scale"]),
             radiance,
-            strands.beard,
+            strands.kind,
             strands.segments,
             nearest,
             supersample,
             image,
+            plate_cover,
+            surface,
             coverage,
         )
+        blend_layers(image, plate_cover, surface, coverage)
         return coverage
 
     def _shadows(self, prepared: Prepared, posed: _Posed, light: Light) -> list[ShadowMap | None]:
@@ -257,7 +263,7 @@ class Renderer:
             if power < FAINT_LIGHT * total:
                 maps.append(None)
                 continue
-            hair = posed.strand_points[~prepared.strands.beard]
+            hair = posed.strand_points[prepared.strands.kind != ON_FACE]
             points, triangles = posed.mesh.points, posed.mesh.triangles
             maps.append(
                 draw_shadow_map(
@@ -308,7 +314,7 @@ class Renderer:
             CAMERA_PLACE,
             posed.eyes.astype(np.float64),
             eyes_seen,
-            0.22 + 0.6 * min(1.0, opening),
+            0.36 + 0.55 * min(1.0, opening),
         )
 
 

@@ -19,6 +19,8 @@ from reenact.data.synthetic.imaging import (
 )
 
 DISPLAY_GAMMA = 2.2
+SKIN_DEPTH, SKIN_CONTRAST = 0.88, 1.12
+"""Skin reflects less, and redder, than the colours of SKIN_ANCHORS, which are those of photos."""
 BLUSH = (
     ((0.42, -0.42, -0.15), 0.22, 0.9),
     (30, 0.16, 0.8),
@@ -81,7 +83,7 @@ class _Canvas:
         self.medium = fractal_noise(rng, size, size, 60, 60, 3)
         self.fine = rng.standard_normal((size, size), dtype=np.float32)
         self.albedo = np.broadcast_to(traits.base, (size, size, 3)).astype(np.float32)
-        self.bump = (0.30 * gaussian_blur(self.fine, 1.0) + 0.15 * self.medium) * 0.5
+        self.bump = (0.42 * gaussian_blur(self.fine, 1.0) + 0.05 * self.medium) * 0.5
         self.brows = np.zeros((size, size), np.float32)
 
     def blob(self, centre: np.ndarray | tuple, radius: float) -> np.ndarray:
@@ -115,7 +117,7 @@ def _paint_base(c: _Canvas) -> None:
         red += strength * c.blob(centre, radius)
     red *= c.rng.uniform(0.4, 1.2)
     c.multiply(red * (0.10 * light + 0.05), (0.6, -0.9, -0.8))
-    grain = c.coarse * 0.022 + c.medium * 0.025 + gaussian_blur(c.fine, 0.8) * 0.022
+    grain = c.coarse * 0.018 + c.medium * 0.010 + gaussian_blur(c.fine, 0.7) * 0.035
     c.multiply(grain, (0.8, 1.0, 1.1))
     around = c.eye_spot(0.02, 0.05, 0.27, 0.17) * (0.10 + 0.08 * c.rng.random())
     bags = c.eye_spot(0.04, 0.17, 0.2, 0.06) * (0.03 + 0.10 * c.traits.oldness * c.rng.random())
@@ -146,12 +148,27 @@ def _paint_marks(c: _Canvas) -> None:
 def _paint_lips(c: _Canvas) -> None:
     """Natural lip colour or lipstick."""
     rng, traits = c.rng, c.traits
-    made_up = 0.0 if traits.male or rng.random() > 0.6 else rng.uniform(0.3, 0.95)
+    made_up = 0.0 if traits.male or rng.random() > 0.5 else rng.uniform(0.15, 0.8)
     natural = traits.base * np.array([0.86, 0.62, 0.60]) * (1 - 0.12 * traits.tone)
     natural = natural + np.array([0.05, 0, 0.01])
     colour = natural * (1 - made_up) + LIPSTICKS[rng.integers(5)] * made_up
     strength = 0.30 + 0.30 * rng.random() if traits.male else 0.70 + 0.2 * (made_up > 0)
     c.blend(c.lips * strength, colour * (1 + c.medium[..., None] * 0.03))
+
+
+def _paint_lash_lines(c: _Canvas) -> None:
+    """The dark edge of the upper lids, where the lashes grow; darker with eyeliner."""
+    size, asset = TEXTURE_SIZE, c.asset
+    upper = np.flatnonzero((asset.lash_level < 0.12) & (asset.lash_vertex))
+    strokes = np.zeros((size * 2, size * 2), np.float32)
+    for side in (-1, 1):
+        line = upper[asset.mean[upper, 0] * side > 0]
+        uv = cylinder_uv(asset.mean[line[np.argsort(asset.mean[line, 0])]]) * 2
+        segments = np.concatenate([uv[:-1], uv[1:]], 1).astype(np.float64)
+        draw_strokes(strokes, segments, np.full(len(segments), 1.0), 1.0)
+    line = gaussian_blur(resize(strokes, size, size, Image.Resampling.BOX), 0.7)
+    made_up = 0.0 if c.traits.male or c.rng.random() < 0.5 else c.rng.uniform(0.2, 0.6)
+    c.blend(np.clip(line * (0.6 + made_up), 0, 0.9), np.array([0.10, 0.07, 0.06]))
 
 
 def _wrinkle_lines(c: _Canvas) -> np.ndarray:
@@ -228,14 +245,19 @@ def paint_skin(asset: HeadAsset, traits: SkinTraits, rng: np.random.Generator) -
         _paint_base,
         _paint_marks,
         _paint_lips,
+        _paint_lash_lines,
         _paint_wrinkles,
         _paint_beard,
         _paint_brows,
     ):
         paint(c)
-    gloss = 0.28 + 0.12 * (1 - traits.tone) + 0.22 * c.blob(c.landmarks[30], 0.3)
+    oily = 0.25 * c.blob(c.landmarks[30], 0.3) + 0.2 * c.blob((0.0, 0.5, 0.2), 0.35)
+    gloss = 0.32 + 0.10 * (1 - traits.tone) + oily + 0.05 * c.coarse + 0.04 * c.medium
     gloss = np.clip(gloss + 0.15 * c.lips - 0.15 * c.brows, 0.05, 1) * rng.uniform(0.7, 1.3)
     slope_x = ndimage.sobel(c.bump, 1) / 8
     slope_y = ndimage.sobel(c.bump, 0) / 8
-    layers = [linear(c.albedo), np.stack([slope_x, slope_y, gloss], -1)]
+    layers = [
+        SKIN_DEPTH * linear(c.albedo) ** SKIN_CONTRAST,
+        np.stack([slope_x, slope_y, gloss], -1),
+    ]
     return np.ascontiguousarray(np.concatenate(layers, 2), np.float32)

@@ -13,6 +13,10 @@ from dataclasses import dataclass, fields
 import numba as nb
 import numpy as np
 
+from reenact.face.surface.raster import FAR
+
+HAIR, ON_FACE, ON_HEAD, CLOTH = range(4)
+"""Hair of the skull; brows, lashes, beards and glasses; hats and earrings; collars."""
 NUM_BINS = 4096
 """Steps of depth by which segments are sorted."""
 DEPTH_BIAS = 0.0012
@@ -39,8 +43,10 @@ class Strands:
     share: np.ndarray
     """(N, P, 3) how much each of them moves it; 0 for hair on the skull."""
     gloss: float
-    beard: bool
-    """True for hair that belongs to the face: brows, lashes and beards."""
+    kind: int
+    """HAIR, ON_FACE, ON_HEAD or CLOTH."""
+    thinned: bool = True
+    """Whether small pictures may show fewer and wider strands."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +62,7 @@ class StrandArrays:
     anchor: np.ndarray
     share: np.ndarray
     gloss: np.ndarray
-    beard: np.ndarray
+    kind: np.ndarray
     segments: np.ndarray
     """(M,) first point of each segment; the second one is the next point."""
     tangent_start: np.ndarray
@@ -71,7 +77,7 @@ def flatten(groups: Sequence[Strands], kept: float) -> StrandArrays:
     start = 0
     for group in groups:
         count, num_points = group.points.shape[:2]
-        used = min(count, max(1, math.ceil(kept * count)))
+        used = min(count, max(1, math.ceil(kept * count))) if group.thinned else count
         total = used * num_points
         for name in ("points", "colours", "normals", "share", "anchor"):
             parts[name].append(getattr(group, name)[:used].reshape(total, 3))
@@ -79,7 +85,7 @@ def flatten(groups: Sequence[Strands], kept: float) -> StrandArrays:
         parts["width"].append(group.width[:used].reshape(-1) * (count / used))
         parts["weight_index"].append(np.rint(group.weight[:used].reshape(-1) * 255))
         parts["gloss"].append(np.full(total, group.gloss))
-        parts["beard"].append(np.full(total, group.beard))
+        parts["kind"].append(np.full(total, group.kind))
         first = start + np.arange(used)[:, None] * num_points + np.arange(num_points - 1)
         parts["segments"].append(first.reshape(-1))
         nearest = np.minimum(np.arange(num_points), num_points - 2)
@@ -88,7 +94,7 @@ def flatten(groups: Sequence[Strands], kept: float) -> StrandArrays:
     kinds = {
         "weight_index": np.uint8,
         "anchor": np.int32,
-        "beard": np.bool_,
+        "kind": np.uint8,
         "segments": np.int32,
         "tangent_start": np.int32,
     }
@@ -206,19 +212,26 @@ def draw_strands(
     depth: np.ndarray,
     width: np.ndarray,
     colours: np.ndarray,
-    beard: np.ndarray,
+    kind: np.ndarray,
     segments: np.ndarray,
     nearest: np.ndarray,
     supersample: int,
-    image: np.ndarray,
+    plate: np.ndarray,
+    plate_cover: np.ndarray,
+    surface: np.ndarray,
     coverage: np.ndarray,
 ) -> None:
-    """Blend the segments over `image` (S, S, 3) and `coverage` (S, S, 4), from back to front.
+    """Blend the segments, from back to front, over the background and over the surface.
 
     `xy` (V, 2) and `width` (V,) are in pixels; `nearest` (S ss, S ss) is the surface's depth.
-    Coverage planes: person, face, hair, head. Hair of the face counts as face.
+    `plate` (S, S, 3) is the background, and `plate_cover` (S, S, 3) how much of it strands cover:
+    all strands, hair, and those of the head.
+    `surface` (S, S, 3) is the radiance of the surface times its coverage. At an edge of the
+    surface a strand behind it must not cover the surface's share of the pixel: so the two are
+    kept apart, and `blend_layers` joins them. Planes of `coverage` (S, S, 4): person, face, hair,
+    head.
     """
-    size = image.shape[0]
+    size = plate.shape[0]
     num = segments.shape[0]
     low, high = 1e9, -1e9
     for s in range(num):
@@ -235,7 +248,6 @@ def draw_strands(
         k = NUM_BINS - 1 - int((depth[segments[s]] - low) * scale)
         order[starts[k]] = segments[s]
         starts[k] += 1
-    samples = 1.0 / (supersample * supersample)
     for n in range(num):
         a = order[n]
         b = a + 1
@@ -268,21 +280,50 @@ def draw_strands(
                     continue
                 cover = min(1.0, cover) * min(1.0, w) * fill
                 z = depth[a] + (depth[b] - depth[a]) * t - DEPTH_BIAS
-                free = 0
+                bare = before = behind = 0
                 for sy in range(iy * supersample, (iy + 1) * supersample):
                     for sx in range(ix * supersample, (ix + 1) * supersample):
-                        if z < nearest[sy, sx]:
-                            free += 1
-                if free == 0:
-                    continue
-                cover *= free * samples
-                for k in range(3):
-                    c = colours[a, k] + (colours[b, k] - colours[a, k]) * t
-                    image[iy, ix, k] += (c - image[iy, ix, k]) * cover
-                coverage[iy, ix, 0] += (1 - coverage[iy, ix, 0]) * cover
-                coverage[iy, ix, 3] += (1 - coverage[iy, ix, 3]) * cover
-                if beard[a]:
-                    coverage[iy, ix, 1] += (1 - coverage[iy, ix, 1]) * cover
-                else:
-                    coverage[iy, ix, 1] -= coverage[iy, ix, 1] * cover
-                    coverage[iy, ix, 2] += (1 - coverage[iy, ix, 2]) * cover
+                        if nearest[sy, sx] >= FAR:
+                            bare += 1
+                        elif z < nearest[sy, sx]:
+                            before += 1
+                        else:
+                            behind += 1
+                if bare > 0:
+                    for k in range(3):
+                        c = colours[a, k] + (colours[b, k] - colours[a, k]) * t
+                        plate[iy, ix, k] += (c - plate[iy, ix, k]) * cover
+                    plate_cover[iy, ix, 0] += (1 - plate_cover[iy, ix, 0]) * cover
+                    hair = 1.0 if kind[a] == HAIR else 0.0
+                    head = 0.0 if kind[a] == CLOTH else 1.0
+                    plate_cover[iy, ix, 1] += (hair - plate_cover[iy, ix, 1]) * cover
+                    plate_cover[iy, ix, 2] += (head - plate_cover[iy, ix, 2]) * cover
+                if before > 0:
+                    cover *= before / (before + behind)
+                    whole = coverage[iy, ix, 0]
+                    for k in range(3):
+                        c = colours[a, k] + (colours[b, k] - colours[a, k]) * t
+                        surface[iy, ix, k] += (c * whole - surface[iy, ix, k]) * cover
+                    what = kind[a]
+                    head = 0.0 if what == CLOTH else whole
+                    face = whole if what == ON_FACE else 0.0
+                    hair = whole if what == HAIR else 0.0
+                    coverage[iy, ix, 1] += (face - coverage[iy, ix, 1]) * cover
+                    if what != ON_FACE:
+                        coverage[iy, ix, 2] += (hair - coverage[iy, ix, 2]) * cover
+                    coverage[iy, ix, 3] += (head - coverage[iy, ix, 3]) * cover
+
+
+@nb.njit(cache=True, fastmath=True)
+def blend_layers(
+    plate: np.ndarray, plate_cover: np.ndarray, surface: np.ndarray, coverage: np.ndarray
+) -> None:
+    """Put the surface over `plate` (S, S, 3) in place, and add strands beside it to `coverage`."""
+    for y in range(plate.shape[0]):
+        for x in range(plate.shape[1]):
+            rest = 1 - coverage[y, x, 0]
+            for k in range(3):
+                plate[y, x, k] = plate[y, x, k] * rest + surface[y, x, k]
+            coverage[y, x, 0] += plate_cover[y, x, 0] * rest
+            coverage[y, x, 2] += plate_cover[y, x, 1] * rest
+            coverage[y, x, 3] += plate_cover[y, x, 2] * rest

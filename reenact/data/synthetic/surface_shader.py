@@ -29,7 +29,7 @@ NUM_ATTRIBUTES = 20
 SAME_SURFACE = 0.004
 """Depths of one pixel that differ by less belong to one surface (0.08 dm)."""
 WRAP = (0.30, 0.12, 0.07)
-ENAMEL = (0.80, 0.75, 0.66)
+ENAMEL = (0.84, 0.77, 0.66)
 TONGUE_COLOUR = (0.42, 0.12, 0.11)
 
 
@@ -65,6 +65,8 @@ class Look(NamedTuple):
     stripe: float
     cloth_phase: float
     cloth_colour: np.ndarray
+    jacket: float
+    jacket_colour: np.ndarray
 
 
 @nb.njit(inline="always")
@@ -109,12 +111,24 @@ def _clothes(look: Look, attr: np.ndarray, albedo: np.ndarray) -> float:
         edge += 0.10
     cover = step(-0.012, 0.012, edge - y)
     if cover > 0:
-        shade = 1 + 0.06 * math.sin(x * 60 + look.cloth_phase) * math.sin(y * 60)
+        shade = 1 + 0.05 * math.sin(x * 60 + look.cloth_phase) * math.sin(y * 60)
+        # Folds hang from the shoulders.
+        shade *= 1 + 0.12 * math.sin(x * 7 + look.cloth_phase + 1.5 * math.sin(y * 5 + x * 3))
         if look.stripe > 0:
-            shade = 1.25 if math.sin(y * look.stripe * 4) > 0 else 0.75
+            shade *= 1.25 if math.sin(y * look.stripe * 4) > 0 else 0.75
+        elif look.stripe < 0:
+            shade *= 1.15 if math.sin(y * look.stripe * 4) > 0 else 0.85
+            shade *= 1.15 if math.sin(x * look.stripe * 4) > 0 else 0.85
         shade *= 0.75 + 0.25 * step(0.0, 0.05, edge - y)
+        # A jacket leaves a wedge of the shirt free.
+        lapel = abs(x) - look.jacket + 0.35 * (look.collar - y)
+        outer = step(-0.01, 0.01, lapel) if look.jacket > 0 and z > -0.9 else 0.0
+        outer = 1.0 if look.jacket > 0 and z <= -0.9 else outer
+        fold = 0.65 + 0.35 * step(0.0, 0.05, lapel) if look.jacket > 0 else 1.0
         for k in range(3):
-            albedo[k] = albedo[k] * (1 - cover) + look.cloth_colour[k] * shade * cover
+            cloth = look.cloth_colour[k] * shade * (1 - outer)
+            cloth += look.jacket_colour[k] * fold * outer
+            albedo[k] = albedo[k] * (1 - cover) + cloth * cover
     return cover
 
 
@@ -172,7 +186,8 @@ def _mouth_parts(
     if kind == 2:
         phase = math.atan2(attr[3], attr[5] + 0.35) * 7.5 + 0.5
         phase = (phase - math.floor(phase) - 0.5) / 0.10
-        gap = 1 - 0.22 * math.exp(-phase * phase)
+        # Each tooth is round: darker to its sides, and darkest in the gap.
+        gap = 1 - 0.30 * math.exp(-phase * phase) - 0.10 * math.exp(-phase * phase * 0.12)
         for k in range(3):
             albedo[k] = ENAMEL[k] * gap * deep
             attr[6 + k] = (attr[6 + k] * 0.4 + 0.5 * scene.front[k]) * light

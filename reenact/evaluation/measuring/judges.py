@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Annotated, Literal, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -19,6 +19,7 @@ from reenact.evaluation.readers import FaceReader, TrackerReader
 from reenact.models.arcface import ArcFace
 from reenact.models.lpips_net import LpipsNet
 from reenact.models.perceptual import PerceptualNet
+from reenact.ranges import Checked, Range
 
 Features = Callable[[Tensor], Tensor]
 """Images (B, 3, H, W) in [-1, 1] to features (B, D)."""
@@ -36,27 +37,27 @@ ORIGINS = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class JudgeConfig:
+class JudgeConfig(Checked):
     """Which networks measure. The open ones are always there. The others need files of yours.
 
-    identity: the network of csim. "arcface" needs `identity_weights`, an iresnet50.
-    lpips: the trunk of lpips; null = no lpips. `perceptual_weights`: torchvision's file of the
-        trunk (null: from torch's hub folder, downloaded there).
-    inception, i3d: TorchScript files. Without them there is no fid and no fvd.
-    fvd_frames: length of the windows that the I3D sees. Videos are cut into such windows.
+    identity: the network of csim. "arcface" needs `identity_weights`.
+    identity_weights: an iresnet50.
+    lpips: the trunk of lpips; null = no lpips.
+    perceptual_weights: torchvision's file of the trunk. null = the shipped AlexNet; for "vgg" the
+        file in torch's hub folder, which is downloaded if it is missing.
+    inception: TorchScript file; null = no fid.
+    i3d: TorchScript file; null = no fvd.
+    fvd_frames: length of the windows that the I3D sees; it needs at least 10 frames. Videos are
+        cut into such windows.
     """
 
     identity: Literal["sface", "arcface"] = "sface"
     identity_weights: Path | None = None
-    lpips: Literal["alex", "vgg"] | None = None
+    lpips: Literal["alex", "vgg"] | None = "alex"
     perceptual_weights: Path | None = None
     inception: Path | None = None
     i3d: Path | None = None
-    fvd_frames: int = 16
-
-    def __post_init__(self) -> None:
-        if self.fvd_frames < 10:
-            raise ValueError(f"fvd_frames: the I3D needs at least 10, got {self.fvd_frames}")
+    fvd_frames: Annotated[int, Range(at_least=10)] = 16
 
     @property
     def networks(self) -> dict[str, str]:

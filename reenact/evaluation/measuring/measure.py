@@ -30,7 +30,7 @@ def measure(
     The same judges read all variants and the reference. Where a pair has no true picture, the
     reference is the target. Only pose, expression and gaze are then compared with it.
     """
-    device = images["ours"].device
+    device = next(iter(images.values())).device
     references = batch.reference.to(device)
     # A user sees 8 bits. All variants are rounded to 8 bits in the same way before measuring.
     shown = {name: _quantised(image) for name, image in images.items()}
@@ -66,6 +66,7 @@ def measure(
             "key": pair.key,
             "mode": pair.mode,
             "video": pair.video,
+            "person": clips[pair.source_clip].person,
             "has_truth": pair.has_truth,
             "yaw_change_deg": _yaw_change_deg(pair, clips),
             "target_csim": strangers[i],

@@ -161,6 +161,11 @@ class Metric:
     pooled: Callable[[Pool], float | None] | None = None
 
     @property
+    def is_of_faces(self) -> bool:
+        """Whether the metric compares faces; the others compare pictures."""
+        return self.network in ("identity", "tracker")
+
+    @property
     def header(self) -> str:
         return f"{self.name}{self.direction}" + (f" ({self.unit})" if self.unit else "")
 

@@ -10,8 +10,9 @@ import numpy as np
 from reenact.errors import UserError
 
 Record = dict[str, Any]
-"""{"key", "mode", "video", "has_truth", "yaw_change_deg", "target_csim", "reference": reading,
-"variants": {name: reading}, "features": [rank, row]}; a reading is a `metrics.Reading`.
+"""{"key", "mode", "video", "person", "has_truth", "yaw_change_deg", "target_csim", "features",
+"reference": reading, "variants": {name: reading}}. A reading is a `comparison.Reading`. `features`
+is the place of the features: [rank, row].
 """
 
 
@@ -22,14 +23,14 @@ class ResultFiles:
     read, and its pair is measured again. width: length of a row of features.
     """
 
-    def __init__(self, folder: Path, name: str, width: int, rank: int = 0) -> None:
-        self.folder, self.name, self.width, self.rank = folder, name, width, rank
-        self.records_path = folder / f"records-{name}.{rank}.jsonl"
+    def __init__(self, folder: Path, width: int, rank: int = 0) -> None:
+        self.folder, self.width, self.rank = folder, width, rank
+        self.records_path = folder / f"records.{rank}.jsonl"
 
     def read(self) -> dict[str, Record]:
         """All complete records by key. A broken end of this process's own file is repaired."""
         records: dict[str, Record] = {}
-        for path in sorted(self.folder.glob(f"records-{self.name}.*.jsonl")):
+        for path in sorted(self.folder.glob("records.*.jsonl")):
             own, broken = [], False
             for line in path.read_text().splitlines():
                 try:
@@ -46,7 +47,7 @@ class ResultFiles:
 
     def count(self) -> int:
         """The number of lines in all files: a fast check whether the others are done."""
-        paths = self.folder.glob(f"records-{self.name}.*.jsonl")
+        paths = self.folder.glob("records.*.jsonl")
         return sum(path.read_bytes().count(b"\n") for path in paths)
 
     def append(self, records: Sequence[Record], features: np.ndarray) -> None:
@@ -89,4 +90,4 @@ class ResultFiles:
         return result
 
     def _features_path(self, rank: int) -> Path:
-        return self.folder / f"features-{self.name}.{rank}.f32"
+        return self.folder / f"features.{rank}.f32"

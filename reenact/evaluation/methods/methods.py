@@ -17,8 +17,8 @@ from reenact.evaluation.pairing.pairs import Video
 from reenact.face.factory import FaceConfig, own_weights
 from reenact.files import check_input_file
 from reenact.inference.config import ReenactorConfig
-from reenact.inference.load import make_reenactor
-from reenact.inference.reenactor import Reenactor, SourceState
+from reenact.inference.reenactor import Reenactor
+from reenact.inference.source_state import SourceState
 from reenact.media.images import image_from_frame
 
 Variant = Literal["ours", "copy_source", "oracle"]
@@ -29,7 +29,7 @@ class Method(Protocol):
     """Anything that makes the pictures that are measured."""
 
     def render(self, batch: Batch) -> dict[str, Tensor]:
-        """The pictures of every variant, (B, 3, S, S) in [-1, 1] each."""
+        """By name, (B, 3, S, S) in [-1, 1] each. "ours" is the result of the method."""
         ...
 
 
@@ -41,7 +41,7 @@ def load_reenactor(
     Raises UserError or CheckpointError for missing or foreign files.
     """
     path = own_weights(face).path if weights is None else check_input_file(weights)
-    reenactor = make_reenactor(weights, face, config, device)
+    reenactor = Reenactor.load(weights, config=config, device=device, face=face)
     with path.open("rb") as file:
         return reenactor, hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -74,16 +74,16 @@ class ReenactorMethod:
     picture from the x_T of the source, with `oracle_steps` DDIM steps each way.
     """
 
-    def __init__(self, reenactor: Reenactor, variants: Sequence[str], oracle_steps: int) -> None:
-        self.reenactor, self.variants, self.oracle_steps = reenactor, variants, oracle_steps
+    def __init__(self, reenactor: Reenactor, pictures: Sequence[str], oracle_steps: int) -> None:
+        self.reenactor, self.pictures, self.oracle_steps = reenactor, pictures, oracle_steps
         self.cache = StateCache(reenactor)
 
     @torch.inference_mode()
     def render(self, batch: Batch) -> dict[str, Tensor]:
         images = {"ours": self.reenactor.render(self.cache.rows(batch), batch.target_params)}
-        if "copy_source" in self.variants:
+        if "copy_source" in self.pictures:
             images["copy_source"] = batch.source.to(self.reenactor.device)
-        if "oracle" in self.variants:
+        if "oracle" in self.pictures:
             images["oracle"] = self._oracle(batch)
         return images
 
@@ -105,10 +105,10 @@ class FolderMethod:
         folder: PredictionFolder,
         videos: Sequence[Video],
         clips: dict[str, Clip],
-        variants: Sequence[str],
+        pictures: Sequence[str],
         device: torch.device,
     ) -> None:
-        self.folder, self.clips, self.variants = folder, clips, variants
+        self.folder, self.clips, self.pictures = folder, clips, pictures
         self.device = device
         self.videos = {video[0].video: video for video in videos}
         self._frames: dict[str, dict[str, np.ndarray]] = {}
@@ -123,6 +123,6 @@ class FolderMethod:
             self._frames[name] = {p.key: f for p, f in zip(video, frames, strict=True)}
         chosen = [self._frames[pair.video][pair.key] for pair in batch.pairs]
         images = {"ours": image_from_frame(np.stack(chosen)).to(self.device)}
-        if "copy_source" in self.variants:
+        if "copy_source" in self.pictures:
             images["copy_source"] = batch.source.to(self.device)
         return images

@@ -1,7 +1,7 @@
 """Folders of results: `<mode>/<source clip>_<frame>__<target clip>`, a video or a folder of PNGs.
 
-Any method's results can be measured from such a folder, and our own are written to one. Slashes in
-clip names become underscores.
+The results of any method can be measured from such a folder, and our own results are written to
+one. Slashes in clip names become underscores.
 """
 
 from collections.abc import Sequence
@@ -14,14 +14,14 @@ from reenact.errors import UserError
 from reenact.evaluation.pairing.pairs import Pair, Video
 from reenact.files import atomic_output, make_folder
 from reenact.media.images import read_frame
-from reenact.processes import say
+from reenact.processes import warn
 
 VIDEO_SUFFIXES = (".mp4", ".m4v", ".mkv", ".webm", ".avi", ".mov")
 _SHOWN = 3
 
 
 class PredictionFolder:
-    """Results by pair, resized to `size` x `size` where they have another size (bicubic)."""
+    """The results of a method. Results of another size are resized to `size` x `size` (bicubic)."""
 
     def __init__(self, root: Path, size: int) -> None:
         if not root.is_dir():
@@ -30,9 +30,9 @@ class PredictionFolder:
         self._video: tuple[Path, list[np.ndarray]] | None = None
 
     def present(self, videos: Sequence[Video]) -> list[Video]:
-        """The videos that are there; one line on stderr names the missing ones.
+        """The videos that are there. A warning names the missing ones.
 
-        Raises UserError when not one is there.
+        Raises UserError when none is there.
         """
         found = [video for video in videos if self._place(video[0]) is not None]
         missing = [video[0].video for video in videos if self._place(video[0]) is None]
@@ -41,28 +41,27 @@ class PredictionFolder:
             line = f"{self.root}: {len(missing)} of {len(videos)} predictions are missing: {names}"
             if not found:
                 raise UserError(f"{line}; name them <mode>/<source clip>_<frame>__<target>.mp4")
-            say(line)
+            warn(line)
         return found
 
     def frames(self, video: Video, num_target_frames: int) -> list[np.ndarray]:
         """(S, S, 3) uint8 for every pair of the video.
 
-        A picture whose name is a number belongs to the target frame of that number. Otherwise the
-        frames must be as many as the video's pairs, or as the target clip's frames. Raises
+        A picture whose name is a number shows the target frame of that number. Otherwise there must
+        be as many frames as pairs of the video, or as many as frames of the target clip. Raises
         UserError.
         """
         place = self._place(video[0])
         assert place is not None
         if place.is_dir():
             return [
-                self._resized(read_frame(path))
+                self._resized(read_frame(path, quiet=True))
                 for path in _pictures(place, video, num_target_frames)
             ]
         if self._video is None or self._video[0] != place:
             from reenact.media.video_reader import VideoReader
 
-            with VideoReader(place) as reader:
-                self._video = (place, [self._resized(frame) for frame in reader])
+            self._video = (place, [self._resized(frame) for frame in VideoReader(place)])
         every = self._video[1]
         return [every[i] for i in _rows(place, len(every), video, num_target_frames)]
 
@@ -70,7 +69,7 @@ class PredictionFolder:
         folder = self.root / pair.video
         if folder.is_dir():
             return folder
-        # Not with_suffix: names of clips may hold dots.
+        # with_suffix would cut names of clips that contain a dot.
         paths = (folder.with_name(folder.name + suffix) for suffix in VIDEO_SUFFIXES)
         return next((path for path in paths if path.is_file()), None)
 
@@ -87,11 +86,12 @@ class PredictionFolder:
 
 
 def picture_path(root: Path, pair: Pair) -> Path:
+    """The PNG of a pair."""
     return root / pair.video / f"{pair.target_frame:06d}.png"
 
 
 def write_prediction(root: Path, pair: Pair, frame: np.ndarray) -> None:
-    """Writes frame (S, S, 3) where `PredictionFolder` finds it. Raises UserError."""
+    """Write the frame (S, S, 3) where `PredictionFolder` finds it. Raises UserError."""
     path = picture_path(root, pair)
     make_folder(path.parent)
     with atomic_output(path) as temporary:

@@ -1,7 +1,8 @@
-"""Pair lists as CSV: the committed ones, those of other projects, and those drawn by a seed.
+"""Pair lists as CSV: the committed lists, lists of other projects, and lists drawn by a seed.
 
-A row names source and driving video: a clip, the path it was prepared from (as in the lists of
-FOMM and DaGAN), or a person, who stands for one of his clips, chosen by the seed.
+A row names a source video and a driving video. A name is a clip, the path that the clip was
+prepared from (as in the lists of FOMM and DaGAN), or a person. For a person, the seed chooses one
+clip.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from reenact.data.clips import ClipSet
 from reenact.data.prepare.layouts import clip_name
 from reenact.errors import UserError
 from reenact.files import check_input_file
-from reenact.processes import say
+from reenact.processes import warn
 
 LISTS_DIR = Path(__file__).parent / "lists"
 COMMITTED = {"voxceleb1": "voxceleb1_cross.csv", "voxceleb2": "voxceleb2_cross.csv"}
@@ -31,7 +32,9 @@ _LAYOUT_FOLDERS = ("/", "train", "test", "dev", "mp4", "frames_cropped")
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """source, driving: as the list names them. frame: the source's frame. driving_frame: the only
+    """One row of a list.
+
+    source, driving: the names in the list. frame: the frame of the source. driving_frame: the only
     target frame; None = the whole video.
     """
 
@@ -49,8 +52,8 @@ def voxceleb2_test() -> tuple[str, ...]:
 def read_rows(name: str) -> list[Row]:
     """The rows of a committed list, or of the CSV file `name`.
 
-    Needs the columns source and driving; takes frame and driving_frame; ignores others. Raises
-    UserError.
+    The columns source and driving must be there. frame and driving_frame can be there. Other
+    columns are ignored. Raises UserError.
     """
     path = LISTS_DIR / COMMITTED[name] if name in COMMITTED else check_input_file(name)
     try:
@@ -84,10 +87,10 @@ def read_rows(name: str) -> list[Row]:
 
 
 def bind(rows: Sequence[Row], clips: ClipSet, seed: int) -> list[Row]:
-    """The rows with the names of clips that exist, always the same for the same clips and seed.
+    """Replace the names of the rows by the names of existing clips.
 
-    Rows that name nobody here are left out, with a line on stderr. Raises UserError when no row is
-    left, or when a row's frame lies beyond its clip.
+    The result is the same for the same clips and seed. Rows with a name that is not here are left
+    out with a warning. Raises UserError when no row is left, and when a frame lies beyond its clip.
     """
     places = _places(clips)
     bound, unknown = [], []
@@ -109,7 +112,7 @@ def bind(rows: Sequence[Row], clips: ClipSet, seed: int) -> list[Row]:
         line += f", not in {clips.root}: {shown}"
         if not bound:
             raise UserError(f"{line}; set pairs.cross to drawn and pairs.list to null")
-        say(line)
+        warn(line)
     for row in bound:
         for name, frame in ((row.source, row.frame), (row.driving, row.driving_frame or 0)):
             count = clips.by_name[name].num_frames
@@ -119,9 +122,9 @@ def bind(rows: Sequence[Row], clips: ClipSet, seed: int) -> list[Row]:
 
 
 def drawn_rows(people: Sequence[tuple[str, str]], count: int, seed: int) -> list[Row]:
-    """`count` ordered pairs of clips of two different people, fewer when there are no more.
+    """`count` ordered pairs of clips of two different people, or all when there are fewer.
 
-    people: (person, clip). Raises UserError below two people.
+    people: (person, clip). Raises UserError with fewer than two people.
     """
     clips: dict[str, list[str]] = {}
     for person, clip in sorted(people):
@@ -137,7 +140,7 @@ def drawn_rows(people: Sequence[tuple[str, str]], count: int, seed: int) -> list
 
 
 def drawn_people(people: Sequence[str], count: int, seed: int) -> list[tuple[str, str]]:
-    """`count` different ordered pairs of two people, sorted; fewer when there are no more."""
+    """`count` different ordered pairs of two people, sorted, or all when there are fewer."""
     if len(people) < 2:
         raise UserError("cross pairs need clips of at least two people; set num_cross to 0")
     rng = np.random.default_rng(seed)
@@ -149,13 +152,13 @@ def drawn_people(people: Sequence[str], count: int, seed: int) -> list[tuple[str
 
 
 def people_csv(people: Sequence[str]) -> str:
-    """A list of pairs of people, as it is committed."""
+    """The CSV text of a list of pairs of people. The committed lists were made by it."""
     drawn = drawn_people(people, NUM_COMMITTED, COMMITTED_SEED)
     return "".join(f"{source},{driving}\n" for source, driving in [("source", "driving"), *drawn])
 
 
 def _places(clips: ClipSet) -> dict[str, list[str]]:
-    """What a list may say for which clips: the clip's name, its normal form, its person."""
+    """The clips that each name stands for: a clip's name, its normal form, or its person."""
     places: dict[str, list[str]] = {}
     for clip in clips.clips:
         for text in dict.fromkeys((clip.name, _normal(clip.name), clip.person)):
@@ -164,7 +167,7 @@ def _places(clips: ClipSet) -> dict[str, list[str]]:
 
 
 def _readings(text: str) -> Iterator[str]:
-    """What a cell may mean: itself, its normal form, that without leading folders."""
+    """The possible meanings of a cell: itself, or its normal form without leading folders."""
     yield text
     parts = _normal(text).split("#")
     for start in range(len(parts)):
@@ -173,9 +176,7 @@ def _readings(text: str) -> Iterator[str]:
 
 
 def _normal(text: str) -> str:
-    """A path or name without folders of the layout, suffix and kind of separator: what preparing
-    calls the clip. test/id1/x/1.mp4 is id1#x#1.
-    """
+    """The name that preparation gives to the clip of a path: test/id1/x/1.mp4 becomes id1#x#1."""
     path = PurePosixPath(text.replace("\\", "/"))
     parts = [part for part in path.parts if part not in _LAYOUT_FOLDERS]
     if parts and re.fullmatch(r"\.(mp4|m4v|avi|mov|mkv|webm|png|jpe?g)", path.suffix.lower()):

@@ -13,6 +13,7 @@ from reenact.data.clips import Clip, ClipSet
 from reenact.errors import UserError
 from reenact.evaluation.angles import angle_difference_deg
 from reenact.evaluation.pairing.lists import Row, bind, drawn_rows, read_rows
+from reenact.ranges import Checked, Count, CountOrZero, NonNegative, Seed
 
 Mode = Literal["self", "cross", "large_pose"]
 MODES: tuple[Mode, ...] = ("self", "cross", "large_pose")
@@ -20,40 +21,39 @@ NO_TRUTH = -1
 
 
 @dataclass(frozen=True, kw_only=True)
-class PairListConfig:
+class PairListConfig(Checked):
     """Which pairs are measured.
 
-    self_every: every k-th frame after the first, which is the source, is a target of the self
-        pairs. num_self: at most so many (null: all; 0 leaves the mode out).
-    cross: "rendered" = the clips' own rendered reenactments, which have a true picture (synthetic
-        clips only); "drawn" = `num_cross_videos` pairs of clips of different people, drawn by the
-        seed; "listed" = the rows of `list`. num_cross: at most so many pairs (null: all; 0: none).
-    cross_every: every k-th frame of a target clip ("drawn" and "listed").
-    list: "voxceleb1", "voxceleb2" (committed pairs of people) or a CSV with the columns source and
-        driving. Rows that name one clip twice become self pairs.
-    num_large_pose: at most so many targets a clip whose head is turned from the clip's first frame
-        by `large_pose_deg` degrees, the mean over yaw, pitch and roll.
-    seed: what is drawn.
+    self_every: every k-th frame of a clip is a target of the self pairs. The first frame is the
+        source.
+    num_self: at most so many self pairs; null = all, 0 = none.
+    cross: "rendered" takes the rendered reenactments of synthetic clips, which have a true picture.
+        "drawn" takes pairs of clips of different people, drawn by the seed. "listed" takes the
+        rows of `list`.
+    num_cross: at most so many cross pairs; null = all, 0 = none.
+    num_cross_videos: how many pairs of clips are drawn ("drawn").
+    cross_every: every k-th frame of a target clip is a target ("drawn" and "listed").
+    list: "voxceleb1", "voxceleb2" (committed pairs of people) or a CSV file with the columns source
+        and driving. Rows that name one clip twice become self pairs.
+    num_large_pose: at most so many targets of each clip with a large turn of the head.
+    large_pose_deg: degrees between the head in the first frame and the head in such a target, the
+        mean over yaw, pitch and roll.
+    seed: seed of everything that is drawn.
     """
 
-    self_every: int = 1
-    num_self: int | None = None
+    self_every: Count = 1
+    num_self: CountOrZero | None = None
     cross: Literal["rendered", "drawn", "listed"] = "rendered"
-    num_cross: int | None = None
-    num_cross_videos: int = 35
-    cross_every: int = 1
+    num_cross: CountOrZero | None = None
+    num_cross_videos: Count = 35
+    cross_every: Count = 1
     list: str | None = None
-    num_large_pose: int = 0
-    large_pose_deg: float = 15.0
-    seed: int = 0
+    num_large_pose: CountOrZero = 0
+    large_pose_deg: NonNegative = 15.0
+    seed: Seed = 0
 
     def __post_init__(self) -> None:
-        for name in ("self_every", "cross_every", "num_cross_videos"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
-        for name in ("num_self", "num_cross", "num_large_pose"):
-            if (getattr(self, name) or 0) < 0:
-                raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
+        super().__post_init__()
         if self.num_self == self.num_cross == self.num_large_pose == 0 and self.list is None:
             raise ValueError(
                 "num_self, num_cross and num_large_pose are 0: no pair is left to measure"
@@ -64,10 +64,10 @@ class PairListConfig:
 
 @dataclass(frozen=True, kw_only=True, order=True)
 class Pair:
-    """Source frame (identity), target frame (pose and expression) and where the truth lies.
+    """A source frame (identity) and a target frame (pose and expression).
 
-    `reference` is what shows the true result: a frame of the source's clip (within a clip), its
-    rendered cross frame of that number, or NO_TRUTH.
+    reference: the frame with the true result. Within a clip it is a frame of the clip. In cross
+        pairs it is a rendered cross frame of the source's clip, or NO_TRUTH.
     """
 
     mode: Mode
@@ -79,7 +79,7 @@ class Pair:
 
     @property
     def key(self) -> str:
-        """A name that is unique in a pair list and stays the same from run to run."""
+        """A name that is unique in a pair list and the same in each run."""
         source = f"{self.source_clip}:{self.source_frame}"
         target = f"{self.target_clip}:{self.target_frame}"
         return f"{self.mode}/{source}/{target}/{self.reference}"
@@ -93,6 +93,7 @@ class Pair:
 
     @property
     def has_truth(self) -> bool:
+        """Whether there is a true picture."""
         return self.reference != NO_TRUTH
 
 
@@ -103,9 +104,9 @@ Video = list[Pair]
 def list_pairs(
     clips: ClipSet, config: PairListConfig, num_sources: int | None = None
 ) -> list[Pair]:
-    """All pairs of a run, mode by mode, sorted: the same for the same clips and settings.
+    """All pairs of a run, sorted, mode by mode. Equal clips and settings give equal pairs.
 
-    num_sources: only so many clips, the first ones, give sources (cross targets come from any).
+    num_sources: only so many clips, the first ones, give sources. Targets come from all clips.
     Raises UserError when there is no pair, or when a list does not fit the clips.
     """
     sources = list(clips.clips[:num_sources])
@@ -121,7 +122,7 @@ def list_pairs(
     if config.num_cross != 0:
         cross_pairs += _cross_pairs(clips, sources, config)
     chosen = [pair for pair in listed if pair.mode == "self"]
-    # Sorted subsets, drawn in this order from one generator: the lists of earlier results.
+    # The order of these draws from one generator must stay: it decides the pairs of old results.
     chosen += _subset(self_pairs, config.num_self, rng)
     chosen += _subset(cross_pairs, config.num_cross, rng)
     if config.num_large_pose:
@@ -137,13 +138,13 @@ def list_pairs(
 
 
 def videos_of(pairs: Sequence[Pair]) -> list[Video]:
-    """The pairs by video; videos of one source stand together, so that it is inverted once."""
+    """The pairs by video. Videos of one source are neighbours, so that it is inverted once."""
     ordered = sorted(pairs, key=lambda pair: (pair.source_clip, pair.source_frame, pair))
     return [list(group) for _, group in groupby(ordered, key=lambda pair: pair.video)]
 
 
 def pick_examples(pairs: list[Pair], num_examples: int) -> list[Pair]:
-    """`num_examples` pairs a mode, spread evenly over the list: the rows that are shown."""
+    """`num_examples` pairs of each mode, spread evenly over the list."""
     picked = []
     for mode in MODES:
         of_mode = [pair for pair in pairs if pair.mode == mode]
@@ -153,7 +154,7 @@ def pick_examples(pairs: list[Pair], num_examples: int) -> list[Pair]:
 
 
 def pairs_csv(pairs: Sequence[Pair]) -> str:
-    """Every pair with its frames, in the columns that `read_rows` reads, and the mode."""
+    """All pairs with their frames, in the columns that `read_rows` reads, and their mode."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["mode", "source", "frame", "driving", "driving_frame"])
@@ -165,7 +166,7 @@ def pairs_csv(pairs: Sequence[Pair]) -> str:
 
 
 def _within(mode: Mode, clip: Clip, source_frame: int, frame: int) -> Pair:
-    """A pair inside one clip: its target frame is the truth."""
+    """A pair inside one clip. The target frame is the true picture."""
     return Pair(
         mode=mode,
         source_clip=clip.name,
@@ -184,7 +185,7 @@ def _listed(clips: ClipSet, config: PairListConfig) -> list[Pair]:
 
 
 def _cross_pairs(clips: ClipSet, sources: list[Clip], config: PairListConfig) -> list[Pair]:
-    """Those that no list names."""
+    """The cross pairs that are not in a list."""
     if config.cross == "rendered":
         return _rendered(clips, sources)
     if config.cross == "listed":
@@ -206,7 +207,7 @@ def _rendered(clips: ClipSet, sources: list[Clip]) -> list[Pair]:
         )
         for clip in sources
         for row, record in enumerate(clip.cross)
-        # A cross record may point at a clip that was not kept; without it there is no target.
+        # The target clip of a cross record may have been deleted.
         if record.target_clip in clips.by_name
     ]
 

@@ -1,11 +1,13 @@
 """A scatter plot as inline SVG: an error against the change of yaw, with the mean of each bin."""
 
 from html import escape
+from itertools import cycle
 
 WIDTH, HEIGHT = 460, 280
 LEFT, RIGHT, TOP, BOTTOM = 56, 12, 30, 44
-# The Okabe–Ito colours stay apart for colour-blind readers.
+# The Okabe–Ito colours: colour-blind readers can tell them apart.
 COLOURS = {"ours": "#0072b2", "copy_source": "#d55e00", "oracle": "#009e73"}
+MORE_COLOURS = ("#cc79a7", "#e69f00", "#56b4e9", "#8c6d31")
 LEGEND = 10  # height of the names
 NUM_BINS = 6
 MAX_DOTS = 400  # a series; the means are taken over all points
@@ -46,8 +48,10 @@ def scatter(
             f'<text x="{x:.1f}" y="{HEIGHT - BOTTOM + 16}" text-anchor="middle">'
             f"{x_max * step / 4:.3g}</text>"
         )
+    others = [name for name in series if name not in COLOURS]
+    colours = COLOURS | dict(zip(others, cycle(MORE_COLOURS), strict=False))
     for name, points in series.items():
-        colour = COLOURS.get(name, "#666")
+        colour = colours[name]
         for x, y in (place(*point) for point in points[:: -(-len(points) // MAX_DOTS) or 1]):
             parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2" fill="{colour}" opacity=".28"/>')
         line = " ".join(f"{x:.1f},{y:.1f}" for x, y in (place(*p) for p in _bins(points, x_max)))
@@ -55,9 +59,9 @@ def scatter(
             f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="2.5"/>'
         )
     for i, name in enumerate(series):
-        x = LEFT + 8 + 110 * i
+        x = 8 + (WIDTH - 8) // max(len(series), 4) * i
         parts.append(
-            f'<circle cx="{x}" cy="{LEGEND}" r="5" fill="{COLOURS.get(name, "#666")}"/>'
+            f'<circle cx="{x}" cy="{LEGEND}" r="5" fill="{colours[name]}"/>'
             f'<text x="{x + 9}" y="{LEGEND + 4}">{escape((names or {}).get(name, name))}</text>'
         )
     parts.append(

@@ -1,7 +1,7 @@
-"""Published numbers of other methods, to stand beside a result.
+"""Published numbers of other methods, to compare with a result.
 
-VoxCeleb1 at 256 pixels, as the HyperReenact paper (Bounareli et al., ICCV 2023, Table 1) reports
-them. DiffusionAct's own table is not among the sources of this project.
+They are from the HyperReenact paper (Bounareli et al., ICCV 2023, Table 1): VoxCeleb1 at 256
+pixels. The table of DiffusionAct itself is not among the sources of this project.
 """
 
 from typing import Any
@@ -15,7 +15,7 @@ HEADERS = (
     *("self csim↑", "lpips↓", "fid↓", "fvd↓", "apd↓", "aed↓"),
     *("cross csim↑", "apd↓", "aed↓"),
 )
-# Mode, column and digits of each header.
+# The mode, the metric and the digits of each header.
 SOURCES = (
     ("self", "csim", 2),
     ("self", "lpips", 2),
@@ -39,6 +39,6 @@ ROWS = (
 )
 
 
-def own_row(summary: dict[str, Any]) -> list[float | None]:
-    """The measured numbers under the same headers."""
-    return [summary.get(mode, {}).get("ours", {}).get(name) for mode, name, _ in SOURCES]
+def measured_row(summary: dict[str, Any], row: str) -> list[float | None]:
+    """The numbers of a measured row under the same headers."""
+    return [summary.get(mode, {}).get(row, {}).get(name) for mode, name, _ in SOURCES]

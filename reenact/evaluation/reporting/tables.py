@@ -1,4 +1,4 @@
-"""The tables of a report, in Markdown, CSV and LaTeX, and the sentences around them."""
+"""The tables of a report: which rows and columns, which cells are best, and their files."""
 
 import csv
 import io
@@ -11,188 +11,229 @@ from reenact.evaluation.measuring.records import Record
 from reenact.evaluation.measuring.summary import mean
 from reenact.evaluation.reporting import published
 
-MODE_TITLES = {
-    "self": "Self-reenactment",
-    "cross": "Cross-reenactment",
-    "large_pose": "Large pose",
-}
+REFERENCE_ROWS = ("copy_source", "oracle")
+"""Rows that are no methods: one copies the source, the other sees the true picture."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """A value as text. interval: the 95 % confidence interval, "" without one."""
+
+    text: str
+    is_best: bool = False
+    interval: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """Text cells; the first of each row is its name."""
+    """A name and cells for each row; a header for each column of cells."""
 
     headers: list[str]
-    rows: list[list[str]]
+    names: list[str]
+    rows: list[list[Cell]]
 
 
-def mode_table(summary: dict[str, Any], mode: str) -> Table:
-    """Every column that holds a number, every variant."""
-    columns = known_columns(summary[mode])
+def mode_tables(summary: dict[str, Any], mode: str) -> dict[str, Table]:
+    """The tables of a mode: pictures and faces. They hold every column with a number."""
+    parts = {
+        "Pictures": [c for c in known_columns(summary[mode]) if not c.is_of_faces],
+        "Faces": [c for c in known_columns(summary[mode]) if c.is_of_faces],
+    }
+    return {title: _mode_table(summary, mode, part) for title, part in parts.items() if part}
+
+
+def _mode_table(summary: dict[str, Any], mode: str, columns: Sequence[Metric]) -> Table:
+    intervals = summary["intervals"].get(mode, {})
+    best = {column.name: best_rows(summary[mode], column) for column in columns}
     return Table(
         headers=[column.header for column in columns],
+        names=[display_name(summary, name) for name in summary[mode]],
         rows=[
-            [display_name(summary, name), *(number(row[c.name], c.digits) for c in columns)]
+            [
+                Cell(
+                    text=number(row[column.name], column.digits),
+                    is_best=name in best[column.name],
+                    interval=_span(intervals.get(name, {}).get(column.name), column.digits),
+                )
+                for column in columns
+            ]
             for name, row in summary[mode].items()
         ],
     )
 
 
+def difference_tables(summary: dict[str, Any], mode: str) -> dict[str, Table]:
+    """Each other row minus the main row, by kind of metric. A clear difference is marked."""
+    differences = {k: v for k, v in summary["differences"].get(mode, {}).items() if v}
+    tables = {}
+    for title, is_of_faces in (("Pictures", False), ("Faces", True)):
+        columns = [
+            metric
+            for metric in PAIR_METRICS
+            if metric.is_of_faces == is_of_faces
+            and any(metric.name in row for row in differences.values())
+        ]
+        if columns:
+            tables[title] = Table(
+                headers=[column.header for column in columns],
+                names=[display_name(summary, name) for name in differences],
+                rows=[
+                    [_difference(row.get(column.name), column.digits) for column in columns]
+                    for row in differences.values()
+                ],
+            )
+    return tables
+
+
+def best_rows(table: dict[str, dict[str, float | None]], column: Metric) -> set[str]:
+    """The methods with the best shown value; empty where fewer than two methods have one."""
+    values = {
+        name: round(value, column.digits)
+        for name, row in table.items()
+        if name not in REFERENCE_ROWS and (value := row.get(column.name)) is not None
+    }
+    if len(values) < 2:
+        return set()
+    best = max(values.values()) if column.direction == "↑" else min(values.values())
+    return {name for name, value in values.items() if value == best}
+
+
+def has_best(summary: dict[str, Any], mode: str) -> bool:
+    """Whether the tables of the mode compare several methods."""
+    return sum(row not in REFERENCE_ROWS for row in summary[mode]) > 1
+
+
 def published_table(summary: dict[str, Any]) -> Table:
-    """The published rows, and ours under them."""
+    """The published rows, and the measured methods under them."""
     digits = [digits for _, _, digits in published.SOURCES]
-    rows = [*published.ROWS, (display_name(summary, "ours"), published.own_row(summary))]
+    methods = [m for m in _methods(summary) if m not in REFERENCE_ROWS]
+    rows = [
+        *published.ROWS,
+        *((display_name(summary, m), published.measured_row(summary, m)) for m in methods),
+    ]
     return Table(
         headers=list(published.HEADERS),
+        names=[name for name, _ in rows],
         rows=[
-            [name, *(number(v, d) for v, d in zip(values, digits, strict=True))]
-            for name, values in rows
+            [Cell(text=number(v, d)) for v, d in zip(values, digits, strict=True)]
+            for _, values in rows
         ],
     )
 
 
-def markdown(summary: dict[str, Any]) -> str:
-    """The tables and the meaning of the numbers, as Markdown."""
-    meta = summary["meta"]
-    lines = [f"# Evaluation of {meta['label']}", "", facts(summary), ""]
-    for mode in modes_of(summary):
-        lines += [f"## {heading(summary, mode)}", ""]
-        lines += [*_markdown_table(mode_table(summary, mode)), ""]
-        lines += [sentence + "\n" for sentence in sentences(summary, mode)]
-    if meta["config"].get("published"):
-        lines += [f"## {published.TITLE}", "", *_markdown_table(published_table(summary))]
-        lines += ["", published.NOTE, ""]
-    lines += ["## What the numbers mean", "", *(f"- {note}" for note in notes(summary)), ""]
-    return "\n".join(lines)
-
-
-def latex(summary: dict[str, Any]) -> str:
-    """One booktabs table a mode, to paste into a paper."""
+def latex(summary: dict[str, Any], headings: dict[str, str]) -> str:
+    """Two booktabs tables for each mode, to paste into a paper. headings: by mode."""
     parts = ["% needs \\usepackage{booktabs}"]
     for mode in modes_of(summary):
-        table = mode_table(summary, mode)
-        lines = [
-            f"% {heading(summary, mode)}",
-            f"\\begin{{tabular}}{{l{'r' * len(table.headers)}}}",
-            "\\toprule",
-            " & ".join(["Method", *map(_latex, table.headers)]) + r" \\",
-            "\\midrule",
-            *(" & ".join(map(_latex, row)) + r" \\" for row in table.rows),
-            "\\bottomrule",
-            "\\end{tabular}",
-        ]
-        parts.append("\n".join(lines))
+        for title, table in mode_tables(summary, mode).items():
+            rows = [
+                " & ".join([_latex(name), *map(_latex_cell, row)]) + r" \\"
+                for name, row in zip(table.names, table.rows, strict=True)
+            ]
+            lines = [
+                f"% {headings[mode]}: {title.lower()}",
+                f"\\begin{{tabular}}{{l{'r' * len(table.headers)}}}",
+                "\\toprule",
+                " & ".join(["Method", *map(_latex, table.headers)]) + r" \\",
+                "\\midrule",
+                *rows,
+                "\\bottomrule",
+                "\\end{tabular}",
+            ]
+            parts.append("\n".join(lines))
     return "\n\n".join(parts) + "\n"
 
 
 def table_csv(summary: dict[str, Any]) -> str:
-    """One line a mode and variant, all columns, full digits."""
-    names = [metric.name for metric in METRICS]
-    rows = [
-        [mode, display_name(summary, name), summary["meta"]["num_pairs"][mode]]
-        + [row[column] for column in names]
-        for mode in modes_of(summary)
-        for name, row in summary[mode].items()
-    ]
-    return _csv(["mode", "method", "num_pairs", *names], rows)
+    """One line for each mode, row and metric, with all digits and the interval."""
+    rows = []
+    for mode in modes_of(summary):
+        for name, row in summary[mode].items():
+            for metric in known_columns(summary[mode]):
+                interval = summary["intervals"].get(mode, {}).get(name, {}).get(metric.name)
+                _, low, high = interval or (None, None, None)
+                count = summary["meta"]["num_pairs"][mode]
+                method = display_name(summary, name)
+                rows.append([mode, method, metric.name, row[metric.name], low, high, count])
+    return _csv(["mode", "method", "metric", "value", "low", "high", "num_pairs"], rows)
 
 
 def videos_csv(records: Sequence[Record]) -> str:
-    """One line a video: means of the result over its pairs, where the numbers are known."""
+    """One line for each video and method: means over the pairs with a known value."""
     names = [metric.name for metric in PAIR_METRICS]
     videos: dict[str, list[Record]] = {}
     for record in records:
         videos.setdefault(record["video"], []).append(record)
-    rows = []
+    rows: list[list[object]] = []
     for video, part in videos.items():
-        readings = [record["variants"]["ours"] for record in part]
-        found = sum(reading["found"] for reading in readings)
-        means = [mean([reading.get(name) for reading in readings]) for name in names]
         yaw = mean([record["yaw_change_deg"] for record in part])
-        rows.append([video, len(part), found, yaw, *means])
-    return _csv(["video", "num_pairs", "num_found", "yaw_change_deg", *names], rows)
+        for method in (row for row in part[0]["variants"] if row not in REFERENCE_ROWS):
+            readings = [record["variants"][method] for record in part]
+            found = sum(reading["found"] for reading in readings)
+            means = [mean([reading.get(name) for reading in readings]) for name in names]
+            rows.append([video, method, len(part), found, yaw, *means])
+    return _csv(["video", "method", "num_pairs", "num_found", "yaw_change_deg", *names], rows)
 
 
 def modes_of(summary: dict[str, Any]) -> list[str]:
-    return [mode for mode in MODE_TITLES if mode in summary]
+    """The measured modes, in the order of the report."""
+    return list(summary["meta"]["num_pairs"])
 
 
-def heading(summary: dict[str, Any], mode: str) -> str:
-    return f"{MODE_TITLES[mode]} ({summary['meta']['num_pairs'][mode]} pairs)"
-
-
-def display_name(summary: dict[str, Any], variant: str) -> str:
-    return str(summary["meta"]["label"]) if variant == "ours" else variant
+def display_name(summary: dict[str, Any], row: str) -> str:
+    """The name of a row for readers."""
+    return str(summary["meta"]["label"]) if row == "ours" else row
 
 
 def known_columns(table: dict[str, dict[str, float | None]]) -> list[Metric]:
-    """Those with a number in any row."""
-    return [c for c in METRICS if any(row.get(c.name) is not None for row in table.values())]
+    """The metrics with a number in any row."""
+    return [m for m in METRICS if any(row.get(m.name) is not None for row in table.values())]
 
 
 def number(value: float | None, digits: int) -> str:
+    """A value as text; a dash for None."""
     return "–" if value is None else f"{value:.{digits}f}"
 
 
-def facts(summary: dict[str, Any]) -> str:
-    """What was measured, in one line."""
-    meta = summary["meta"]
-    counts = ", ".join(
-        f"{meta['num_pairs'][mode]} {mode.replace('_', ' ')} pairs "
-        f"in {meta['num_videos'][mode]} videos"
-        for mode in modes_of(summary)
-    )
-    weights = meta["weights_sha256"]
-    subject = (
-        f"predictions in {meta['config'].get('predictions')}"
-        if weights is None
-        else f"weights sha256 `{weights}`"
-    )
-    return (
-        f"{counts}; sources from {meta['num_clips']} clips of {meta['image_size']} pixels "
-        f"(manifest sha256 `{meta['clips_sha256'][:12]}`); {subject}."
-    )
-
-
-def sentences(summary: dict[str, Any], mode: str) -> list[str]:
-    """What the table of a mode does not say."""
-    row = summary["reference"][mode]
-    text = f"face found in {number(row['found'], 1)} %"
-    if row["csim"] is not None:
-        text = f"csim {number(row['csim'], 3)}, {text}"
-    whose = "true" if row["csim"] is not None else "target"
-    text = f"The {whose} pictures themselves: {text}."
-    if row["target_csim"] is not None:
-        text += f" The target's csim with the source, another person: {row['target_csim']:.3f}."
-    return [text]
-
-
-def notes(summary: dict[str, Any]) -> list[str]:
-    """What the rows and the numbers mean, and which networks are behind them."""
-    ours = display_name(summary, "ours")
-    shown = {column.name for mode in modes_of(summary) for column in known_columns(summary[mode])}
-    backbones = "; ".join(f"{k}: {v}" for k, v in summary["meta"]["backbones"].items())
-    return [
-        f"{ours}: the method that is evaluated.",
-        "copy_source: the source picture itself, unchanged.",
-        "oracle: the pretrained autoencoder decodes the semantic code of the true picture from the "
-        "source's x_T. It shows what the code alone can give. It is no upper limit: a method that "
-        "also carries the source's details can be better.",
-        *(f"{metric.name}: {metric.note}" for metric in METRICS if metric.name in shown),
-        f"Networks: {backbones}.",
-        "Where a cross pair has no true picture, pose, expression and gaze are compared with the "
-        "target, and the other comparisons have no value.",
-        "Fréchet distances of small sets are too large. Compare only equal numbers of pairs and "
-        "videos. fvd and effvd take the measured frames of a video as consecutive.",
+def markdown_table(table: Table, *, with_intervals: bool = False) -> list[str]:
+    """The lines of a table in Markdown. Best values are bold."""
+    rows = [
+        [name, *(_markdown_cell(cell, with_intervals) for cell in row)]
+        for name, row in zip(table.names, table.rows, strict=True)
     ]
-
-
-def _markdown_table(table: Table) -> list[str]:
     return [
         "| | " + " | ".join(table.headers) + " |",
         "|---|" + "---:|" * len(table.headers),
-        *("| " + " | ".join(row) + " |" for row in table.rows),
+        *("| " + " | ".join(row) + " |" for row in rows),
     ]
+
+
+def _methods(summary: dict[str, Any]) -> list[str]:
+    return list(next(summary[mode] for mode in modes_of(summary)))
+
+
+def _span(interval: list[float] | None, digits: int) -> str:
+    return "" if interval is None else f"[{interval[1]:.{digits}f}, {interval[2]:.{digits}f}]"
+
+
+def _difference(interval: list[float] | None, digits: int) -> Cell:
+    if interval is None:
+        return Cell(text="–")
+    value, low, high = interval
+    return Cell(
+        text=f"{value:+.{digits}f}",
+        is_best=low > 0 or high < 0,
+        interval=f"[{low:+.{digits}f}, {high:+.{digits}f}]",
+    )
+
+
+def _markdown_cell(cell: Cell, with_interval: bool) -> str:
+    text = f"**{cell.text}**" if cell.is_best else cell.text
+    return f"{text} {cell.interval}".strip() if with_interval else text
+
+
+def _latex_cell(cell: Cell) -> str:
+    return f"\\textbf{{{_latex(cell.text)}}}" if cell.is_best else _latex(cell.text)
 
 
 def _latex(text: str) -> str:

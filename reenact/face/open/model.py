@@ -9,12 +9,14 @@ import torch
 from torch import Tensor
 
 from reenact.assets import load_tensors
+from reenact.face.crop import FaceCrop
 from reenact.face.head_model import HeadModel
 from reenact.face.head_region import head_region
 from reenact.face.open.landmark_map import landmark_map
 from reenact.face.params import FaceParams, motion_vector, retarget, retarget_relative
 from reenact.face.points import FACE_OVAL, LANDMARKS_68
 from reenact.face.pose import fit_rotation
+from reenact.face.surface.layer_field import LayerField, body, layer_field
 from reenact.face.surface.motion_field import MotionField, motion_field
 
 
@@ -57,6 +59,15 @@ class OpenFaceModel:
             zoom = np.diag([resolution / size, resolution / size, 1.0])
             source, target = source.transformed(zoom), target.transformed(zoom)
         return motion_field(self.head_model, source, target, resolution)
+
+    def layer_field(
+        self, source: FaceParams, target: FaceParams, size: int, view: FaceCrop, still: Tensor
+    ) -> LayerField:
+        source, target = source.to(self.device), target.to(self.device)
+        return layer_field(self.head_model, source, target, size, view, still)
+
+    def body(self, params: FaceParams, size: int, view: FaceCrop) -> Tensor:
+        return body(self.head_model, params.to(self.device), size, view)
 
     def motion_vector(self, source: FaceParams, target: FaceParams, size: int) -> Tensor:
         return motion_vector(source, target, size)

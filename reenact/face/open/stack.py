@@ -73,6 +73,8 @@ class StackConfig:
 class OpenFaceStack(OpenFaceModel):
     """`FaceStack` of `FaceParams`: the open face model with its tracker and its identity net."""
 
+    num_passes = 1
+
     def __init__(
         self, device: str | torch.device = "cpu", config: StackConfig | None = None
     ) -> None:

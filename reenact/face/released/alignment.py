@@ -1,8 +1,10 @@
-"""The FFHQ alignment of the published pipeline: a square cut around the face, its border blurred.
+"""The FFHQ alignment of the published pipeline: it cuts a square around the face and blurs the
+border where the square leaves the picture.
 
-The recipe of the FFHQ data set with four changes: blur 0.01 of the square's side, straight to the
-final size, which is 256, without supersampling. Quads are in the published pipeline's coordinates:
-the centre of the first pixel is (0, 0). `crop_from_quad` leads over to this project's.
+It follows the recipe of the FFHQ data set with these changes: the blur is 0.01 of the square's
+side, the result has 256 pixels, and there is no supersampling. Quads are in the coordinates of the
+published pipeline, where the centre of the first pixel is (0, 0). `crop_from_quad` converts them to
+the coordinates of this project.
 """
 
 from __future__ import annotations
@@ -15,21 +17,23 @@ from reenact.face.crop import FaceCrop
 
 SIZE = 256
 EYE_FACTOR, MOUTH_FACTOR = 2.0, 1.8
-"""Half the square's side, in distances between the eyes and from eyes to mouth."""
+"""Half the side of the square: these factors times the distances from eye to eye and from eyes to
+mouth; the larger one counts."""
 DOWN = 0.1
-"""The centre lies below the eyes by this part of the way to the mouth."""
+"""The centre lies below the eyes by this share of the distance to the mouth."""
 BORDER, MIN_BORDER = 0.1, 3
 PAD = 0.3
 BLUR = 0.01
-# The picture is padded when the square comes closer to its edge than this.
+# The picture is padded when the square comes closer to the picture's edge than this.
 _SLACK = 4
 _SMALLEST_SIDE = 2.0
 
 
 def requantised(frame: np.ndarray) -> np.ndarray:
-    """The grey levels the published pipeline aligns: (..., 3) uint8 -> uint8.
+    """The grey levels that the published pipeline aligns: (..., 3) uint8 -> uint8.
 
-    It goes to [-1, 1] and back in float32 and truncates, which lowers 1..63 by one.
+    It converts pictures to [-1, 1] in float32 and back, and truncates. This lowers the levels 1 to
+    63 by one.
     """
     levels = np.arange(256, dtype=np.uint8)
     levels[1:64] -= 1
@@ -41,7 +45,7 @@ def quad_from_landmarks(landmarks: np.ndarray) -> np.ndarray:
 
     Raises ValueError when the landmarks are not finite or fall on one point.
     """
-    # Means and differences in float32, as published; the square itself in float64.
+    # As published, means and differences are in float32, and the square is in float64.
     points = np.asarray(landmarks, dtype=np.float32)
     if points.shape != (68, 2):
         raise ValueError(f"landmarks: shape {points.shape}, expected (68, 2)")
@@ -83,16 +87,16 @@ def align_quad(frame: np.ndarray, quad: np.ndarray, size: int = SIZE) -> np.ndar
     border = max(int(np.rint(side * BORDER)), MIN_BORDER)
     picture, quad = _cropped(picture, quad, border)
     picture, quad = _padded(picture, quad, side, border)
-    # Pillow counts from the corner of the first pixel, the quad from its centre.
+    # Pillow counts from the corner of the first pixel; the quad counts from its centre.
     corners = tuple((quad + 0.5).ravel().tolist())
     cut = picture.transform((size, size), Image.Transform.QUAD, corners, Image.Resampling.BILINEAR)
     return np.asarray(cut)
 
 
 def crop_from_quad(quad: np.ndarray, size: int = SIZE) -> FaceCrop:
-    """The crop whose pixels are those of `align_quad`, in continuous coordinates.
+    """The crop that has the same pixels as `align_quad`, in continuous coordinates.
 
-    Exact, except that a frame so large that it is shrunk first has its size rounded to pixels.
+    It is exact, except for a frame that is shrunk first: its new size is rounded to whole pixels.
     """
     quad = np.asarray(quad, dtype=np.float64)
     north_west, south_west, _, north_east = quad
@@ -106,13 +110,14 @@ def crop_from_quad(quad: np.ndarray, size: int = SIZE) -> FaceCrop:
 def quad_from_crop(crop: FaceCrop, picture_from_frame: np.ndarray | None = None) -> np.ndarray:
     """Inverse of `crop_from_quad`: the corners (4, 2) of a crop's square.
 
-    `picture_from_frame` (3, 3), in continuous coordinates, leads on to a resized picture.
+    `picture_from_frame` (3, 3) maps frame pixels to those of a resized picture, in continuous
+    coordinates; the corners are then in that picture.
     """
     side = float(crop.size)
     corners = crop.points_to_frame(np.array([[0, 0], [0, side], [side, side], [side, 0]]))
     if picture_from_frame is not None:
         corners = corners @ picture_from_frame[:2, :2].T + picture_from_frame[:2, 2]
-    # Rounded so that whole pixels, on which the padding depends, survive going there and back.
+    # The padding depends on whole pixels. Rounding keeps them when a quad goes to a crop and back.
     return np.round(corners - _half_pixel(corners, crop.size), 9)
 
 
@@ -121,12 +126,15 @@ def _side(quad: np.ndarray) -> float:
 
 
 def _shrink(quad: np.ndarray, size: int) -> int:
-    """How many times smaller a large frame is made before the cut; 0 or 1 leaves it."""
+    """By how much a large frame is shrunk before the cut. 0 and 1 do not shrink it."""
     return int(np.floor(_side(quad) / size * 0.5))
 
 
 def _half_pixel(quad: np.ndarray, size: int) -> float:
-    """From a pixel's corner to its centre, in the picture that is sampled: maybe a shrunk one."""
+    """The distance from the corner to the centre of a sampled pixel, in pixels of `quad`.
+
+    A large frame is shrunk before it is sampled, so a sampled pixel may be wider than one.
+    """
     return 0.5 * max(_shrink(quad, size), 1)
 
 
@@ -137,7 +145,7 @@ def _box(quad: np.ndarray) -> tuple[int, int, int, int]:
 
 
 def _cropped(picture: Image.Image, quad: np.ndarray, border: int) -> tuple[Image.Image, np.ndarray]:
-    """Drop what lies farther than `border` from the quad."""
+    """Cut off the parts of the picture that lie farther than `border` from the quad."""
     left, top, right, bottom = _box(quad)
     left, top = max(left - border, 0), max(top - border, 0)
     right, bottom = min(right + border, picture.width), min(bottom + border, picture.height)
@@ -149,7 +157,9 @@ def _cropped(picture: Image.Image, quad: np.ndarray, border: int) -> tuple[Image
 def _padded(
     picture: Image.Image, quad: np.ndarray, side: float, border: int
 ) -> tuple[Image.Image, np.ndarray]:
-    """Mirror the picture outwards where the quad leaves it; blurred, then grey, with distance."""
+    """Continue the picture by mirroring where the quad leaves it. With the distance from the
+    picture the mirrored part becomes blurred, and then the picture's median colour.
+    """
     left, top, right, bottom = _box(quad)
     missing = (
         max(border - left, 0),

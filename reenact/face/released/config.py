@@ -3,36 +3,33 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
-from reenact.errors import UserError
 from reenact.face.released.files import ReleasedFiles
+from reenact.ranges import Checked, Count, NonNegative, Range
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReleasedConfig:
-    """How faces are found and read.
+class ReleasedConfig(Checked):
+    """The authors' face stack: how faces are found and read.
 
-    compat: true repeats the published script: every picture is squeezed to 256 x 256 before
-        anything else, and every frame stands alone. false keeps the aspect, looks for the face in
-        a picture of at most `search_side` pixels a side, aligns it from the full resolution, and
-        calms jitter over `steadying` seconds (sigma; 0 = no).
-    antialias: whether the landmark net's crop is shrunk with antialiasing. It depends on the
-        torchvision version, and which one the authors ran is unknown; matters only for faces
-        larger than 256 pixels.
-    chunk: frames in memory at a time, and the batch of the tracking networks.
+    files: where the authors' weights lie.
+    compat: true repeats the published script. It squeezes every picture to 256 x 256 first, and
+        reads every frame on its own. false keeps the aspect, aligns the face from the full
+        resolution, and calms jitter.
+    search_side: without `compat` the face is looked for in a picture of at most this side, in
+        pixels.
+    steadying: without `compat` jitter is calmed over so many seconds (sigma of a Gaussian); 0 does
+        not calm it.
+    antialias: whether the landmark network's crop is shrunk with antialiasing. torchvision's
+        default depends on its version, and the authors' version is not known. It matters only for
+        faces larger than 256 pixels.
+    chunk: frames in memory at a time; also the batch size of the tracking networks.
     """
 
     files: ReleasedFiles
     compat: bool = False
-    search_side: int = 640
-    steadying: float = 0.06
+    search_side: Annotated[int, Range(at_least=128)] = 640
+    steadying: NonNegative = 0.06
     antialias: bool = True
-    chunk: int = 8
-
-    def __post_init__(self) -> None:
-        if self.search_side < 128:
-            raise UserError(f"search_side: must be at least 128 pixels, got {self.search_side}")
-        if self.chunk < 1:
-            raise UserError(f"chunk: must be at least 1, got {self.chunk}")
-        if self.steadying < 0:
-            raise UserError(f"steadying: must not be negative, got {self.steadying}")
+    chunk: Count = 8

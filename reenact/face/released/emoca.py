@@ -1,4 +1,4 @@
-"""The EMOCA encoders (Danecek et al., CVPR 2022): a face picture to FLAME's parameters."""
+"""The EMOCA encoders (Danecek et al., CVPR 2022): from a face picture to FLAME parameters."""
 
 from __future__ import annotations
 
@@ -30,10 +30,8 @@ POSE_ROWS: dict[str, slice] = {"global": slice(0, 3), "jaw": slice(3, 6), "both"
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class EmocaCodes:
-    """What EMOCA reads from a batch of faces.
-
-    shape (B, 100) and expression (B, 50): FLAME coefficients; pose (B, 6): global and jaw rotation
-    as axis times angle in radians; cam (B, 3): scale, t_x, t_y of the orthographic camera.
+    """The parameters that EMOCA reads from a batch of faces: the fields of `FlameParams` without
+    the gaze.
     """
 
     shape: Tensor
@@ -43,7 +41,7 @@ class EmocaCodes:
 
 
 class Encoder(nn.Module):
-    """ResNet-50 and two linear layers; no input normalisation, no final activation."""
+    """ResNet-50 and two linear layers, without input normalisation and final activation."""
 
     def __init__(self, num_outputs: int) -> None:
         super().__init__()
@@ -57,12 +55,13 @@ class Encoder(nn.Module):
 
 
 class Emoca(nn.Module):
-    """The coarse encoder, whose expression a second encoder replaces.
+    """Two encoders. The coarse one gives all parameters. The second one replaces the expression,
+    and in some checkpoints also the pose or a part of it.
 
     Args:
-        num_expression_outputs: 50 = expression, 53 = expression and `pose_part`, 56 = expression
-            and all six pose values; what the second encoder says of the pose counts.
-        pose_part: which rotation the last three of 53 are.
+        num_expression_outputs: outputs of the second encoder. 50 = expression, 53 = expression and
+            `pose_part`, 56 = expression and all six pose values.
+        pose_part: the rotation that the last three of 53 outputs are.
     """
 
     def __init__(
@@ -104,12 +103,11 @@ class Emoca(nn.Module):
         pose_part: PosePart | None = None,
         where: str | Path = "EMOCA",
     ) -> Self:
-        """From the checkpoint's `state_dict`, in evaluation mode without gradients; names that
+        """From the checkpoint's `state_dict`, in evaluation mode without gradients. Names that
         belong to neither encoder are ignored.
 
-        Raises:
-            CheckpointError: missing or mis-shaped tensors, named in one line that `where` opens, or
-                an expression head of another width.
+        Raises CheckpointError for missing or mis-shaped tensors, and for an expression head of
+        another width. The line begins with `where`.
         """
         width = expression_width(tensors, where)
         with torch.device("meta"):
@@ -132,8 +130,9 @@ def expression_width(tensors: Mapping[str, Tensor], where: str | Path) -> int:
 
 
 def load_emoca(path: str | Path) -> tuple[Emoca, Flame]:
-    """Encoders and head model of a released EMOCA checkpoint (EMOCA_v2_lr_mse_20 is published for
-    DiffusionAct). `cfg.yaml`, in a folder above the file, is read where the weights leave a choice.
+    """Encoders and head model of a released EMOCA checkpoint. DiffusionAct uses the checkpoint
+    EMOCA_v2_lr_mse_20. Where the weights leave a choice, `cfg.yaml` in a folder above the file
+    decides.
 
     Raises:
         CheckpointError: unreadable or foreign file, or tensors that do not fit.
@@ -175,8 +174,8 @@ def _flame(tensors: Mapping[str, Tensor]) -> Flame:
 
 
 def _configured_part(checkpoint: Path) -> PosePart:
-    """Which rotation 53 outputs hold, by EMOCA's own cfg.yaml."""
-    # <model>/detail/checkpoints/[<more>/]<name>.ckpt, and the file stands in <model>
+    """The rotation that the last three of 53 outputs are, by EMOCA's own cfg.yaml."""
+    # The checkpoint is <model>/detail/checkpoints/[<more>/]<name>.ckpt; cfg.yaml is in <model>.
     folders = list(checkpoint.resolve().parents)[:5]
     found = next((f / "cfg.yaml" for f in folders if (f / "cfg.yaml").is_file()), None)
     if found is None:

@@ -1,6 +1,6 @@
-"""The picture EMOCA sees: 224 x 224 around the landmarks, upright, without normalisation.
+"""The input picture of EMOCA: 224 x 224 pixels around the landmarks, upright, not normalised.
 
-Coordinates are those of the published pipeline: the centre of the first pixel is (0, 0).
+Coordinates are those of the published pipeline, where the centre of the first pixel is (0, 0).
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from torch import Tensor
 
 SIZE = 224
 MARGINS = (1.1, 1.25)
-"""The published code enlarges the landmarks' box twice, then truncates the side to whole pixels."""
+"""The published code enlarges the landmarks' box by both factors, then truncates its side to whole
+pixels."""
 _LAST_PIXEL = 255.0
 # The published detector maps [-1, 1] to [0, 255 * 2 / (2 + 1e-5)].
 _RANGE = 2 + 1e-5
@@ -20,14 +21,14 @@ _RANGE = 2 + 1e-5
 def crop(images: Tensor, landmarks: Tensor) -> Tensor:
     """images (B, 3, 256, 256) in [-1, 1], landmarks (B, 68, 2) px -> (B, 3, 224, 224) in [0, 1].
 
-    Bilinear without antialiasing, black outside the picture, differentiable in the images. Raises
-    ValueError when the landmarks of a face span less than a pixel.
+    Sampling is bilinear without antialiasing. Pixels outside the picture are black. Differentiable
+    in the images. Raises ValueError when the landmarks of a face span less than a pixel.
     """
     unit = (images.clamp(-1, 1) + 1) / _RANGE
     matrix = crop_matrices(landmarks)
     zoom = matrix[:, 0, 0, None]
     ticks = torch.arange(SIZE, dtype=torch.float64)
-    # grid_sample's -1 and 1: the centres of the first and the last pixel.
+    # For grid_sample -1 and 1 are the centres of the first and the last pixel.
     last = torch.tensor([images.shape[-1], images.shape[-2]]) - 1
     x = (ticks - matrix[:, 0, 2, None]) / zoom * (2 / last[0]) - 1
     y = (ticks - matrix[:, 1, 2, None]) / zoom * (2 / last[1]) - 1
@@ -37,12 +38,12 @@ def crop(images: Tensor, landmarks: Tensor) -> Tensor:
 
 
 def crop_matrices(landmarks: Tensor) -> Tensor:
-    """landmarks (B, 68, 2) px -> (B, 3, 3) float64 on the CPU: picture to crop pixels.
+    """landmarks (B, 68, 2) px -> (B, 3, 3) float64 on the CPU, from picture to crop pixels.
 
     A face with a coordinate that is not finite gets the whole picture, as published. Raises
     ValueError when the landmarks of a face span less than a pixel.
     """
-    # Three numbers a face: on the CPU every device has float64.
+    # Some devices have no float64, so these few numbers are computed on the CPU.
     points = landmarks.detach().cpu().double()
     low, high = points.amin(1), points.amax(1)
     lost = ~points.flatten(1).isfinite().all(1, keepdim=True)

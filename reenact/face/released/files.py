@@ -1,4 +1,4 @@
-"""Where the authors' weights lie, and where to get those that are missing."""
+"""Where the authors' weights lie, and where a missing file can be downloaded."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _LOSS = re.compile(r"=([-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?)[^=]*$")
 
 @dataclass(frozen=True, kw_only=True)
 class Origin:
-    """A file's place below the folder, what it is, its page and its licence."""
+    """A file's place below the folder, its content, its page and its licence."""
 
     place: Path
     what: str
@@ -65,10 +65,16 @@ ORIGINS = {
 
 @dataclass(frozen=True, kw_only=True)
 class ReleasedFiles:
-    """The authors' files: all below `folder` in the published layout, each may be elsewhere.
+    """The authors' weight files. Each is below `folder` in the published layout, or anywhere else.
 
-    emoca: the checkpoint, or a folder to choose it in. diffae: only needed when `diffusionact`
-    lacks the averaged weights; by default it is taken when it is there.
+    folder: the folder of all files that are not named one by one.
+    diffusionact: the DiffusionAct weights.
+    emoca: the EMOCA checkpoint, or a folder in which to choose it.
+    gaze: the ETH-XGaze network.
+    s3fd: the face detector.
+    fan: the landmark network.
+    diffae: the Diffusion Autoencoder. It is needed only when `diffusionact` lacks the averaged
+        weights. Without this key it is used if it is in the folder.
     """
 
     folder: Path = Path("weights")
@@ -82,7 +88,7 @@ class ReleasedFiles:
 
 @dataclass(frozen=True, kw_only=True)
 class FoundFiles:
-    """Files that exist and are not empty; their content is not looked at."""
+    """Files that exist and are not empty. Nothing has read them yet."""
 
     diffusionact: Path
     emoca: Path
@@ -138,9 +144,10 @@ def _usable(path: Path) -> Path | None:
 
 
 def best_checkpoint(folder: Path) -> Path | None:
-    """The .ckpt with the smallest validation loss, the number after the last "=" of its name; in
-    `detail/checkpoints` below `folder` if there is such a folder. `last.ckpt` never counts. None if
-    there is none.
+    """The .ckpt with the smallest validation loss, which is the number after the last "=" of its
+    name. `last.ckpt` is left out. None if there is no other file.
+
+    Looks in `detail/checkpoints` below `folder` if there is such a folder, else in `folder`.
     """
     inside = folder / CHECKPOINTS
     candidates = [

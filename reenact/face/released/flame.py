@@ -1,7 +1,7 @@
-"""FLAME (Li et al., SIGGRAPH Asia 2017) as EMOCA holds it: the released stack's 3D head.
+"""The head model FLAME (Li et al., SIGGRAPH Asia 2017), as EMOCA's checkpoint holds it.
 
-Float32, metres, X to the picture's right, Y up, Z towards the camera. Frozen, and differentiable in
-shape, expression, pose and camera.
+Units are metres, in float32. X points to the picture's right, Y up, Z towards the camera. The model
+is frozen. It is differentiable in shape, expression, pose and camera.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ NUM_SHAPE, NUM_EXPRESSION, NUM_POSE = 100, 50, 6
 NUM_VERTICES, NUM_FACES, NUM_JOINTS = 5023, 9976, 5
 NUM_CONTOUR, NUM_STATIC = 17, 51
 CROP_SIZE = 224
-"""Side of the EMOCA crop, in whose pixels the camera projects."""
+"""Side of the EMOCA crop. The camera projects into its pixels."""
 MAX_ANGLE = 39
-"""Degrees of head turn that the moving contour is tabled for, either way."""
+"""The table of the moving contour covers head turns of so many degrees to either side."""
 NUM_ROWS = 2 * MAX_ANGLE + 1
 
 _SHAPES = {
@@ -38,7 +38,7 @@ _SHAPES = {
     "dynamic_lmk_faces_idx": (NUM_ROWS, NUM_CONTOUR),
     "dynamic_lmk_bary_coords": (NUM_ROWS, NUM_CONTOUR, 3),
 }
-"""What is read of the buffers in EMOCA's checkpoint, names without `deca.flame.`"""
+"""The buffers of EMOCA's checkpoint that are read; names without `deca.flame.`"""
 
 _INDEX_LIMITS = {
     "faces_tensor": NUM_VERTICES,
@@ -50,8 +50,9 @@ _INDEX_LIMITS = {
 class Flame(nn.Module):
     """Shape (B, 100), expression (B, 50) and pose (B, 6) -> vertices and 68 landmarks.
 
-    Pose is the head's rotation, then the jaw's, each axis times angle in radians; neck and eyes
-    rest. Build with `from_tensors`. Buffers only; nothing enters the state dict.
+    Pose is the rotation of the head, then of the jaw, each as axis times angle in radians. Neck and
+    eyes do not move. Build it with `from_tensors`. All tensors are buffers, and none of them is in
+    the state dict.
     """
 
     def __init__(self, tensors: Mapping[str, Tensor]) -> None:
@@ -112,9 +113,11 @@ class Flame(nn.Module):
         return self._posed(self.mesh, shape, expression, pose)
 
     def landmarks(self, shape: Tensor, expression: Tensor, pose: Tensor) -> Tensor:
-        """Posed landmarks (B, 68, 3): the contour as it is seen at this turn, and 51 fixed ones.
+        """Posed landmarks (B, 68, 3): 17 points of the contour as it is visible at this head turn,
+        and 51 fixed ones.
 
-        Only the vertices around landmarks are computed. No gradient leads to the contour's choice.
+        Only the vertices around the landmarks are computed. The choice of the contour points has no
+        gradient.
         """
         points = self._posed(self.landmark_mesh, shape, expression, pose)
         rows = self.contour_rows(pose)
@@ -125,15 +128,17 @@ class Flame(nn.Module):
         return (points[batch, corners] * weights[..., None]).sum(2)
 
     def contour_rows(self, pose: Tensor) -> Tensor:
-        """pose (B, 6) -> rows (B,) of the contour's table: 0 to 39 for degrees of turn one way,
-        40 to 78 for 1 to 39 degrees the other way.
+        """pose (B, 6) -> rows (B,) of the contour's table.
+
+        Rows 0 to 39 are turns of 0 to 39 degrees to one side. Rows 40 to 78 are turns of 1 to 39
+        degrees to the other side.
         """
         with torch.no_grad(), _full_precision(pose):
             neck = _rotations(self.neck_pose)
             turn = _rotations(pose[:, :3].to(neck)) @ neck
             level = torch.hypot(turn[:, 0, 0], turn[:, 1, 0])
             angle = torch.atan2(-turn[:, 2, 0], level).rad2deg().clamp(max=MAX_ANGLE).round()
-            # A pose that is not finite has no contour; any row does.
+            # A pose that is not finite has no contour. Any row will do.
             degrees = angle.nan_to_num().long()
         return torch.where(degrees >= 0, degrees, (MAX_ANGLE - degrees).clamp(max=NUM_ROWS - 1))
 
@@ -177,7 +182,7 @@ class Flame(nn.Module):
 
 
 class _Points(nn.Module):
-    """Some of the mesh's vertices: (B, N, 3) from coefficients and the joints' motion."""
+    """Some vertices of the mesh (B, N, 3), from the coefficients and the motion of the joints."""
 
     def __init__(self, tensors: Mapping[str, Tensor], index: Tensor) -> None:
         super().__init__()
@@ -205,7 +210,10 @@ class _Points(nn.Module):
 
 
 def _rotations(vector: Tensor) -> Tensor:
-    """Rodrigues: axis times angle (..., 3) -> (..., 3, 3); the small term as published."""
+    """Axis times angle (..., 3) -> rotations (..., 3, 3) by Rodrigues' formula.
+
+    The added 1e-8 is as published.
+    """
     angle = (vector + 1e-8).norm(dim=-1, keepdim=True)
     x, y, z = (vector / angle).unbind(-1)
     zero = torch.zeros_like(x)
@@ -216,7 +224,7 @@ def _rotations(vector: Tensor) -> Tensor:
 
 
 def _chain(turns: Tensor, joints: Tensor, parents: list[int]) -> tuple[Tensor, Tensor]:
-    """Each joint's motion from rest: rotations (B, 5, 3, 3), shifts (B, 5, 3)."""
+    """The motion of each joint away from rest: rotations (B, 5, 3, 3) and shifts (B, 5, 3)."""
     turned, placed = [turns[:, 0]], [joints[:, 0]]
     for joint in range(1, len(parents)):
         parent = parents[joint]
@@ -228,5 +236,5 @@ def _chain(turns: Tensor, joints: Tensor, parents: list[int]) -> tuple[Tensor, T
 
 
 def _full_precision(like: Tensor) -> torch.autocast:
-    """No autocast inside: the published pipeline runs FLAME in float32."""
+    """A context without autocast, because the published pipeline runs FLAME in float32."""
     return torch.autocast(like.device.type, enabled=False)

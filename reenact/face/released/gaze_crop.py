@@ -1,6 +1,6 @@
-"""The normalised face picture the gaze net sees, and the pupils that its gaze puts in the eyes.
+"""The input picture of the gaze network, and the pupils for its output.
 
-Coordinates are those of the published pipeline: the centre of the first pixel is (0, 0).
+Coordinates are those of the published pipeline, where the centre of the first pixel is (0, 0).
 """
 
 from __future__ import annotations
@@ -20,15 +20,16 @@ TEMPLATE = (
     (39.14085, 92.3655),
     (73.18488, 92.2041),
 )
-"""Both eyes, nose tip and mouth corners in the upright face of 112 x 112 pixels."""
+"""Eye centres, nose tip and mouth corners in an upright face of 112 x 112 pixels."""
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 def crop(images: Tensor, landmarks: Tensor) -> Tensor:
     """images (B, 3, 256, 256) in [-1, 1], landmarks (B, 68, 2) px -> (B, 3, 224, 224).
 
-    Upright by the five points, ImageNet-normalised; outside the picture is mid grey, 0 before
-    normalisation. Differentiable in the images. Raises ValueError when a landmark is not finite.
+    The face is upright, by its five points. The picture is normalised with the mean and deviation
+    of ImageNet; outside it is mid grey, 0 before the normalisation. Differentiable in the images.
+    Raises ValueError when a landmark is not finite.
     """
     height, width = images.shape[-2:]
     affine = crop_affines(landmarks, width=width, height=height).to(images)
@@ -40,7 +41,8 @@ def crop(images: Tensor, landmarks: Tensor) -> Tensor:
 
 
 def crop_affines(landmarks: Tensor, *, width: int = 256, height: int = 256) -> Tensor:
-    """landmarks (B, 68, 2) px -> (B, 2, 3) float64 on the CPU: crop [-1, 1]² to picture [-1, 1]².
+    """landmarks (B, 68, 2) px -> (B, 2, 3) float64 on the CPU, from the crop's [-1, 1]² to the
+    picture's.
 
     Raises ValueError when a landmark is not finite.
     """
@@ -57,8 +59,8 @@ def crop_affines(landmarks: Tensor, *, width: int = 256, height: int = 256) -> T
 def pupils(landmarks: Tensor, gaze: Tensor) -> Tensor:
     """landmarks (B, 68, 2) px, gaze (B, 2) pitch and yaw in radians -> pupils (B, 2, 2) px.
 
-    pupils[:, 0] belongs to the image-left eye (points 36-41). The eye's width and height carry the
-    gaze. Differentiable in both.
+    pupils[:, 0] belongs to the image-left eye (points 36-41). The pupil moves from the eye's centre
+    by shares of the eye's width and height. Differentiable in both inputs.
     """
     eyes = landmarks[:, 36:48].unflatten(1, (2, 6))
     span = eyes.amax(2) - eyes.amin(2)

@@ -12,11 +12,11 @@ from diffae.unpickle import read_torch
 from reenact.face.released.resnet import NUM_FEATURES, load_by_name, resnet50_trunk
 
 UNUSED = ("gaze_network.fc.weight", "gaze_network.fc.bias")
-"""The trunk's ImageNet classifier, which the file still holds."""
+"""The ImageNet classifier of the trunk. The file still holds it."""
 
 
 class GazeNet(nn.Module):
-    """Where both eyes look, from one picture of the face."""
+    """Estimates the common gaze of both eyes from one picture of the face."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -33,8 +33,8 @@ class GazeNet(nn.Module):
     ) -> Self:
         """From the file's `model_state`, in evaluation mode without gradients.
 
-        Raises CheckpointError for missing, unexpected or mis-shaped tensors; `where` opens the
-        line.
+        Raises CheckpointError for missing, unexpected or mis-shaped tensors. The line begins with
+        `where`.
         """
         with torch.device("meta"):
             net = cls()

@@ -1,8 +1,8 @@
 """Landmarks of the released pipeline: the face detector S3FD, then 2D-FAN-4 on the best face.
 
-The networks are those of the face-alignment package. What surrounds them differs from it (RGB
-without mean subtraction, no flip, integer coordinates) and is written here. The centre of the
-first pixel is (0, 0).
+The networks come from the face-alignment package. The steps around them are written here, because
+the released pipeline differs from the package: RGB without mean subtraction, no flip, integer
+coordinates. The centre of the first pixel is (0, 0).
 """
 
 from collections.abc import Mapping
@@ -21,9 +21,9 @@ from reenact.face.released.resnet import load_by_name
 
 NUM_POINTS = 68
 SAME_FACE = 0.2
-"""Overlap from which on a face is that of the frame before."""
+"""A face that overlaps the face of the frame before by more than this is the same face."""
 _WHITE = 255.0
-_RANGE = 2 + 1e-5  # the published pipeline divides by this; it moves the truncated points
+_RANGE = 2 + 1e-5  # The published pipeline divides by this. It moves the truncated points.
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +42,7 @@ class LandmarkDetector(nn.Module):
         s3fd: network (B, 3, H, W) RGB 0..255 -> class and location maps of six levels, in turn.
         fan: network (N, 3, 256, 256) RGB [0, 1] -> heatmaps (N, 68, 64, 64) of each stack.
         antialias: whether crops of more than 256 px are shrunk with antialiasing. It is not known
-            which one the authors ran; from torchvision 0.17 on the default is True.
+            what the authors ran. From torchvision 0.17 on the default is True.
     """
 
     def __init__(self, s3fd: nn.Module, fan: nn.Module, *, antialias: bool = True) -> None:
@@ -78,10 +78,10 @@ class LandmarkDetector(nn.Module):
 
         Args:
             images: pictures, each on its own.
-            previous: None, or the box (4,) of the face in the frame before the first picture (NaN
-                before the first face): the pictures are then frames of one video, and where the
-                face has not jumped away from its place in the frame before it is the one taken,
-                not the most probable one (ours; several people may be in view).
+            previous: None takes the most probable face of each picture. Otherwise the pictures are
+                frames of one video, and this is the box (4,) of the face in the frame before them
+                (NaN before the first face). The face that overlaps the one of the frame before is
+                then preferred to a more probable one, because several people may be in view (ours).
 
         Raises:
             UserError: a smaller picture.
@@ -127,8 +127,9 @@ class LandmarkDetector(nn.Module):
 
 
 def same_face(faces: Tensor, previous: Tensor) -> int:
-    """Which of `faces` (N, 5), best first, overlaps the box `previous` (4,) most; 0 where none
-    overlaps it by a fifth (intersection over union).
+    """The index of the face that overlaps the box `previous` (4,) most. `faces` (N, 5) are sorted,
+    the most probable one first. It is 0 when no overlap (intersection over union) is above
+    SAME_FACE.
     """
     previous = previous.to(faces)
     low, high = (
@@ -172,7 +173,7 @@ def load_weights(net: nn.Module, path: Path, what: str) -> None:
 
 
 def _state_of(path: Path, what: str) -> dict[str, Tensor]:
-    """The tensors of a file, also under "state_dict" and with the prefix of data parallelism."""
+    """The tensors of a file. They may lie under "state_dict" and have the prefix "module."."""
     content = read_torch(path)
     if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
         content = content["state_dict"]

@@ -6,17 +6,19 @@ import torch
 from torch import Tensor
 
 from reenact.errors import UserError
+from reenact.face.crop import FaceCrop
 from reenact.face.head_region import soft_ellipse
 from reenact.face.released import gaze_crop, stickman
 from reenact.face.released.flame import Flame
 from reenact.face.released.params import FlameParams, retarget, retarget_relative
+from reenact.face.surface.layer_field import LayerField
 from reenact.face.surface.motion_field import MotionField
 
 SIZE = 256
 """Side of every aligned picture and drawing."""
 
 HEAD_CENTRE, HEAD_RADII = (0.5, 0.5), (0.36, 0.46)
-"""Where FFHQ alignment puts a head with its hair, in units of the crop's side."""
+"""FFHQ alignment puts a head with its hair here. Unit: the crop's side."""
 
 
 class ReleasedFaceModel:
@@ -27,8 +29,8 @@ class ReleasedFaceModel:
         self.device = device
 
     def landmark_map(self, params: FlameParams, size: int) -> Tensor:
-        """The stickman. As published it is drawn where the landmarks lie in the 224-pixel EMOCA
-        crop, not in the aligned picture.
+        """The stickman drawing. As published, its landmarks have the coordinates of the 224-pixel
+        EMOCA crop, not those of the aligned picture.
         """
         check_size(size)
         params = params.to(self.device)
@@ -53,7 +55,9 @@ class ReleasedFaceModel:
         return retarget_relative(source, target, neutral)
 
     def head_region(self, params: FlameParams, size: int) -> Tensor:
-        """Alignment puts every head in the same place: one ellipse (B, 1, size, size)."""
+        """One ellipse for all heads, (B, 1, size, size), because alignment puts every head in the
+        same place.
+        """
         ones = torch.ones(len(params))
         centre = size * torch.tensor([HEAD_CENTRE]).expand(len(params), 2)
         width, height = (size * radius * ones for radius in HEAD_RADII)
@@ -63,6 +67,14 @@ class ReleasedFaceModel:
         self, source: FlameParams, target: FlameParams, size: int, resolution: int
     ) -> MotionField:
         raise UserError("x_T moved needs the open face stack's surface: set reenact.x_T to source")
+
+    def layer_field(
+        self, source: FlameParams, target: FlameParams, size: int, view: FaceCrop, still: Tensor
+    ) -> LayerField:
+        raise AssertionError("checked before: this stack has no surface")
+
+    def body(self, params: FlameParams, size: int, view: FaceCrop) -> Tensor:
+        raise AssertionError("checked before: this stack has no surface")
 
     def motion_vector(self, source: FlameParams, target: FlameParams, size: int) -> Tensor:
         raise UserError("E_r's motion head reads the open face stack's parameters, not FLAME's")

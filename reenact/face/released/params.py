@@ -1,4 +1,4 @@
-"""A face in the terms of EMOCA and FLAME."""
+"""The face parameters of EMOCA and FLAME."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ from reenact.face.released.flame import Flame
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class FlameParams(FaceBatch):
-    """A batch of faces; every field is a float tensor (B, width).
+    """A batch of faces. Every field is a float tensor (B, width).
 
-    shape (100) and expression (50): FLAME coefficients; pose (6): global and jaw rotation as axis
-    times angle in radians; cam (3): scale, t_x, t_y of the orthographic camera in the EMOCA crop;
-    gaze (2): pitch, yaw in radians, in the normalised eye picture.
+    shape: (B, 100) FLAME coefficients.
+    expression: (B, 50) FLAME coefficients.
+    pose: (B, 6) rotation of the head, then of the jaw, each as axis times angle in radians.
+    cam: (B, 3) scale, t_x, t_y of the orthographic camera in the EMOCA crop.
+    gaze: (B, 2) pitch, yaw in radians, in the normalised picture of the gaze network.
     """
 
     shape: Tensor
@@ -40,8 +42,8 @@ class FlameParams(FaceBatch):
 
 
 def retarget(source: FlameParams, target: FlameParams) -> FlameParams:
-    """Shape from the source (one, or as many as targets); expression, pose, camera and gaze from
-    the target, as published.
+    """The source's shape (one face, or as many as targets) with the target's expression, pose,
+    camera and gaze, as published.
     """
     return replace(target, shape=source.shape.to(target.shape).expand(len(target), -1))
 
@@ -49,11 +51,11 @@ def retarget(source: FlameParams, target: FlameParams) -> FlameParams:
 def retarget_relative(
     source: FlameParams, target: FlameParams, neutral: FlameParams
 ) -> FlameParams:
-    """The source face moved as the target moved away from its own `neutral` frame (ours).
+    """The source face, moved in the way the target moved away from its own `neutral` frame (ours).
 
-    Head rotations are composed, jaw, expression and gaze are added, the camera's scale changes by
-    the same factor and its shift by the same part of a head. A target equal to `neutral` gives the
-    source itself.
+    Head rotations are composed. Changes of jaw, expression and gaze are added. The camera's scale
+    changes by the same factor. Its shift is in units of the head model and changes by the same
+    amount. A target equal to `neutral` gives the source itself.
     """
     count = len(target)
     source, neutral = source.to(target.shape.device), neutral.to(target.shape.device)

@@ -1,4 +1,4 @@
-"""ResNet-50, the trunk of the EMOCA encoders and of the gaze network, and its weights by name."""
+"""ResNet-50, the trunk of the EMOCA encoders and the gaze network, and loading of weights."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -33,13 +33,13 @@ def resnet50_trunk() -> nn.Module:
 def load_by_name(
     module: nn.Module, tensors: Mapping[str, Tensor], where: str | Path, prefix: str = ""
 ) -> None:
-    """Copy the tensors into `module` (which may be on the meta device), one to one.
+    """Copy the tensors into `module`, which may be on the meta device. Names and shapes must match.
 
     Args:
         module: the network.
         tensors: under the names of its state dict.
         where: file and network, for the error line.
-        prefix: what the names start with in the file, for the error line.
+        prefix: the beginning of the names in the file, for the error line.
 
     Raises:
         CheckpointError: missing, unexpected and mis-shaped tensors, named in one line.

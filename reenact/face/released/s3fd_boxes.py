@@ -1,4 +1,4 @@
-"""Faces out of the maps of the S3FD detector (Zhang et al., ICCV 2017).
+"""The faces in the output maps of the S3FD detector (Zhang et al., ICCV 2017).
 
 The centre of the first pixel is (0, 0). Boxes are (x1, y1, x2, y2) in pixels of the picture.
 """
@@ -6,15 +6,15 @@ The centre of the first pixel is (0, 0). Boxes are (x1, y1, x2, y2) in pixels of
 import torch
 from torch import Tensor
 
-SMALLEST_PICTURE = 16  # px: below, the fourth pooling of the net leaves nothing
-_FIRST_STRIDE = 4  # of level 0; doubles from level to level
-_ANCHOR_STRIDES = 4  # side of an anchor over the stride of its level
+SMALLEST_PICTURE = 16  # px; the fourth pooling of the network leaves nothing of a smaller one
+_FIRST_STRIDE = 4  # of level 0; it doubles from level to level
+_ANCHOR_STRIDES = 4  # the side of an anchor, in strides of its level
 _CENTRE_VARIANCE, _SIZE_VARIANCE = 0.1, 0.2
 _CANDIDATE_SCORE = 0.05
 _FACE_SCORE = 0.5
 _SAME_FACE_IOU = 0.3
-# Boxes outside these cannot be faces (an anchor has 16 px or more), and a crop around them would
-# have no pixel or not fit into memory.
+# A box outside these limits cannot be a face, because an anchor has 16 px or more. A crop around it
+# would have no pixel, or would not fit into memory.
 _SMALLEST_BOX = 4.0  # px
 _LARGEST_BOX = 8.0  # times the longer side of the picture
 
@@ -23,12 +23,13 @@ def faces(maps: list[Tensor], height: int, width: int) -> list[Tensor]:
     """The faces of each picture, after non-maximum suppression.
 
     Args:
-        maps: twelve outputs of the net: per level the class scores before the softmax
-            (B, 2, h, w), background first, then the locations (B, 4, h, w).
+        maps: the twelve outputs of the network. For each level these are the class scores before
+            the softmax (B, 2, h, w), background first, and the locations (B, 4, h, w).
         height, width: of the pictures, in pixels.
 
     Returns:
-        per picture (N, 5) on the CPU: box and face probability, best first; N can be 0.
+        For each picture (N, 5) on the CPU: box and face probability, the most probable face first.
+        N can be 0.
     """
     boxes, scores = _candidates(maps)
     sides = boxes[..., 2:] - boxes[..., :2]
@@ -64,7 +65,7 @@ def _anchors(rows: int, columns: int, stride: int) -> Tensor:
 
 
 def decode_boxes(locations: Tensor, anchors: Tensor) -> Tensor:
-    """Boxes (..., N, 4) from the net's offsets (..., N, 4) to anchors (N, 4) (centre, size)."""
+    """The boxes (..., N, 4) for offsets (..., N, 4) from anchors (N, 4), given as centre, size."""
     centres = anchors[:, :2] + locations[..., :2] * _CENTRE_VARIANCE * anchors[:, 2:]
     halves = anchors[:, 2:] * torch.exp(locations[..., 2:] * _SIZE_VARIANCE) / 2
     return torch.cat([centres - halves, centres + halves], -1)
@@ -73,8 +74,8 @@ def decode_boxes(locations: Tensor, anchors: Tensor) -> Tensor:
 def suppress(dets: Tensor, iou: float) -> Tensor:
     """Indices of the boxes (N, 5) that greedy suppression keeps, highest score first.
 
-    A box goes when it overlaps a better one by more than `iou`. The published pipeline counts
-    pixels from x1 to x2 with both ends: widths are x2 - x1 + 1.
+    A box is dropped when it overlaps a better one by more than `iou`. The published pipeline counts
+    both end pixels of a box, so a width is x2 - x1 + 1.
     """
     low, high = dets[:, :2], dets[:, 2:4] + 1
     areas = (high - low).prod(1)

@@ -35,8 +35,11 @@ from reenact.media.images import frame_from_image
 
 @dataclass(frozen=True, kw_only=True)
 class _Jitter:
-    """Changes below these sizes are calmed in videos: radians, shares of the camera's scale,
-    units of the camera's shift, FLAME's units of expression."""
+    """Changes in a video below these sizes are calmed.
+
+    pose, gaze: radians. zoom: relative, of the camera's scale. shift: units of the camera's shift.
+    expression: FLAME's units.
+    """
 
     pose: float = 0.02
     zoom: float = 0.01
@@ -64,6 +67,8 @@ class ReleasedFaceStack(ReleasedFaceModel):
         self.identity_net = IdentityNet()
         self.config = config
 
+    num_passes = 2
+
     @classmethod
     def from_files(
         cls, files: FoundFiles, config: ReleasedConfig, device: torch.device
@@ -88,7 +93,7 @@ class ReleasedFaceStack(ReleasedFaceModel):
     def target_motion(
         self, frames: Iterable[Frame], fps: float, size: int, watch: Watch | None = None
     ) -> TargetMotion[FlameParams] | None:
-        """Reads `frames` twice: to find the faces, and to read them in steady crops.
+        """Reads `frames` twice: first to find the faces, then to read them in steady crops.
 
         Unless `compat` asks for the published way, cuts and changes of person are noticed
         (`TrackRecogniser`), and another person is not followed in the first one's place.
@@ -140,8 +145,8 @@ class ReleasedFaceStack(ReleasedFaceModel):
         )
 
     def cut(self, frame: Frame, crop: FaceCrop) -> Frame:
-        """FFHQ alignment with its blurred border; `crop` as `source_face` and `target_motion` give
-        it, in any size.
+        """FFHQ alignment with its blurred border. `crop` comes from `source_face` or
+        `target_motion`; it may be resized.
         """
         picture, picture_from_frame = self._picture(frame, crop)
         quad = alignment.quad_from_crop(crop, picture_from_frame)
@@ -149,10 +154,11 @@ class ReleasedFaceStack(ReleasedFaceModel):
 
     @torch.no_grad()
     def read_aligned(self, aligned: np.ndarray, first: np.ndarray) -> FlameParams:
-        """The faces of aligned pictures (B, 256, 256, 3) uint8, on the stack's device.
+        """Read the faces of aligned pictures (B, 256, 256, 3) uint8; the result is on the stack's
+        device.
 
-        Landmarks are looked for once more; `first` (B, 68, 2), in continuous pixels of these
-        pictures, serve where none are found.
+        The landmark network runs once more on these pictures. Where it finds no face, the landmarks
+        `first` (B, 68, 2) are used, in continuous pixels of these pictures.
         """
         images = torch.tensor(aligned).permute(0, 3, 1, 2).float().div(255).mul(2).sub(1)
         images = images.contiguous().to(self.device)
@@ -177,8 +183,13 @@ class ReleasedFaceStack(ReleasedFaceModel):
     def _find(
         self, frames: list[Frame], previous: Tensor | None = None
     ) -> tuple[np.ndarray, np.ndarray, Tensor | None]:
-        """found (N,), landmarks (N, 68, 2) in frame pixels, and the last box of the face that
-        `previous` was the box of (see `LandmarkDetector.detect`); the frames have one size.
+        """Find the faces of frames of one size.
+
+        previous: the box of the face in the frame before; None treats every frame on its own (see
+        `LandmarkDetector.detect`).
+
+        Returns found (N,) bool, landmarks (N, 68, 2) in frame pixels, and the box of the same face
+        in the last frame that shows it.
         """
         height, width = frames[0].shape[:2]
         if self.config.compat:
@@ -193,12 +204,13 @@ class ReleasedFaceStack(ReleasedFaceModel):
             previous = result.boxes[int(np.flatnonzero(found)[-1])].cpu()
         points = result.points.cpu().double().numpy()
         ratio = np.array([width / small[0], height / small[1]])
-        # The landmark net counts from the centre of the first pixel, everything here from its edge.
+        # The landmark network counts pixels from the centre of the first one. Coordinates here
+        # count from its edge.
         return found, (points + 0.5) * ratio, previous
 
     def _own_crop(self, landmarks: np.ndarray, shape: tuple[int, int]) -> FaceCrop:
-        """The published alignment of one picture; landmarks (68, 2) in pixels of a frame of
-        `shape` = height, width.
+        """The published alignment of one picture. landmarks (68, 2) are in pixels of a frame whose
+        height and width are `shape`.
         """
         to_picture = _squeeze(shape) if self.config.compat else np.eye(3)
         points = landmarks * to_picture.diagonal()[:2] - 0.5
@@ -224,7 +236,9 @@ class ReleasedFaceStack(ReleasedFaceModel):
         return [own[int(i)] for i in hold_last(found)], np.zeros(len(found), dtype=bool)
 
     def _steadied(self, params: FlameParams, stretches: np.ndarray, fps: float) -> FlameParams:
-        """Calmed over each stretch of the film on its own; one shape for each person."""
+        """Parameters calmed in each stretch of the film on its own. Each person has one shape, the
+        median.
+        """
         sigma = self.config.steadying * fps
         shape = params.shape.clone()
         for who in np.unique(stretches[:, 2]):
@@ -234,19 +248,21 @@ class ReleasedFaceStack(ReleasedFaceModel):
         return FlameParams.cat([steadied(params[part], sigma) for part in runs(stretches)])
 
     def _picture(self, frame: Frame, crop: FaceCrop) -> tuple[Frame, np.ndarray]:
-        """What is aligned, and the (3, 3) that leads there from frame pixels."""
+        """The picture that is aligned, and the matrix (3, 3) from frame pixels to its pixels."""
         height, width = frame.shape[:2]
         if self.config.compat:
             squeezed = alignment.requantised(_resized(frame, (SIZE, SIZE)))
             return squeezed, _squeeze((height, width))
-        # The alignment itself reads single pixels, so that a large face would alias.
+        # The alignment reads single pixels. A large face is shrunk first, to avoid aliasing.
         factor = min(1.0, 1.5 * crop.zoom)
         small = (max(1, round(width * factor)), max(1, round(height * factor)))
         return _resized(frame, small), np.diag([small[0] / width, small[1] / height, 1.0])
 
 
 def steadied(params: FlameParams, sigma: float) -> FlameParams:
-    """Without small jitter over time (`calmed`), `sigma` in frames; the shape stays as it is."""
+    """Parameters of a clip with small jitter calmed (see `calmed`; `sigma` in frames). The shape
+    stays as it is.
+    """
     jitter = _Jitter()
     zoom = calmed(params.cam[:, :1], sigma, params.cam[:, :1].median().abs() * jitter.zoom)
     shift = calmed(params.cam[:, 1:], sigma, jitter.shift)
@@ -260,13 +276,13 @@ def steadied(params: FlameParams, sigma: float) -> FlameParams:
 
 
 def _squeeze(shape: tuple[int, int]) -> np.ndarray:
-    """(3, 3) from a frame of `shape` = height, width to the published square of SIZE pixels."""
+    """The matrix (3, 3) from a frame with this height and width to the square of SIZE pixels."""
     height, width = shape
     return np.diag([SIZE / width, SIZE / height, 1.0])
 
 
 def _resized(frame: Frame, size: tuple[int, int]) -> Frame:
-    """Pillow's antialiased bilinear; `size` = width, height."""
+    """Resize with Pillow's antialiased bilinear filter. `size` is width, height."""
     if (frame.shape[1], frame.shape[0]) == size:
         return frame
     return np.asarray(Image.fromarray(frame).resize(size, Image.Resampling.BILINEAR))

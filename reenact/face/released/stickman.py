@@ -1,7 +1,7 @@
-"""The drawing the released encoder reads: OpenCV's lines and discs on a 256 x 256 canvas.
+"""The drawing that the released encoder reads: lines and discs of OpenCV on 256 x 256 pixels.
 
-Same picture as the published pipeline's, to the last pixel. Coordinates are those of the published
-pipeline: the centre of the first pixel is (0, 0).
+It equals the drawing of the published pipeline in every pixel. Coordinates are those of the
+published pipeline, where the centre of the first pixel is (0, 0).
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from reenact.errors import UserError
 
 CANVAS = 256
 BACKGROUND = 1
-"""Grey level of the empty canvas: 1, not 0."""
+"""Grey level of the empty canvas. It is 1, not 0."""
 LINE_WIDTH = 2
 PUPIL_RADIUS = 5
 PUPIL_COLOURS = ((255, 165, 0), (128, 0, 128))
 """Of the image-left eye (points 36-41) and the image-right one."""
 
 _FRACTION_BITS = 16
-# Beyond it OpenCV's fixed-point corners would overflow. Never reached by a face.
+# Larger coordinates would overflow OpenCV's fixed-point numbers. No face reaches this limit.
 _FARTHEST = 1 << 14
 
 
@@ -51,8 +51,8 @@ _PARTS = (
 def draw(landmarks: np.ndarray, pupils: np.ndarray | None) -> np.ndarray:
     """Draw one face: landmarks (68, 2), pupils (2, 2) or None -> (256, 256, 3) uint8 RGB.
 
-    Coordinates are truncated towards zero and may lie outside; pupils[0] belongs to the image-left
-    eye (points 36-41). Raises ValueError when a coordinate is not finite.
+    Coordinates are truncated towards zero. They may lie outside the canvas. pupils[0] belongs to
+    the image-left eye (points 36-41). Raises ValueError when a coordinate is not finite.
     """
     cv2 = _opencv()
     corners = _whole_pixels(landmarks, (68, 2), "landmarks")
@@ -71,7 +71,7 @@ def draw(landmarks: np.ndarray, pupils: np.ndarray | None) -> np.ndarray:
 def stickman(landmarks: Tensor, pupils: Tensor) -> Tensor:
     """Draw a batch: landmarks (B, 68, 2), pupils (B, 2, 2) -> (B, 3, 256, 256) in [-1, 1].
 
-    The result is float32 on the landmarks' device. No gradients: the drawing is not differentiable.
+    The result is float32 on the landmarks' device. The drawing is not differentiable.
     """
     faces = zip(landmarks.detach().cpu().numpy(), pupils.detach().cpu().numpy(), strict=True)
     canvases = [draw(points, centres) for points, centres in faces]
@@ -83,9 +83,9 @@ def stickman(landmarks: Tensor, pupils: Tensor) -> Tensor:
 def _line(
     cv2: Any, canvas: np.ndarray, start: np.ndarray, end: np.ndarray, colour: tuple[int, int, int]
 ) -> None:
-    """A line as OpenCV 4 draws it: a filled rectangle between two discs.
+    """Draw a line as OpenCV 4 does: a filled rectangle between two discs.
 
-    OpenCV 5's own `polylines` bends a line that leaves the canvas; its polygons do not.
+    `polylines` of OpenCV 5 bends a line that leaves the canvas. Its polygons do not bend.
     """
     along = (end - start).astype(np.float64)
     length = np.hypot(*along)

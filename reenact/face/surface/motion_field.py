@@ -8,23 +8,20 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import torch.nn.functional as F
-from scipy.ndimage import maximum_filter, minimum_filter
 from torch import Tensor
 
 from reenact.face.head_model import HeadModel
 from reenact.face.params import FaceParams
+from reenact.face.surface.continuation import filled_in
+from reenact.face.surface.sight import is_seen, pixel_of, shown
 from reenact.face.surface.usual_look import USUAL_PARTS, usual_colours
 from reenact.face.surface.visible import (
-    NUM_PARTS,
     draw_surface,
     mirrored,
     rest_points,
     surface_points,
 )
 
-HIDDEN_BELOW = 0.12
-"""dm: what lies deeper than this below the surface that the source shows there is hidden."""
-SMOOTHING_ROUNDS = 4
 OUTLINE = 0.025
 """So near to the head's outline in the source, in shares of its side, a pixel's detail is that of
 the outline, not of the surface that turns away there.
@@ -101,10 +98,10 @@ def motion_field(
     def one(i: int) -> np.ndarray:
         k = i if len(start) > 1 else 0
         places = np.concatenate([start[k], opposite[k], rest_points()], 1)
-        return _looked_up(*draw_surface(end[i], places, size), shown[k])
+        return _looked_up(*draw_surface(end[i], places, size), seen_of[k])
 
     with ThreadPoolExecutor() as pool:
-        shown = list(pool.map(lambda points: _shown(points, size), start))
+        seen_of = list(pool.map(lambda points: shown(points, size, round(OUTLINE * size)), start))
         planes = np.stack(list(pool.map(one, range(len(end)))))
     drawn = torch.from_numpy(planes).to(target.scale.device)
     place, head, own_seen, seen, inner, fill = drawn.split([2, 1, 1, 1, 1, 4], dim=1)
@@ -156,30 +153,18 @@ def pixel_centres(size: int, device: torch.device) -> Tensor:
     return torch.stack([x, y])[None]
 
 
-def _shown(points: np.ndarray, size: int) -> np.ndarray:
-    """What a picture shows of a surface: its depth, whether a pixel is well inside the outline, and
-    for each part whether it is seen in or next to the pixel (2 + NUM_PARTS, size, size).
-    """
-    drawn, part = draw_surface(points, points[:, 2:], size)
-    is_drawn = part >= 0
-    depth = np.where(is_drawn, drawn[..., 0], np.inf)
-    is_part = part == np.arange(NUM_PARTS)[:, None, None]
-    is_inner = minimum_filter(is_drawn, 2 * round(OUTLINE * size) + 1, mode="nearest")
-    return np.concatenate([depth[None], is_inner[None], maximum_filter(is_part, (1, 3, 3))])
-
-
-def _looked_up(drawn: np.ndarray, part: np.ndarray, shown: np.ndarray) -> np.ndarray:
+def _looked_up(drawn: np.ndarray, part: np.ndarray, shown_planes: np.ndarray) -> np.ndarray:
     """Planes (10, S, S) float32: source x and y, whether there is a head, whether the source shows
     that point, whether it shows it or its mirror image, whether well inside the outline, and `fill`
     of `MotionField`.
     """
     own, opposite, rest = drawn[..., :3], drawn[..., 3:6], drawn[..., 6:]
     on_head = part >= 0
-    own_seen = _is_seen(own, part, shown) | ~on_head
-    other_seen = _is_seen(opposite, part, shown)
+    own_seen = is_seen(own, part, shown_planes) | ~on_head
+    other_seen = is_seen(opposite, part, shown_planes)
     place = np.where((~own_seen & other_seen)[..., None], opposite, own)[..., :2]
-    row, column, _ = _pixel_of(own, shown.shape[-1])
-    inner = shown[1, row, column]
+    row, column, _ = pixel_of(own, shown_planes.shape[-1])
+    inner = shown_planes[1, row, column]
     seen = own_seen | other_seen
     filled = ~seen & np.isin(part, USUAL_PARTS)
     fill = usual_colours(part, rest) * filled[..., None]
@@ -187,41 +172,8 @@ def _looked_up(drawn: np.ndarray, part: np.ndarray, shown: np.ndarray) -> np.nda
     return np.stack([*planes, *fill.transpose(2, 0, 1), filled]).astype(np.float32)
 
 
-def _is_seen(point: np.ndarray, part: np.ndarray, shown: np.ndarray) -> np.ndarray:
-    """Whether the source shows the surface at x, y, depth (S, S, 3) of this part (S, S): nothing
-    lies clearly above it, no lid above an eyeball and no lip above teeth. Beyond the border of the
-    picture nothing hides anything.
-    """
-    row, column, is_inside = _pixel_of(point, shown.shape[-1])
-    is_near = point[..., 2] <= shown[0, row, column] + HIDDEN_BELOW
-    return ~is_inside | (is_near & (shown[2 + part, row, column] > 0))
-
-
-def _pixel_of(point: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Row and column of the pixel nearest to x, y, and whether these lie inside the picture."""
-    column, row = (np.floor(point[..., k]).astype(int) for k in (0, 1))
-    is_inside = (column >= 0) & (column < size) & (row >= 0) & (row < size)
-    return row.clip(0, size - 1), column.clip(0, size - 1), is_inside
-
-
 def _continued(offset: Tensor, known: Tensor) -> Tensor:
     """`offset` (B, 2, S, S), where `known` (B, 1, S, S) is 1, continued to everywhere."""
     known = known.clone()
     known[..., 0, :] = known[..., :, 0] = known[..., :, -1] = 1  # still at these borders
-    return torch.where(known > 0, offset, _filled(offset, known))
-
-
-def _filled(value: Tensor, known: Tensor) -> Tensor:
-    """Fill where `known` is 0 from ever coarser averages of the rest, smoothing what was filled."""
-    is_known = known > 0
-    if value.shape[-1] <= 2:
-        mean = (value * known).sum((2, 3), True) / known.sum((2, 3), True).clamp(min=1)
-        return torch.where(is_known, value, mean)
-    share = F.avg_pool2d(known, 2)
-    mean = F.avg_pool2d(value * known, 2) / share.clamp(min=0.2)
-    coarse = _filled(mean, (share > 0).to(known))
-    filled = F.interpolate(coarse, value.shape[-2:], mode="bilinear")
-    for _ in range(SMOOTHING_ROUNDS):
-        filled = torch.where(is_known, value, filled)
-        filled = F.avg_pool2d(F.pad(filled, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
-    return torch.where(is_known, value, filled)
+    return torch.where(known > 0, offset, filled_in(offset, known))

@@ -78,6 +78,11 @@ def rest_points() -> np.ndarray:
     return np.concatenate([mean, _eyeball()[0], _eyeball()[0]])
 
 
+def num_head_vertices() -> int:
+    """How many of `rest_points` are the head's; those of the eyeballs follow."""
+    return len(rest_points()) - 2 * len(_eyeball()[0])
+
+
 @functools.cache
 def upper_teeth() -> np.ndarray:
     """The head model's vertices of the teeth that stay when the jaw opens."""

@@ -1,0 +1,210 @@
+"""Where each pixel of a photo's moved person was in the photo: the head, its hair, its neck."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from reenact.face.crop import FaceCrop
+from reenact.face.head_model import HeadModel
+from reenact.face.params import FaceParams
+from reenact.face.surface.continuation import continued, skull_motion
+from reenact.face.surface.motion_field import pixel_centres, resampled
+from reenact.face.surface.sight import is_seen, pixel_of, shown
+from reenact.face.surface.usual_look import USUAL_PARTS, usual_colours
+from reenact.face.surface.visible import draw_surface, mirrored, rest_points, surface_points
+
+OUTLINE = 0.025
+"""So near to the head's outline in the source, in shares of the side of the face crop, the surface
+turns away: a little of it would be spread over all that turns into view.
+"""
+FACE_DEPTH, CHIN_HEIGHT = -0.3, -1.1
+"""dm: the face of the head model lies in front of the first (its depth at rest) and above the
+second (its height at rest). What the source hides of the face is invented. Elsewhere there may be
+hair or clothes, of which the head model knows nothing.
+"""
+SHOULDER_HEIGHT = -1.75
+"""dm: below this height at rest the shoulders begin."""
+MOST_STRETCH = 3.0
+"""A part of the face in which a source pixel covers more pixels than this is as good as hidden."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerField:
+    """From the pixels of a canvas back to the source's pixels in the same square, both (S, S).
+
+    grid: (B, S, S, 2) the source pixel x, y of each pixel (centres at 0.5), which may lie beyond
+        the square. For a part of the face that the source hides it is that of its mirror image on
+        the other half of the face.
+    seen: (B, 1, S, S), 0 on parts of the face of which the source hides both halves.
+    sure: (B, 1, S, S), 1 on what the source shows of the face, up to the head's outline, and where
+        `fill` is.
+    hidden: (B, 1, S, S), 1 on parts of the face that the source hides: mirrored, or not `seen`.
+    fill: (B, 4, S, S), usual colours in [-1, 1] of teeth, tongue, the mouth's inside and eyeballs
+        where the source hides them, times how much of the pixel these cover, and this share.
+    """
+
+    grid: Tensor
+    seen: Tensor
+    sure: Tensor
+    hidden: Tensor
+    fill: Tensor
+
+    def warp(self, image: Tensor, reach: float = 1.0) -> Tensor:
+        """`image` (B, C, W, W), or (1, C, W, W) for all, moved: (B, C, S, S).
+
+        reach: the side of the image in units of the side of the field's square; the two have one
+        centre. Bilinear; beyond the border the outermost pixels are repeated. A field without
+        motion returns the middle of the image itself, up to rounding.
+        """
+        grid = (self.grid * (2 / self.grid.shape[1]) - 1) / reach
+        image = image.expand(len(grid), -1, -1, -1)
+        return F.grid_sample(image, grid, padding_mode="border", align_corners=False)
+
+    def resized_grid(self, size: int) -> LayerField:
+        """The same field for squares of `size` pixels; all but the grid keep their pixels."""
+        old = self.grid.shape[1]
+        if size == old:
+            return self
+        offset = self.grid.permute(0, 3, 1, 2) - pixel_centres(old, self.grid.device)
+        grid = pixel_centres(size, self.grid.device) + resampled(offset, size) * (size / old)
+        return replace(self, grid=grid.permute(0, 2, 3, 1))
+
+
+@torch.no_grad()
+def layer_field(
+    model: HeadModel,
+    source: FaceParams,
+    target: FaceParams,
+    size: int,
+    view: FaceCrop,
+    still: Tensor,
+) -> LayerField:
+    """The field from the faces of a source photo (B, or 1 for all) and of the picture to be made
+    (B): the source person, see `retarget`. Both in pixels of face crops of side `size`.
+
+    view: the square of the crop's plane that the field covers, and its side S; its
+        `crop_from_frame` maps pixels of the face crop to pixels of the field.
+    still: (B or 1, 1, S, S), 1 on pixels that do not move unless the head covers them; see `body`.
+
+    On the head model's surface above the neck the field is exact: the same point of the surface in
+    both pictures. The rest follows its surroundings (`continued`): hair, hats, the neck, and the
+    sides of the head where the source hides them.
+    """
+    side, outline = view.size, round(OUTLINE * size * view.zoom)
+    start, end = (_in_view(surface_points(model, faces), view) for faces in (source, target))
+    opposite = mirrored(start)
+
+    def one(i: int) -> np.ndarray:
+        k = i if len(start) > 1 else 0
+        places = np.concatenate([start[k], opposite[k], rest_points()], 1)
+        return _looked_up(*draw_surface(end[i], places, side), seen_of[k])
+
+    with ThreadPoolExecutor() as pool:
+        seen_of = list(pool.map(lambda points: shown(points, side, outline), start))
+        planes = np.stack(list(pool.map(one, range(len(end)))))
+    drawn = torch.from_numpy(planes).to(target.scale.device)
+    place, is_above, is_face, is_inner, anchor, hidden, seen, fill = drawn.split(
+        [2, 1, 1, 1, 1, 1, 1, 4], 1
+    )
+    hidden = _without_specks(hidden)
+    # At the outline single visible pixels lie between hidden ones.
+    anchor = torch.where(is_inner > 0, anchor, _without_specks(anchor))
+    here = pixel_centres(side, drawn.device)
+    offset = (place - here) * anchor
+    known = torch.maximum(anchor, still.to(drawn.device) * (1 - is_above))
+    skull = skull_motion(start, end).to(drawn.device)
+    rigid = torch.einsum("bij,bjhw->bihw", skull, _with_one(here)) - here
+    around = continued(offset, known, rigid)
+    is_exact = torch.maximum(anchor, hidden * seen)
+    offset = torch.where(is_exact > 0, place - here, around)
+    stretched = _stretched(offset) * is_face * (1 - is_inner) * (1 - fill[:, 3:])
+    return LayerField(
+        grid=(here + offset).permute(0, 2, 3, 1),
+        seen=seen,
+        sure=_softened(anchor * is_inner * is_face + fill[:, 3:]),
+        hidden=torch.maximum(hidden, stretched),
+        fill=fill,
+    )
+
+
+def body(model: HeadModel, faces: FaceParams, size: int, view: FaceCrop) -> Tensor:
+    """Where a view of face crops of side `size` shows the shoulders of faces (B): (B, 1, S, S)."""
+    masks = []
+    for points in _in_view(surface_points(model, faces), view):
+        drawn, part = draw_surface(points, rest_points(), view.size)
+        masks.append((part >= 0) & (drawn[..., 1] < SHOULDER_HEIGHT))
+    return torch.from_numpy(np.stack(masks)[:, None]).to(faces.scale)
+
+
+def _in_view(points: Tensor, view: FaceCrop) -> np.ndarray:
+    """Points (B, V, 3) of `surface_points` with x and y in pixels of the view."""
+    matrix = points.new_tensor(view.crop_from_frame)
+    moved = points[..., :2] @ matrix[:2, :2].T + matrix[:2, 2]
+    return torch.cat([moved, points[..., 2:]], -1).cpu().numpy()
+
+
+def _with_one(points: Tensor) -> Tensor:
+    """Maps (B, 2, H, W) of x and y with a third plane of ones."""
+    return torch.cat([points, torch.ones_like(points[:, :1])], 1)
+
+
+def _without_specks(mask: Tensor) -> Tensor:
+    """`mask` (B, 1, S, S) of zeros and ones without what is narrower than three pixels."""
+    eroded = 1 - F.max_pool2d(1 - mask, 3, 1, 1)
+    return torch.minimum(mask, F.max_pool2d(eroded, 3, 1, 1))
+
+
+def _softened(mask: Tensor) -> Tensor:
+    return F.avg_pool2d(F.pad(mask, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
+
+
+def _stretched(offset: Tensor) -> Tensor:
+    """(B, 1, S, S), 1 where a source pixel covers more than MOST_STRETCH pixels in any direction.
+
+    It falls to 0 at 2 / 3 of that. The least singular value of the field's derivative says it.
+    """
+    right, down = offset.roll(-1, 3) - offset, offset.roll(-1, 2) - offset
+    a, c = 1 + right[:, :1], right[:, 1:]
+    b, d = down[:, :1], 1 + down[:, 1:]
+    det = (a * d - b * c).abs()
+    total = a.square() + b.square() + c.square() + d.square()
+    greatest = ((total + (total.square() - 4 * det.square()).clamp(min=0).sqrt()) / 2).sqrt()
+    least = det / greatest.clamp(min=1e-6)
+    # Where the field tears the derivative says nothing.
+    is_whole = (greatest < 3).to(offset)
+    return _softened(is_whole * (3 - 2 * MOST_STRETCH * least).clamp(0, 1))
+
+
+def _looked_up(drawn: np.ndarray, part: np.ndarray, planes: np.ndarray) -> np.ndarray:
+    """Planes (13, S, S) float32 of a drawn surface; `planes`: what the source shows, see `shown`.
+
+    These are: source x and y; whether there is a head above the neck; whether there is a face;
+    whether the source point lies well inside the outline; whether x and y are those of a visible
+    surface whose motion its surroundings follow; whether the source hides this part of a face;
+    whether the source shows the point, its mirror image or whatever is around it; and `fill` of
+    `LayerField`.
+    """
+    own, opposite, rest = drawn[..., :3], drawn[..., 3:6], drawn[..., 6:]
+    is_head = part >= 0
+    is_skin = (part >= 0) & ~np.isin(part, USUAL_PARTS)
+    is_front = (rest[..., 2] > FACE_DEPTH) & (rest[..., 1] > CHIN_HEIGHT)
+    is_face = is_head & (~is_skin | is_front)
+    own_seen = is_head & is_seen(own, part, planes)
+    other_seen = is_face & ~own_seen & is_seen(opposite, part, planes)
+    place = np.where(other_seen[..., None], opposite, own)[..., :2]
+    row, column, _ = pixel_of(own, planes.shape[-1])
+    is_inner = planes[1, row, column]
+    seen = own_seen | other_seen | ~is_face
+    filled = ~seen & ~is_skin
+    hidden = is_face & ~own_seen & ~filled
+    is_above = is_head & (~is_skin | (rest[..., 1] > CHIN_HEIGHT))
+    anchor = own_seen & is_above & ((is_inner > 0) | is_face)
+    fill = usual_colours(part, rest) * filled[..., None]
+    values = [place[..., 0], place[..., 1], is_above, is_face, is_inner, anchor, hidden, seen]
+    return np.stack([*values, *fill.transpose(2, 0, 1), filled]).astype(np.float32)

@@ -1,0 +1,134 @@
+"""Which part of a source photo is composed, in which pixels, and how a result goes back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from reenact.face.crop import FaceCrop, warp_to_crop
+from reenact.face.person_mask import PersonMask
+from reenact.face.stack import Frame
+from reenact.media.images import image_from_frame
+
+ROOM = 2.0
+"""The source is cut from a square this many times as wide as the face crop. A head moves by less
+than what lies around the crop.
+"""
+MOST_MOVED = 0.3
+"""Mask values above this one count as the person where the photo's border cuts it."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SourceView:
+    """A part of B source photos around their faces, with the same canvas for all.
+
+    canvas: the square, of D pixels, in which pictures are composed; its `crop_from_frame` maps
+        pixels of the networks' crop to pixels of the canvas.
+    picture: (B, 3, W, W) in [-1, 1], a square with the canvas's centre and pixels, W >= D. Beyond
+        the photo its outermost pixels are repeated.
+    mask: (B, 1, W, W) in [0, 1], the person.
+    cut: (B, 1, D, D), 1 where the border of the photo cuts the person, and beyond.
+    """
+
+    canvas: FaceCrop
+    picture: Tensor
+    mask: Tensor
+    cut: Tensor
+
+
+def crops_alone(images: Tensor, net: PersonMask) -> SourceView:
+    """Face crops (B, 3, S, S) in [-1, 1] of which nothing more is known. Each is the canvas."""
+    size = images.shape[-1]
+    canvas = FaceCrop(crop_from_frame=np.eye(3), size=size)
+    masks = torch.cat([net.of_photo(image, canvas) for image in images.split(1)])
+    return SourceView(canvas=canvas, picture=images, mask=masks, cut=torch.zeros_like(masks))
+
+
+def crop_view(photo: Frame, crop: FaceCrop, net: PersonMask, size: int) -> SourceView:
+    """The face crop in `size` pixels as the canvas, with what lies around it in the photo."""
+    scale = size / crop.size
+    canvas = FaceCrop(crop_from_frame=np.diag([scale, scale, 1.0]), size=size)
+    return _view(photo, crop, net, canvas, room=ROOM)
+
+
+def photo_view(photo: Frame, crop: FaceCrop, net: PersonMask) -> tuple[SourceView, tuple[int, int]]:
+    """A square of the photo's own pixels around the face, and the column and row of its corner.
+
+    At the border of the square nothing moves.
+    """
+    side = crop.size / crop.zoom
+    centre = crop.points_to_frame(np.full(2, crop.size / 2))
+    half = round(side * ROOM / 2)
+    left, top = (int(v) for v in np.round(centre).astype(int) - half)
+    shift = np.array([[1.0, 0, -left], [0, 1, -top], [0, 0, 1]])
+    canvas = FaceCrop(crop_from_frame=shift @ crop.frame_from_crop, size=2 * half)
+    view = _view(photo, crop, net, canvas, room=1.0)
+    for edge in (0, -1):
+        view.cut[..., edge, :] = view.cut[..., :, edge] = 1
+    return view, (left, top)
+
+
+def put_back(photo: Frame, result: Frame, corner: tuple[int, int]) -> Frame:
+    """The photo (H, W, 3) with the pixels of a result (D, D, 3) whose corner is at this column and
+    row; what lies beyond the photo is left out.
+    """
+    left, top = corner
+    right, bottom = (
+        min(v + len(result), n) for v, n in ((left, photo.shape[1]), (top, len(photo)))
+    )
+    frame = photo.copy()
+    rows, columns = slice(max(top, 0), bottom), slice(max(left, 0), right)
+    frame[rows, columns] = result[
+        rows.start - top : bottom - top, columns.start - left : right - left
+    ]
+    return frame
+
+
+def _view(
+    photo: Frame, crop: FaceCrop, net: PersonMask, canvas: FaceCrop, room: float
+) -> SourceView:
+    border = round(canvas.size * (room - 1) / 2)
+    side = canvas.size + 2 * border
+    shift = np.array([[1.0, 0, border], [0, 1, border], [0, 0, 1]])
+    matrix = shift @ canvas.crop_from_frame @ crop.crop_from_frame
+    window = FaceCrop(crop_from_frame=matrix, size=side)
+    mask = net.of_photo(image_from_frame(photo).to(net.device), crop).cpu()
+    levels = (mask[0, 0].numpy() * 255).round().astype(np.uint8)
+    seen = image_from_frame(_cut(levels[..., None].repeat(3, 2), window))[:, :1] / 2 + 0.5
+    inner = slice(border, border + canvas.size)
+    inside = torch.from_numpy(_inside(photo, window))[None, None, inner, inner]
+    is_person = seen[..., inner, inner] > MOST_MOVED
+    return SourceView(
+        canvas=canvas,
+        picture=image_from_frame(_cut(photo, window)),
+        mask=seen,
+        cut=(~inside & is_person).float(),
+    )
+
+
+def _cut(frame: Frame, window: FaceCrop) -> Frame:
+    """What the window shows of a frame; beyond it the outermost pixels are repeated."""
+    corners = window.points_to_frame(np.array([[0, 0], [1, 0], [1, 1], [0, 1]]) * window.size)
+    beyond = np.maximum(-corners.min(0), corners.max(0) - frame.shape[1::-1])
+    pad = max(0, int(np.ceil(beyond.max()))) + 4
+    padded = np.pad(frame, ((pad, pad), (pad, pad), (0, 0)), mode="edge")
+    left, top = corners[0] + pad
+    is_upright = np.allclose(corners[2] - window.size, corners[0])
+    if is_upright and np.allclose(corners[0], corners[0].round(), atol=1e-6):
+        # The frame's own pixels: without resampling they keep their exact values.
+        columns, rows = (slice(round(v), round(v) + window.size) for v in (left, top))
+        return padded[rows, columns]
+    shift = np.array([[1.0, 0, -pad], [0, 1, -pad], [0, 0, 1]])
+    matrix = window.crop_from_frame @ shift
+    return warp_to_crop(padded, FaceCrop(crop_from_frame=matrix, size=window.size))
+
+
+def _inside(photo: Frame, window: FaceCrop) -> np.ndarray:
+    """Whether pixels of the window lie in the photo, not on its outermost pixels (side, side)."""
+    ticks = np.arange(window.size) + 0.5
+    points = window.points_to_frame(np.stack(np.meshgrid(ticks, ticks), -1))
+    limit = np.array(photo.shape[1::-1])
+    return np.asarray(((points > 1) & (points < limit - 1)).all(-1))

@@ -1,0 +1,166 @@
+"""Layers: the moved person of the source photo over the photo's own background (ours)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from reenact.face.crop import FaceCrop
+from reenact.face.surface.continuation import filled_in
+from reenact.face.surface.layer_field import LayerField
+from reenact.face.surface.motion_field import resampled
+from reenact.inference.canvas import SourceView
+
+FEATURE_REACH = 1 / 32
+"""Mirrored features are finer than about this share of the side of the face crop."""
+NEIGHBOUR_REACH = 1 / 16
+"""Where the networks draw what the source hides, light and colour are fitted to the surroundings
+within about this share of the side of the face crop.
+"""
+SMOOTHING_SIZE = 128
+PERSON_ABOVE = 0.02
+PERSON_MARGIN = 1 / 64
+"""The plate is filled where the mask is above the one, and within a margin: a share of the side of
+the face crop.
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layers:
+    """What is computed once for each of B source photos.
+
+    canvas: the square, of D pixels, in which pictures are composed; its `crop_from_frame` maps
+        pixels of the networks' crop (S, S) to pixels of the canvas.
+    person: (B, 4, W, W) the person's colours times its alpha, and its alpha, in a square with the
+        canvas's centre and pixels and W >= D: what moves in from beside the canvas is known.
+    plate: (B, 3, D, D) the background, filled from around where the person hides it.
+    still: (B, 1, R, R) where nothing moves: the borders of the photo that cut the person; R as the
+        motion fields.
+    """
+
+    canvas: FaceCrop
+    person: Tensor
+    plate: Tensor
+    still: Tensor
+
+    def __getitem__(self, rows: slice | list[int]) -> Layers:
+        return Layers(
+            canvas=self.canvas,
+            person=self.person[rows],
+            plate=self.plate[rows],
+            still=self.still[rows],
+        )
+
+    @classmethod
+    def cat(cls, layers: Sequence[Layers]) -> Layers:
+        """The sources of several (at least one, all of one canvas) as one."""
+        return cls(
+            canvas=layers[0].canvas,
+            person=torch.cat([each.person for each in layers]),
+            plate=torch.cat([each.plate for each in layers]),
+            still=torch.cat([each.still for each in layers]),
+        )
+
+    @property
+    def reach(self) -> float:
+        """W / D."""
+        return self.person.shape[-1] / self.canvas.size
+
+
+def make_layers(view: SourceView, crop_size: int, still: Tensor) -> Layers:
+    """Layers of sources from their view.
+
+    crop_size: pixels of the networks' crop. still: (B, 1, R, R), where nothing moves apart from the
+    photo's borders.
+    """
+    side = crop_size * view.canvas.zoom
+    margin = max(1, round(PERSON_MARGIN * side))
+    near = F.max_pool2d(view.mask, 2 * margin + 1, 1, margin)
+    known = (near < PERSON_ABOVE).to(view.picture)
+    plate = filled_in(view.picture * known, known)
+    person = torch.cat([view.picture - (1 - view.mask) * plate, view.mask], 1)
+    border = (view.picture.shape[-1] - view.canvas.size) // 2
+    inside = slice(border, border + view.canvas.size)
+    cut = resampled(view.cut, still.shape[-1]).to(still)
+    return Layers(
+        canvas=view.canvas,
+        person=person.to(still),
+        plate=plate[..., inside, inside].to(still).contiguous(),
+        still=torch.maximum(still, (cut > 0.5).to(still)),
+    )
+
+
+def layered(images: Tensor, layers: Layers, field: LayerField) -> Tensor:
+    """Pictures (B, 3, D, D) of the canvas from the networks' pictures (B, 3, S, S).
+
+    field: of the canvas, of any side R. Layers from back to front:
+
+    1. The plate.
+    2. The person of the source, moved by the field, with the usual teeth and eyes where the source
+       hides its own.
+    3. Parts of the face that the source hides: fine features of the other half of the face where
+       the source shows that, on the networks' picture in the light and colour of the surroundings.
+
+    Without any motion the result is the photo itself, whatever the networks draw.
+    """
+    side, size = layers.canvas.size, field.grid.shape[1]
+    unit = images.shape[-1] * layers.canvas.zoom / side
+    person = field.resized_grid(side).warp(layers.person, layers.reach)
+    small, hidden = resampled(person[:, :3], size), _soft_edge(field.hidden)
+    fitted = onto_canvas(images, layers.canvas, size)
+    shown = field.sure * (1 - hidden)
+    fitted = fitted + smooth(small - fitted, shown, NEIGHBOUR_REACH * unit)
+    mirrored = field.hidden * field.seen
+    fitted = fitted + mirrored * (small - smooth(small, mirrored, FEATURE_REACH * unit))
+
+    fill, fitted, hidden = (resampled(x, side) for x in (field.fill, fitted, hidden))
+    person = person * (1 - fill[:, 3:]) + torch.cat([fill[:, :3], fill[:, 3:]], 1)
+    covered = torch.cat([fitted, torch.ones_like(hidden)], 1)
+    person = person.lerp(covered, hidden)
+    return person[:, :3] + (1 - person[:, 3:]) * layers.plate
+
+
+def onto_canvas(images: Tensor, canvas: FaceCrop, size: int) -> Tensor:
+    """Pictures of the face crop (B, C, S, S) as the canvas shows them in `size` pixels. Bicubic;
+    beyond the crop its outermost pixels are repeated.
+    """
+    crop = images.shape[-1]
+    view = canvas.resized(size)
+    matrix = images.new_tensor(view.frame_from_crop)
+    ticks = torch.arange(size, device=images.device) + 0.5
+    y, x = torch.meshgrid(ticks, ticks, indexing="ij")
+    places = torch.stack([x, y], -1) @ matrix[:2, :2].T + matrix[:2, 2]
+    grid = (places * (2 / crop) - 1)[None].expand(len(images), -1, -1, -1)
+    return F.grid_sample(images, grid, mode="bicubic", padding_mode="border", align_corners=False)
+
+
+def smooth(image: Tensor, weight: Tensor, reach: float) -> Tensor:
+    """Gaussian means (B, C, S, S) of `image` under `weight` (B, 1, S, S), `reach` a share of the
+    side; linear in `image`. They fade out far from all weight.
+    """
+    size = image.shape[-1]
+    side = min(size, SMOOTHING_SIZE)
+    small, share = (resampled(x, side) for x in (image * weight, weight))
+    sigma = reach * side
+    mean = _blurred(small, sigma) / _blurred(share, sigma).clamp(min=0.02)
+    return resampled(mean, size)
+
+
+def _soft_edge(mask: Tensor) -> Tensor:
+    """`mask` (B, 1, S, S) grown by two pixels, its edge softened over two more."""
+    grown = F.max_pool2d(mask, 5, 1, 2)
+    return F.avg_pool2d(F.pad(grown, (2, 2, 2, 2), mode="replicate"), 5, stride=1)
+
+
+def _blurred(image: Tensor, sigma: float) -> Tensor:
+    radius = round(3 * sigma)
+    ticks = torch.arange(-radius, radius + 1, device=image.device)
+    kernel = torch.exp(-(ticks / sigma).square() / 2)
+    kernel, planes = kernel / kernel.sum(), image.flatten(0, 1)[:, None]
+    planes = F.pad(planes, (radius,) * 4, mode="replicate")
+    planes = F.conv2d(F.conv2d(planes, kernel[None, None, None]), kernel[None, None, :, None])
+    return planes.view(image.shape)

@@ -1,0 +1,111 @@
+"""The motion of a photo's layers: exact on the face, smooth beside it, none far below."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from reenact.face.crop import FaceCrop
+from reenact.face.head_model import HeadModel
+from reenact.face.params import FaceParams
+from reenact.face.surface.continuation import continued, filled_in
+from reenact.face.surface.layer_field import LayerField, body, layer_field
+from reenact.face.surface.motion_field import pixel_centres
+
+SIZE = 64
+VIEW = FaceCrop(crop_from_frame=np.array([[1.0, 0, 16], [0, 1, 16], [0, 0, 1]]), size=96)
+"""A square one and a half times as wide as the face crop, around it."""
+
+
+@pytest.fixture(scope="module")
+def head() -> HeadModel:
+    return HeadModel()
+
+
+def face(**changes: object) -> FaceParams:
+    values = {"translation": [SIZE / 2, SIZE / 2], "scale": 0.3 * SIZE} | changes
+    given = {name: torch.tensor([value], dtype=torch.float32) for name, value in values.items()}
+    return dataclasses.replace(FaceParams.neutral(), **given)
+
+
+def field_of(head: HeadModel, source: FaceParams, target: FaceParams) -> LayerField:
+    still = body(head, source, SIZE, VIEW)
+    still[..., -1, :] = 1
+    return layer_field(head, source, target, SIZE, VIEW, still)
+
+
+def offsets(field: LayerField) -> torch.Tensor:
+    return field.grid.permute(0, 3, 1, 2) - pixel_centres(VIEW.size, torch.device("cpu"))
+
+
+def test_no_motion_is_the_identity(head):
+    still = face(rotation=[0.3, 0.1, 0.05])
+    field = field_of(head, still, still)
+    assert offsets(field).abs().max() < 2e-2
+    assert field.hidden.max() == 0
+    assert field.fill.abs().max() == 0
+    picture = torch.rand(1, 3, 96, 96)
+    torch.testing.assert_close(field.warp(picture), picture, atol=3e-2, rtol=0)
+
+
+def test_the_face_goes_where_the_head_model_puts_it(head):
+    source, target = face(), face(rotation=[0.25, -0.1, 0.1], translation=[34.0, 30.0])
+    field = field_of(head, source, target)
+    inner = [30, 33, 36, 39, 42, 45]  # nose and corners of the eyes
+    there = head.landmarks(target)[0, inner] + 16
+    here = head.landmarks(source)[0, inner] + 16
+    column, row = there.long().unbind(-1)
+    found = field.grid[0, row, column] + (there - (there.long() + 0.5))
+    assert (found - here).norm(dim=-1).max() < 1.5
+
+
+def test_hair_above_the_head_turns_rigidly_with_it(head):
+    """A pure roll about the neck: a point well above the skull turns by the same angle."""
+    roll = 0.15
+    source, target = face(), face(rotation=[0.0, 0.0, roll])
+    field = field_of(head, source, target)
+    crown = head.landmarks(source)[0, 27] + 16 - torch.tensor([0.0, 1.35 * 0.3 * SIZE])
+    column, row = (int(v) for v in crown)
+    above = field.grid[0, row, column] - torch.tensor([column + 0.5, row + 0.5])
+    # Anticlockwise in the picture: what is above the neck came from the right.
+    arm = float(head.landmarks(source)[0, 27, 1] - 1.35 * 0.3 * SIZE)
+    neck = SIZE / 2 + 0.95 * 0.3 * SIZE
+    assert float(above[0]) == pytest.approx((neck - arm) * np.tan(roll), rel=0.25)
+
+
+def test_the_body_does_not_move(head):
+    source = face()
+    field = field_of(head, source, face(rotation=[0.4, 0.0, 0.0], translation=[36.0, 30.0]))
+    below = body(head, source, SIZE, VIEW)[0, 0] > 0
+    assert below.any()
+    assert offsets(field)[0, :, below].abs().max() < 1e-3
+    assert offsets(field)[0, :, 40].abs().max() > 1
+
+
+def test_a_hidden_cheek_is_mirrored_and_marked(head):
+    """A head turned by 50 degrees hides one cheek; seen from the front it is the other one."""
+    field = field_of(head, face(rotation=[0.9, 0.0, 0.0]), face())
+    hidden = field.hidden[0, 0] > 0.5
+    columns = torch.nonzero(hidden)[:, 1].float()
+    assert hidden.sum() > 20
+    assert bool((columns > 48).float().mean() > 0.9) or bool((columns < 48).float().mean() > 0.9)
+    assert (field.seen[0, 0][hidden] > 0).float().mean() > 0.5
+
+
+def test_continuation_keeps_what_is_known_and_far_away_is_rigid():
+    offset, known = torch.zeros(1, 2, 32, 32), torch.zeros(1, 1, 32, 32)
+    known[..., 12:20, 12:20] = 1
+    offset[:, 0] = 3.0
+    rigid = torch.full((1, 2, 32, 32), 1.0)
+    result = continued(offset, known, rigid)
+    assert result[..., 12:20, 12:20].equal(offset[..., 12:20, 12:20])
+    torch.testing.assert_close(result[:, 0], torch.full((1, 32, 32), 3.0), atol=1e-3, rtol=0)
+    torch.testing.assert_close(continued(rigid, known, rigid), rigid)
+
+
+def test_filling_a_hole_of_a_plain_picture_gives_the_plain_picture():
+    plain = torch.tensor([0.2, -0.4, 0.7])[None, :, None, None].expand(1, 3, 45, 37)
+    known = torch.ones(1, 1, 45, 37)
+    known[..., 10:40, 5:30] = 0
+    torch.testing.assert_close(filled_in(plain * known, known), plain, atol=1e-5, rtol=0)

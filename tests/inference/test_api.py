@@ -1,0 +1,198 @@
+"""The reenactor from Python: pictures in memory, generators in and out."""
+
+import re
+import subprocess
+import sys
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from reenact.errors import UserError
+from reenact.inference import load
+from reenact.inference.compose import COMPOSITIONS
+from reenact.inference.config import ReenactorConfig
+from reenact.inference.reenactor import Reenactor
+from reenact.media.video_reader import VideoReader
+from tests.inference.conftest import FakeFaceStack, disk_frame
+
+DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "python.md"
+PHOTO = disk_frame(50, 40, 17)
+SQUARE = {"compose": "crop", "output_size": 48}
+TARGET = [disk_frame(35 + 2 * i, 40, 16) for i in range(5)]
+
+
+@pytest.fixture
+def reenactor(weights_path, fake_face, monkeypatch) -> Reenactor:
+    monkeypatch.setattr(load, "make_face_stack", lambda config, device: fake_face)
+    config = ReenactorConfig(precision="fp32", batch_size=2)
+    return Reenactor.load(weights_path, config=config, device="cpu")
+
+
+def test_arrays_pil_images_generators_and_motions_give_the_same(reenactor):
+    wanted = np.stack(list(reenactor.animate(PHOTO, TARGET, **SQUARE)))
+    assert wanted.shape == (5, 48, 48, 3)
+    assert wanted.dtype == np.uint8
+    assert (wanted[0] != wanted[4]).any()
+    motion = reenactor.track(frame for frame in TARGET)
+    photos = [Image.fromarray(PHOTO), Image.fromarray(PHOTO).convert("RGBA"), reenactor.find(PHOTO)]
+    for photo in photos:
+        assert np.array_equal(list(reenactor.animate(photo, motion, **SQUARE)), wanted)
+    pictures = (Image.fromarray(frame) for frame in TARGET)
+    assert np.array_equal(list(reenactor.animate(PHOTO, pictures, **SQUARE)), wanted)
+    assert np.array_equal(list(reenactor.animate(PHOTO, np.stack(TARGET), **SQUARE)), wanted)
+
+
+def test_a_motion_serves_many_sources_and_keeps_no_pixels(reenactor, monkeypatch):
+    motion = reenactor.track(iter(TARGET))
+    assert len(motion) == 5
+    sources = [reenactor.find(photo) for photo in (PHOTO, TARGET[1])]
+    monkeypatch.setattr(FakeFaceStack, "target_motion", None)  # nothing is tracked again
+    first, second = (list(reenactor.animate(source, motion)) for source in sources)
+    assert len(first) == len(second) == 5
+    assert (first[0] != second[0]).any()
+    kept = [v for v in vars(motion.tracked).values() if isinstance(v, np.ndarray)]
+    assert all(array.ndim == 1 for array in kept)
+
+
+def test_results_come_one_by_one(reenactor, monkeypatch):
+    rendered = []
+    original = Reenactor.render
+
+    def render(self, state, faces):
+        rendered.append(len(faces))
+        return original(self, state, faces)
+
+    monkeypatch.setattr(Reenactor, "render", render)
+    results = reenactor.animate(PHOTO, TARGET)
+    assert rendered == []
+    next(results)
+    assert rendered == [2], "one batch"
+
+
+def test_a_single_picture_is_a_target(reenactor):
+    for target in (TARGET[2], Image.fromarray(TARGET[2])):
+        motion = reenactor.track(target)
+        assert motion.is_picture
+        assert len(list(reenactor.animate(PHOTO, motion))) == 1
+
+
+@pytest.mark.parametrize("compose", COMPOSITIONS)
+def test_every_composition_gives_a_frame_for_each_of_the_targets(reenactor, compose):
+    frames = list(reenactor.animate(PHOTO, TARGET, compose=compose, output_size=40))
+    shape = PHOTO.shape if compose == "photo" else (40, 40, 3)
+    assert [frame.shape for frame in frames] == [shape] * 5
+
+
+def test_frame_times_go_through(reenactor, make_clip):
+    clip = VideoReader(make_clip(num_frames=6, fps=Fraction(30000, 1001)))
+    assert reenactor.track(clip).timeline == clip.timeline
+    assert reenactor.track(clip, fps=12.5).timeline.times[1] == Fraction(2, 25)
+    assert reenactor.track(TARGET).timeline.times[4] == Fraction(4, 25)
+
+
+def unusable_photos():
+    yield np.zeros((40, 40, 3), np.float32), "photo: its values are float32, give a numpy array"
+    yield PHOTO.astype(np.int64), "photo: its values are int64"
+    yield PHOTO.transpose(2, 0, 1), r"photo: its shape is \(3, 80, 96\)"
+    yield np.zeros((0, 5, 3), np.uint8), "photo: it has no pixels"
+    yield torch.zeros(3, 8, 8), "photo: got Tensor, give a numpy array"
+    yield "face.png", "photo: got str, .* .read the file first"
+    yield Path("face.png"), "photo: got PosixPath, .* .read the file first"
+    yield None, "photo: got NoneType"
+    yield np.full((80, 96, 3), 30, np.uint8), "photo: no face found, take a photo"
+
+
+@pytest.mark.parametrize(("photo", "message"), unusable_photos())
+def test_an_unusable_photo_is_one_line(reenactor, photo, message):
+    with pytest.raises(UserError, match=message) as error:
+        reenactor.animate(photo, TARGET)
+    assert "\n" not in str(error.value)
+
+
+def unusable_targets():
+    wall = np.full((80, 96, 3), 30, np.uint8)
+    yield [], "target: it has no frames"
+    yield [TARGET[0], TARGET[1] / 255], "target, frame 1: its values are float64"
+    yield (
+        [TARGET[0], TARGET[1][1:]],
+        "target, frame 1: it has 96x79 pixels, the first one has 96x80",
+    )
+    yield torch.zeros(2, 8, 8, 3), "target, frame 0: got Tensor"
+    yield Path("clip.mp4"), "target, frame 0: got PosixPath"
+    yield [wall, wall], "target: no face found in any of the 2 frames"
+    yield wall, "target: no face found in the picture"
+
+
+@pytest.mark.parametrize(("target", "message"), unusable_targets())
+def test_an_unusable_target_is_one_line(reenactor, target, message):
+    with pytest.raises(UserError, match=message) as error:
+        reenactor.animate(PHOTO, target)
+    assert "\n" not in str(error.value)
+
+
+def test_wrong_options_are_refused_at_once(reenactor):
+    with pytest.raises(UserError, match="output_size: must be at least 16 and at most 4096, got 8"):
+        reenactor.animate(PHOTO, TARGET, output_size=8)
+    with pytest.raises(UserError, match="compose: must be one of photo, crop, follow"):
+        reenactor.animate(PHOTO, TARGET, compose="square")
+    with pytest.raises(TypeError, match="size"):
+        reenactor.animate(PHOTO, TARGET, size=8)
+
+
+def test_the_motion_of_another_reenactor_is_refused_if_it_does_not_fit(reenactor):
+    motion = reenactor.track(TARGET)
+    reenactor.size = 64
+    with pytest.raises(UserError, match=r"tracked for crops of 32 pixels .* needs 64 pixels"):
+        reenactor.animate(PHOTO, motion)
+
+
+def test_a_stack_that_reads_twice_gets_a_generator_twice(reenactor, monkeypatch):
+    class Twice(FakeFaceStack):
+        num_passes = 2
+
+        def target_motion(self, frames, *arguments):
+            assert len(list(frames)) == len(TARGET)
+            return super().target_motion(frames, *arguments)
+
+    reenactor.face = Twice()
+    assert len(list(reenactor.animate(PHOTO, iter(TARGET)))) == len(TARGET)
+
+
+def test_importing_the_package_does_not_load_torch():
+    code = "import sys, reenact; print('torch' in sys.modules, 'numpy' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False False\n"
+
+
+def test_the_public_names_are_there():
+    import reenact
+
+    assert reenact.Reenactor is Reenactor
+    assert {getattr(reenact, name).__name__ for name in reenact.__all__} == set(reenact.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'reenactor_'"):
+        _ = reenact.reenactor_
+
+
+def test_the_documented_example_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    block = re.findall(r"```python\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)[0]
+    names: dict[str, object] = {}
+    exec(block, names)
+    frames = np.stack(names["frames"])
+    assert frames.shape == (6, *np.asarray(names["photo"]).shape)
+    assert names["still"].shape == frames.shape[1:]
+    assert names["frame"].shape == (256, 256, 3)
+    assert np.abs(frames[0].astype(int) - frames[-1]).mean() > 1, "the face moves"
+    assert list(tmp_path.iterdir()) == [], "nothing is written"
+
+
+def test_the_documented_settings_run(capsys):
+    block = re.findall(r"```python\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)[1]
+    names: dict[str, object] = {}
+    exec(block, names)
+    assert names["reenactor"].recipe.num_steps == 4
+    assert "num_steps 2, now 4" in capsys.readouterr().err

@@ -1,0 +1,154 @@
+"""Layers: the photo's own background, the moved person, and where the canvas is in the photo."""
+
+import numpy as np
+import pytest
+import torch
+
+from reenact.face.crop import FaceCrop, warp_to_crop
+from reenact.face.person_mask import PersonMask
+from reenact.face.surface.layer_field import LayerField
+from reenact.face.surface.motion_field import pixel_centres
+from reenact.inference.canvas import SourceView, crop_view, photo_view, put_back
+from reenact.inference.layers import Layers, layered, make_layers, onto_canvas
+from reenact.media.images import frame_from_image, image_from_frame
+
+SIDE = 48
+CANVAS = FaceCrop(crop_from_frame=np.diag([2.0, 2.0, 1.0]), size=SIDE)
+WALL, SHIRT = 0.5, -0.6
+
+
+def view() -> SourceView:
+    """A dark square, the person, in front of a plain wall."""
+    mask = torch.zeros(1, 1, SIDE, SIDE)
+    mask[..., 16:32, 16:32] = 1
+    picture = WALL + (SHIRT - WALL) * mask.expand(-1, 3, -1, -1)
+    return SourceView(canvas=CANVAS, picture=picture, mask=mask, cut=torch.zeros_like(mask))
+
+
+def shifted(x: float, **changes: torch.Tensor) -> LayerField:
+    """Everything moves to the left by x pixels."""
+    grid = (
+        pixel_centres(SIDE, torch.device("cpu")) + torch.tensor([x, 0.0])[:, None, None]
+    ).clone()
+    none = torch.zeros(1, 1, SIDE, SIDE)
+    planes = {"seen": 1 - none, "sure": none, "hidden": none, "fill": none.expand(-1, 4, -1, -1)}
+    return LayerField(grid=grid.permute(0, 2, 3, 1), **(planes | changes))
+
+
+def layers_of(source: SourceView) -> Layers:
+    return make_layers(source, SIDE // 2, torch.zeros(1, 1, SIDE, SIDE))
+
+
+def test_without_motion_the_result_is_the_photo():
+    source = view()
+    source.picture.add_(0.3 * torch.rand_like(source.picture))
+    source.mask.mul_(0.7)
+    result = layered(torch.rand(1, 3, 24, 24), layers_of(source), shifted(0.0))
+    torch.testing.assert_close(result, source.picture, atol=1e-4, rtol=0)
+
+
+def test_the_person_moves_and_the_wall_stays():
+    layers = layers_of(view())
+    torch.testing.assert_close(layers.plate, torch.full_like(layers.plate, WALL))
+    result = layered(torch.rand(1, 3, 24, 24), layers, shifted(6.0))
+    expected = torch.full_like(result, WALL)
+    expected[..., 16:32, 10:26] = SHIRT
+    torch.testing.assert_close(result, expected, atol=1e-4, rtol=0)
+
+
+def test_the_networks_draw_what_is_hidden_in_the_light_of_its_surroundings():
+    hidden, sure = torch.zeros(2, 1, 1, SIDE, SIDE)
+    hidden[..., 20:28, 20:28] = 1
+    sure[..., 16:32, 16:32] = 1
+    picture = torch.full((1, 3, 24, 24), 0.9)
+    field = shifted(0.0, hidden=hidden, sure=sure, seen=1 - hidden)
+    result = layered(picture, layers_of(view()), field)
+    # The networks' plain picture is fitted to the shirt around the hidden part.
+    torch.testing.assert_close(
+        result[..., 20:28, 20:28], torch.full((1, 3, 8, 8), SHIRT), atol=0.02, rtol=0
+    )
+
+
+def test_usual_colours_cover_the_person():
+    fill = torch.zeros(1, 4, SIDE, SIDE)
+    fill[:, :, 20:24, 20:24] = torch.tensor([0.3, 0.2, 0.1, 1.0])[None, :, None, None]
+    result = layered(torch.zeros(1, 3, 24, 24), layers_of(view()), shifted(0.0, fill=fill))
+    colour = torch.tensor([0.3, 0.2, 0.1])[None, :, None, None].expand(1, 3, 4, 4)
+    torch.testing.assert_close(result[..., 20:24, 20:24], colour)
+
+
+def test_a_crop_is_shown_where_the_canvas_has_it():
+    ticks = torch.arange(24) + 0.5
+    ramp = ticks[None, None, None].expand(1, 3, 24, 24)
+    matrix = np.array([[0.0, 2.0, 0.0], [-2.0, 0.0, 48.0], [0, 0, 1]])  # a quarter turn
+    shown = onto_canvas(ramp, FaceCrop(crop_from_frame=matrix, size=SIDE), SIDE)
+    expected = (SIDE - (torch.arange(SIDE) + 0.5)[:, None].expand(SIDE, SIDE)) / 2
+    torch.testing.assert_close(shown[0, 0, 4:-4, 4:-4], expected[4:-4, 4:-4], atol=0.05, rtol=0)
+
+
+@pytest.fixture(scope="module")
+def net() -> PersonMask:
+    return PersonMask()
+
+
+@pytest.fixture
+def photo() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (90, 70, 3), dtype=np.uint8)
+
+
+def test_the_photos_own_pixels_are_composed(net, photo):
+    turn = np.array([[0.98, 0.2, 3.0], [-0.2, 0.98, 8.0], [0, 0, 1]])
+    crop = FaceCrop(crop_from_frame=turn * [[1], [1], [1]], size=40)
+    seen, (left, top) = photo_view(photo, crop, net)
+    frame = frame_from_image(seen.picture)[0]
+    assert put_back(np.zeros_like(photo), frame, (left, top)).max() > 0
+    np.testing.assert_array_equal(put_back(photo, frame, (left, top)), photo)
+    # the canvas shows a point of the crop where the photo has it
+    point = np.array([[11.0, 29.0]])
+    expected = crop.points_to_frame(point) - [left, top]
+    np.testing.assert_allclose(seen.canvas.points_from_frame(point), expected, atol=1e-9)
+    assert seen.cut[..., 0, :].min() == seen.cut[..., :, -1].min() == 1
+
+
+def test_the_view_of_a_crop_shows_the_crop_and_what_is_around_it(net, photo):
+    crop = FaceCrop(crop_from_frame=np.array([[1.0, 0, -20], [0, 1, -30], [0, 0, 1]]), size=32)
+    seen = crop_view(photo, crop, net, 64)
+    assert seen.picture.shape[-1] == 128
+    inner = frame_from_image(seen.picture[..., 32:96, 32:96])[0].astype(int)
+    wanted = warp_to_crop(photo, crop.resized(64)).astype(int)
+    assert np.abs(inner - wanted).max() <= 1
+    # 16 pixels of the photo to each side, then its border's pixels
+    wide = warp_to_crop(photo, FaceCrop(crop_from_frame=np.diag([2.0, 2, 1]), size=128))
+    assert (
+        np.abs(
+            frame_from_image(seen.picture)[0, 40:80].astype(int)[:, 4:100] - wide[68:108, 12:108]
+        ).max()
+        <= 1
+    )
+
+
+def test_a_mask_at_the_photos_border_is_held_there(net):
+    photo = np.full((60, 60, 3), 128, np.uint8)
+    crop = FaceCrop(crop_from_frame=np.eye(3), size=60)
+    always = net.of_photo
+    net.of_photo = lambda image, face: torch.ones_like(image[:, :1])
+    try:
+        seen, _ = photo_view(photo, crop, net)
+    finally:
+        net.of_photo = always
+    assert seen.cut[..., 60, 31:89].max() == 0, "inside the photo everything may move"
+    assert seen.cut[..., 29, 40] == seen.cut[..., 95, 40] == 1
+
+
+def test_pictures_are_put_back_where_they_overlap():
+    photo = np.zeros((4, 5, 3), np.uint8)
+    result = np.arange(1, 10, dtype=np.uint8).reshape(3, 3)[..., None].repeat(3, 2)
+    back = put_back(photo, result, (-1, 2))
+    expected = np.zeros((4, 5), np.uint8)
+    expected[2:, :2] = [[2, 3], [5, 6]]
+    np.testing.assert_array_equal(back[..., 0], expected)
+    assert photo.max() == 0
+
+
+def test_views_are_pictures_of_the_same_levels(photo):
+    assert np.array_equal(frame_from_image(image_from_frame(photo))[0], photo)

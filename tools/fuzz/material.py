@@ -1,0 +1,112 @@
+"""What the cases are made of: a face, a few frames of one, tiny weights; and damage."""
+
+from __future__ import annotations
+
+import functools
+import tempfile
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import torch
+from PIL import Image
+
+from diffae import DiffAE, DiffAEConfig
+from reenact.assets import asset_path
+from reenact.models.checkpoint import save_reenactor
+from reenact.models.reenactment_encoder import ReenactmentEncoder
+from reenact.models.weights import Recipe
+
+NUM_FRAMES = 4
+
+
+@functools.cache
+def face() -> Image.Image:
+    """The demo's source photo, small enough to be fast."""
+    with Image.open(asset_path("demo_source.png")) as picture:
+        return picture.convert("RGB").resize((160, 160))
+
+
+@functools.cache
+def frames() -> tuple[np.ndarray, ...]:
+    """The first frames of the demo's target, (128, 128, 3) uint8."""
+    with av.open(str(asset_path("demo_target.mp4"))) as file:
+        decoded = (frame.to_ndarray(format="rgb24") for frame in file.decode(video=0))
+        first = [next(decoded) for _ in range(NUM_FRAMES)]
+    return tuple(np.asarray(Image.fromarray(f).resize((128, 128))) for f in first)
+
+
+@functools.cache
+def tiny_weights() -> bytes:
+    """A reenactor of 32 pixels with random weights, as a .safetensors file."""
+    torch.manual_seed(0)
+    config = DiffAEConfig(
+        image_size=32,
+        base_channels=32,
+        channel_mults=(1, 1),
+        encoder_channel_mults=(1, 1),
+        attention_resolutions=(),
+        num_res_blocks=1,
+        z_channels=32,
+        time_channels=32,
+    )
+    diffae = DiffAE(config)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "tiny.safetensors"
+        encoder = ReenactmentEncoder(DiffAE(config).encoder)
+        save_reenactor(path, diffae, encoder, recipe=Recipe(num_steps=2, encode_steps=2))
+        return path.read_bytes()
+
+
+def write_photo(path: Path) -> Path:
+    face().save(path)
+    return path
+
+
+def write_clip(path: Path) -> Path:
+    """A plain H.264 video of the frames."""
+    with av.open(str(path), "w") as file:
+        stream: Any = file.add_stream("libx264", rate=Fraction(25))
+        stream.width, stream.height, stream.pix_fmt = 128, 128, "yuv420p"
+        for frame in frames():
+            file.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+        file.mux(stream.encode(None))
+    return path
+
+
+def write_weights(path: Path) -> Path:
+    path.write_bytes(tiny_weights())
+    return path
+
+
+def damaged(rng: np.random.Generator, data: bytes) -> bytes:
+    """The bytes cut off, overwritten in places, shifted, or replaced altogether."""
+    if not data:
+        return data
+    match int(rng.integers(5)):
+        case 0:
+            return data[: int(rng.integers(len(data)))]
+        case 1:
+            noisy = np.frombuffer(data, np.uint8).copy()
+            places = rng.integers(len(noisy), size=int(rng.integers(1, 50)))
+            noisy[places] = rng.integers(256, size=len(places))
+            return noisy.tobytes()
+        case 2:
+            at, length = int(rng.integers(len(data))), int(rng.integers(1, 200))
+            return data[:at] + rng.bytes(length) + data[at + length :]
+        case 3:
+            at = int(rng.integers(len(data)))
+            return data[:at] + data[at + int(rng.integers(1, 100)) :]
+        case _:
+            return rng.bytes(int(rng.integers(1, 2000)))
+
+
+def inference(folder: Path, source: Path, target: Path, output: Path) -> tuple[str, ...]:
+    """The words of a run with tiny weights, as fast as it gets."""
+    weights = write_weights(folder / "tiny.safetensors")
+    return (
+        *("infer", str(source), str(target), "--output", str(output), "--device", "cpu"),
+        *(f"--set=weights={weights}", "--set=output_size=32", "--precision", "fp32"),
+    )

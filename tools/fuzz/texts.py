@@ -1,0 +1,151 @@
+"""Config files, `--set` options and file names."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import typing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from reenact.commands.configs import config_names, find_config
+from reenact.data.prepare.run_config import PrepareRun
+from reenact.evaluation.run_config import EvalRun
+from reenact.inference.run_config import InferRun
+from reenact.training.run_config import TrainRun
+from tools.config_reference import nested
+from tools.fuzz import material
+from tools.fuzz.case import Case
+
+VALUES: tuple[Any, ...] = (
+    *(None, True, False, 0, 1, -1, 2, 3, 7, 60, 10**20, -(10**20), 0.0, 0.5, -0.5, 1e-30, 1e30),
+    *(float("nan"), float("inf"), -float("inf"), "", "auto", "source", "x" * 300, "\x07", "é"),
+    *([], [1], [1, "a"], {}, {"a": 1}, [[[[[[[[]]]]]]]], "1e400", "1e-4", ".", "/", "null"),
+)
+NAMES = (
+    *("result.mp4", "résultat.mp4", "结果" * 40 + ".mp4", "-out.mp4", "a b'c\".mp4", "x.MP4"),
+    *("result", "result.avi", "no/such/folder/result.mp4", "." * 50 + ".mp4", "n" * 251 + ".mp4"),
+    *("n" * 300 + ".mp4", "tab\t.mp4", "line\n.mp4", "result.mp4/", "source.png", "target.mp4"),
+)
+
+
+USUAL: dict[type, tuple[Any, ...]] = {
+    bool: (True, False),
+    int: (0, 1, 2, 3, 8, 60, 1000, -1),
+    float: (0.0, 0.5, 1.0, 2.5, 30.0, -1.0),
+    str: ("auto", "source", "moved", "ddim", "ddim_trailing", "dpmpp2m", "crop", "follow"),
+}
+"""Values of the right type, some of them out of range."""
+
+
+def keys(cls: type, prefix: str = "") -> list[str]:
+    """Every dotted key of a config."""
+    hints = typing.get_type_hints(cls, include_extras=True)
+    found = []
+    for field in dataclasses.fields(cls):
+        found.append(prefix + field.name)
+        inner = nested(hints[field.name])
+        if inner is not None:
+            found += keys(inner, f"{prefix}{field.name}.")
+    return found
+
+
+def options(rng: np.random.Generator, cls: type, count: int) -> list[str]:
+    """Random `--set` options; some name no key, some are no options at all."""
+    names = keys(cls)
+    if rng.random() < 0.8:  # the many keys of the authors' files would hide the others
+        names = [name for name in names if not name.startswith("face")]
+    chosen = []
+    for _ in range(count):
+        value = VALUES[int(rng.integers(len(VALUES)))]
+        text = yaml.safe_dump(value, default_flow_style=True).splitlines() or [""]
+        name = (
+            str(rng.choice(names)) if rng.random() < 0.9 else str(rng.choice(["a", "x.y", "=", ""]))
+        )
+        chosen.append(f"--set={name}={text[0]}")
+    return chosen
+
+
+def option_case(rng: np.random.Generator, folder: Path) -> Case:
+    """A good run with random options."""
+    source = material.write_photo(folder / "source.png")
+    target = material.write_photo(folder / "target.png")
+    output = folder / "result.png"
+    words = material.inference(folder, source, target, output)
+    extra = options(rng, InferRun, int(rng.integers(1, 4)))
+    # These would write elsewhere, or render millions of pixels or thousands of steps for minutes.
+    slow = ("num_steps", "encode_steps", "output_size", "max_side")
+    extra = [word for word in extra if not any(name in word for name in slow)]
+    return Case(kind="option", words=(*words, *extra), output=output, files=(source, target))
+
+
+def train_case(rng: np.random.Generator, folder: Path) -> Case:
+    """A training with random options and without data: it must end before it starts."""
+    names = [n for n in config_names() if not n.endswith(("infer", "eval", "prepare", "released"))]
+    words = ["train", "--config", str(rng.choice(names)), "--device", "cpu"]
+    words += options(rng, TrainRun, int(rng.integers(1, 5)))
+    moved = [f"--set=data.root={folder}/none", f"--set=run_dir={folder}/run"]
+    return Case(kind="train", words=(*words, *moved, f"--set=export={folder}/weights.safetensors"))
+
+
+def config_case(rng: np.random.Generator, folder: Path) -> Case:
+    """A shipped config whose text was damaged."""
+    commands = {"infer": InferRun, "eval": EvalRun, "train": TrainRun, "prepare": PrepareRun}
+    name = str(rng.choice(config_names()))
+    last = name.rsplit("/", 1)[-1]
+    command = last if last in commands else "infer" if last == "released" else "train"
+    text = find_config(name).read_bytes()
+    path = folder / "run.yaml"
+    lines = text.splitlines(keepends=True)
+    match int(rng.integers(4)):
+        case 0:
+            path.write_bytes(material.damaged(rng, text))
+        case 1:
+            rng.shuffle(lines)
+            path.write_bytes(b"".join(lines))
+        case 2:
+            at = int(rng.integers(len(lines)))
+            path.write_bytes(b"".join([*lines[:at], *lines[at + 1 :]]))
+        case _:
+            value = VALUES[int(rng.integers(len(VALUES)))]
+            path.write_text(yaml.safe_dump(dict.fromkeys(keys(commands[command])[:3], value)))
+    words = [command, "--config", str(path), "--device", "cpu"]
+    if command == "infer":
+        source = material.write_photo(folder / "source.png")
+        words = ["infer", str(source), str(folder / "none.mp4"), *words[1:]]
+    if command == "train":
+        words += [f"--set=data.root={folder}/none", f"--set=run_dir={folder}/run"]
+        words += [f"--set=export={folder}/weights.safetensors"]
+    if command == "eval":
+        words += [f"--set=data.folder={folder}/none", f"--output={folder}/report"]
+        words += ["--set=data.synthetic=null"]
+    if command == "prepare":
+        words += [f"--set=source.root={folder}/none", f"--set=out={folder}/data"]
+    return Case(kind="config", words=tuple(words), files=(path,))
+
+
+def name_case(rng: np.random.Generator, folder: Path) -> Case:
+    """Odd names of the output, and places that cannot be written."""
+    source = material.write_photo(folder / "source.png")
+    target = material.write_clip(folder / "target.mp4")
+    output = folder / NAMES[int(rng.integers(len(NAMES)))]
+    if rng.random() < 0.15:
+        output.mkdir(parents=True, exist_ok=True) if not _exists(output) else None
+    words = material.inference(folder, source, target, output)
+    known = output if _plain(output) else None
+    return Case(kind="name", words=words, output=known, num_frames=4, files=(source, target))
+
+
+def _plain(output: Path) -> bool:
+    """Whether the output is a path that could be written."""
+    return len(os.fsencode(output.name)) <= 255 and not output.is_dir()
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists() or len(os.fsencode(path.name)) > 255
+    except OSError:
+        return True
