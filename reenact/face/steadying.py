@@ -43,29 +43,21 @@ def bridged(curve: Tensor, blinks: np.ndarray, fps: float, largest: float) -> Te
     """A curve over time (N, ...) whose values inside blinks come from the frames around them.
 
     The tracker's points shift a little when lids close, so that a head seems to nod and to change
-    its size. `blinks` (N,) as from `blink_weights`. A difference larger than `largest` is a real
-    movement and stays.
+    its size. `blinks` (N,) as from `blink_weights`. Inside a blink the curve follows the parabola
+    that fits the frames around it best. A difference larger than `largest` is a real movement and
+    stays.
     """
-    if len(curve) < 2 or not (blinks > 0).any():
-        return curve
     values = curve.detach().cpu().double().numpy()
-    inside = blinks.reshape(-1, *[1] * (values.ndim - 1))
-    away = _local_line(values, np.maximum(1 - inside, 1e-3), _BRIDGE_SECONDS * fps) - values
-    return torch.from_numpy(values + inside * away / (1 + (away / largest) ** 4)).to(curve)
-
-
-def _local_line(values: np.ndarray, weight: np.ndarray, sigma: float) -> np.ndarray:
-    """For each row of values (N, ...) the height of the line that fits its surroundings best.
-
-    The rows count by `weight` (N, ...) and by a Gaussian of `sigma` rows around each.
-    """
-    time = np.arange(len(values), dtype=np.float64).reshape(weight.shape)
-
-    def mean(what: np.ndarray) -> np.ndarray:
-        return gaussian_filter1d(weight * what, sigma, axis=0, mode="constant") / total
-
-    total = gaussian_filter1d(weight, sigma, axis=0, mode="constant")
-    centre, middle = mean(time), mean(values)
-    spread = np.maximum(mean(time**2) - centre**2, 1e-6)
-    slope = (mean(time * values) - centre * middle) / spread
-    return middle + slope * (time - centre)
+    flat = values.reshape(len(values), -1)
+    trust = np.maximum(1 - blinks, 1e-3)
+    sigma = _BRIDGE_SECONDS * fps
+    result = flat.copy()
+    for i in np.flatnonzero(blinks > 0.01):
+        near = slice(max(i - round(4 * sigma), 0), i + round(4 * sigma) + 1)
+        time = (np.arange(len(flat))[near] - i) / sigma
+        weight = np.sqrt(trust[near] * np.exp(-(time**2) / 2))[:, None]
+        powers = np.stack([time**0, time, time**2], 1)
+        parabola = np.linalg.lstsq(powers * weight, flat[near] * weight, rcond=None)[0]
+        away = parabola[0] - flat[i]
+        result[i] += blinks[i] * away / (1 + (away / largest) ** 4)
+    return torch.from_numpy(result.reshape(values.shape)).to(curve)
