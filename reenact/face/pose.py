@@ -24,13 +24,18 @@ _LARGEST_SINE = 0.95
 
 
 @lru_cache(maxsize=1)
-def _canonical_face() -> tuple[Tensor, Tensor]:
-    """Canonical points (468, 3) upright in the project's head frame, and their weights (468,)."""
+def _canonical_face() -> tuple[Tensor, Tensor, Tensor]:
+    """The points that tell the head's rotation: their numbers among the mesh's points (N,), their
+    canonical places (N, 3), upright in the project's head frame, and their weights (N,).
+    """
     tensors = load_tensors("tracker.safetensors")
     angle = torch.tensor(_CANONICAL_PITCH)
     cos, sin = angle.cos().item(), angle.sin().item()
     upright = torch.tensor([[1.0, 0.0, 0.0], [0.0, cos, -sin], [0.0, sin, cos]])
-    return tensors["canonical_points"].float() @ upright.T, tensors["canonical_weights"].float()
+    canonical = tensors["canonical_points"].float() @ upright.T
+    weights = tensors["canonical_weights"].float()
+    used = weights.nonzero()[:, 0]
+    return used, canonical[used], weights[used]
 
 
 def euler_angles(rotation: Tensor) -> Tensor:
@@ -59,12 +64,9 @@ def fit_rotation(points: Tensor, canonical: Tensor, weights: Tensor) -> Tensor:
 
 def rotation_from_points(points: Tensor) -> Tensor:
     """points (B, 478, 3) px -> head rotations (B, 3, 3) in X right, Y up, Z to the camera."""
-    canonical, weights = (t.to(points.device) for t in _canonical_face())
-    used = weights > 0
-    turned = (
-        points[:, :468][:, used].float() * points.new_tensor([1.0, -1.0, -_DEPTH_SCALE]).float()
-    )
-    return fit_rotation(turned, canonical[used], weights[used])
+    used, canonical, weights = (t.to(points.device) for t in _canonical_face())
+    turned = points[:, used].float() * points.new_tensor([1.0, -1.0, -_DEPTH_SCALE]).float()
+    return fit_rotation(turned, canonical, weights)
 
 
 def pose_from_points(points: Tensor) -> Tensor:

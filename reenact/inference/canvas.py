@@ -38,6 +38,12 @@ class SourceView:
     mask: Tensor
     cut: Tensor
 
+    def inner(self, image: Tensor) -> Tensor:
+        """The part of an image (1, C, W, W) that the canvas covers: (1, C, D, D)."""
+        border = (image.shape[-1] - self.canvas.size) // 2
+        inside = slice(border, border + self.canvas.size)
+        return image[..., inside, inside].contiguous()
+
 
 def crops_alone(images: Tensor, net: PersonMask) -> SourceView:
     """Face crops (B, 3, S, S) in [-1, 1] of which nothing more is known. Each is the canvas."""

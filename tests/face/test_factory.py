@@ -18,7 +18,7 @@ import sys
 import torch
 from reenact.face.factory import FaceConfig
 from reenact.face.params import FaceParams
-from reenact.training.targets import Drawer
+from reenact.training.drawer import Drawer
 
 draw = Drawer(FaceConfig(), 64, torch.device("cpu"), has_motion=True)
 faces = FaceParams.neutral(2).tensors()

@@ -5,8 +5,10 @@ import pytest
 import torch
 
 from reenact.face.crop import FaceCrop, warp_to_crop
+from reenact.face.head_model import HeadModel
+from reenact.face.params import FaceParams
 from reenact.face.person_mask import PersonMask
-from reenact.face.surface.layer_field import LayerField
+from reenact.face.surface.layer_field import LayerField, layer_source
 from reenact.face.surface.motion_field import pixel_centres
 from reenact.inference.canvas import SourceView, crop_view, photo_view, put_back
 from reenact.inference.layers import Layers, layered, make_layers, onto_canvas
@@ -36,7 +38,10 @@ def shifted(x: float, **changes: torch.Tensor) -> LayerField:
 
 
 def layers_of(source: SourceView) -> Layers:
-    return make_layers(source, SIDE // 2, torch.zeros(1, 1, SIDE, SIDE))
+    head, face = HeadModel(), FaceParams.neutral()
+    face.translation[:], face.scale[:] = 12.0, 6.0
+    seen = source.inner(source.picture)
+    return make_layers(source, layer_source(head, face, SIDE // 2, CANVAS, seen, source.cut))
 
 
 def test_without_motion_the_result_is_the_photo():
