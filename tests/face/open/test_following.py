@@ -122,6 +122,6 @@ def test_a_frozen_film_gives_a_frozen_face(stack, man):
     noisy = [
         (man[0] + rng.normal(0, 1, man[0].shape)).clip(0, 255).astype(np.uint8) for _ in range(8)
     ]
-    rois = stack.tracker.video().update(np.stack(noisy)).rois
+    rois = VideoTracker(stack.tracker).update(np.stack(noisy)).rois
     away = (rois - rois[2:].mean(0))[:, :3].abs().amax(1)
     assert away[1] < 2 * away[2:].max()
