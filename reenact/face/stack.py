@@ -233,7 +233,7 @@ class StackEntry:
     size: the only side of crops that the stack works at, in pixels; None: any.
     has_places: whether the parameters say where in the crop the face is (`FaceModel.landmarks` and
         `FaceModel.outline`).
-    has_surface: whether there is a `FaceModel.motion_field`.
+    has_surface: whether there are `FaceModel.motion_field`, `layer_field` and `body`.
     has_motion_vector: whether there is a `FaceModel.motion_vector`.
     """
 

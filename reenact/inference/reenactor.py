@@ -20,7 +20,7 @@ from reenact.face.person_mask import PersonMask
 from reenact.face.stack import FaceStack, Frame, SourceFace, Watch
 from reenact.face.surface.layer_field import LayerSource
 from reenact.face.surface.motion_field import resampled
-from reenact.inference.canvas import SourceView
+from reenact.inference.canvas import SourceView, is_cut
 from reenact.inference.carried import SourceDetail, with_detail
 from reenact.inference.compose import Scene, find_composition
 from reenact.inference.config import ReenactorConfig
@@ -137,6 +137,8 @@ class Reenactor:
         face = self.face.source_face(frame_of(photo, where), self.size)
         if face is None:
             raise UserError(f"{where}: no face found, take a photo that shows one face clearly")
+        if self.recipe.carry_detail and is_cut(face, self.face.outline(face.params)):
+            warn(f"{where}: its border cuts the face; what lies beyond is not invented")
         return face
 
     def track(
