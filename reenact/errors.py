@@ -82,20 +82,19 @@ def exit_code(main: Callable[[], None]) -> int:
 def _tell(line: str) -> None:
     """Print the error once, also when torchrun started several processes."""
     rank, torchrun_file = os.environ.get("RANK", "0"), os.environ.get("TORCHELASTIC_ERROR_FILE")
+    if torchrun_file is not None and rank != "0":
+        # Most errors happen in all processes. The first process then prints the line and exits, and
+        # torchrun ends this one while it waits. Only an error of this process alone is printed.
+        time.sleep(SECONDS_TO_WAIT)
+        line = f"process {rank}: {line}"
+    text = f"error: {line}"
+    print(text, file=sys.stderr)
     if torchrun_file is not None:
         # torchrun prints a long traceback of its own. After it comes the text from this file, so
         # that the error is also the last thing on the screen.
-        text = f"error: {line}"
         extra = {"py_callstack": text, "timestamp": str(int(time.time()))}
         content = {"message": {"message": text, "extraInfo": extra}}
         Path(torchrun_file).write_text(json.dumps(content))
-    if rank == "0" or torchrun_file is None:
-        print(f"error: {line}", file=sys.stderr)
-        return
-    # Most errors happen in all processes. The first process then prints the line and exits, and
-    # torchrun ends this one while it waits. Only an error of this process alone is printed here.
-    time.sleep(SECONDS_TO_WAIT)
-    print(f"error: process {rank}: {line}", file=sys.stderr)
 
 
 @contextlib.contextmanager

@@ -16,9 +16,9 @@ from reenact.errors import UserError
 from reenact.inference.start import blend_noise
 from reenact.models.checkpoint import is_reenactor, load_reenactor, save_reenactor
 from reenact.models.reenactment_encoder import ReenactmentEncoder
+from reenact.training.drawer import Drawer
 from reenact.training.log import tally
 from reenact.training.run_config import TrainRun
-from reenact.training.targets import Drawer
 
 NUM_SCALE_BATCHES = 8
 SCALE_SEED = 2**21

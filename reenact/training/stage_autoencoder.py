@@ -12,9 +12,9 @@ from diffae import DiffAE, load_checkpoint, save_checkpoint
 from reenact.data.dataset import PairConfig
 from reenact.errors import UserError
 from reenact.inference.start import blend_noise
+from reenact.training.drawer import Drawer
 from reenact.training.log import tally
 from reenact.training.run_config import AutoencoderConfig, TrainRun
-from reenact.training.targets import Drawer
 
 
 def timesteps(u: Tensor, config: AutoencoderConfig, num_timesteps: int) -> Tensor:

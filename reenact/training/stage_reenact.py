@@ -19,6 +19,7 @@ from reenact.inference.start import StartName
 from reenact.models.checkpoint import is_reenactor, load_reenactor, save_reenactor
 from reenact.models.reenactment_encoder import ReenactmentEncoder
 from reenact.models.weights import Recipe
+from reenact.training.drawer import Drawer
 from reenact.training.gradient_guard import GradientGuard
 from reenact.training.log import tally
 from reenact.training.loss_terms import (
@@ -28,7 +29,6 @@ from reenact.training.loss_terms import (
     compute_losses,
 )
 from reenact.training.run_config import TrainRun
-from reenact.training.targets import Drawer
 
 
 class TrainedNetworks(nn.Module):

@@ -14,6 +14,7 @@ from reenact import processes
 from reenact.config import load_config, to_dict
 from reenact.data.clips import open_clips
 from reenact.errors import UserError
+from reenact.evaluation import measured as measured_module
 from reenact.evaluation import run as run_module
 from reenact.evaluation.clips import ClipsConfig, prepare_clips
 from reenact.evaluation.measuring.judges import JudgeConfig, Judges
@@ -168,7 +169,7 @@ def test_a_broken_run_goes_on_where_it_stopped(run, weights, judges, monkeypatch
     whole_images = judges.reader.num_images
     judges.reader.num_images = 0
 
-    measure, calls = run_module.measure, []
+    measure, calls = measured_module.measure, []
 
     def breaks(*arguments):
         calls.append(1)
@@ -176,11 +177,11 @@ def test_a_broken_run_goes_on_where_it_stopped(run, weights, judges, monkeypatch
             raise KeyboardInterrupt
         return measure(*arguments)
 
-    monkeypatch.setattr(run_module, "measure", breaks)
+    monkeypatch.setattr(measured_module, "measure", breaks)
     with pytest.raises(KeyboardInterrupt):
         evaluate_once(run, weights, judges)
     assert not list(run.output.glob("ours-*"))
-    monkeypatch.setattr(run_module, "measure", measure)
+    monkeypatch.setattr(measured_module, "measure", measure)
     resumed = evaluate_once(run, weights, judges)
     assert judges.reader.num_images == whole_images
     assert_alike(resumed, whole)
@@ -351,6 +352,7 @@ def test_other_methods_stand_in_the_same_tables(run, weights, judges, monkeypatc
     report = run_module.run_evaluation(again, "cpu")
     second = report.summary
     assert report.folder.parent == run.output
+    assert report.folder.name.startswith("same-")
     assert second["meta"]["label"] == "same"
     assert second["meta"]["weights_sha256"] is None
     for mode in ("self", "cross"):

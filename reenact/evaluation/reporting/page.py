@@ -22,6 +22,7 @@ from reenact.evaluation.reporting.plot import scatter
 from reenact.evaluation.reporting.prose import (
     BOLD,
     BOLD_DIFFERENCE,
+    BRACKETS,
     MODE_TITLES,
     difference_title,
     facts,
@@ -35,6 +36,7 @@ from reenact.evaluation.reporting.tables import (
     Table,
     difference_tables,
     display_name,
+    has_best,
     mode_tables,
     modes_of,
     published_table,
@@ -127,6 +129,7 @@ def _mode(
     title, _, pairs = heading(summary, mode).partition(" (")
     of_mode = [record for record in records if record["mode"] == mode]
     main = display_name(summary, summary["meta"]["main_row"])
+    below = " ".join([BOLD, BRACKETS] if has_best(summary, mode) else [BRACKETS])
     tables = [_table(table, main) for table in mode_tables(summary, mode).values()]
     differences = [_table(table, main) for table in difference_tables(summary, mode).values()]
     plots = [plot for name in PLOTTED if (plot := _error_plot(summary, of_mode, name))]
@@ -135,7 +138,7 @@ def _mode(
     return [
         f'<h2 id="{mode}">{title} <small>{pairs.rstrip(")")}</small></h2>',
         *tables,
-        f'<p class="facts">{escape(BOLD)}</p>',
+        f'<p class="facts">{escape(below)}</p>',
         *(f"<p>{escape(sentence)}</p>" for sentence in sentences(summary, mode)),
         *(
             [

@@ -9,6 +9,7 @@ from reenact.evaluation.reporting import published
 from reenact.evaluation.reporting.tables import (
     difference_tables,
     display_name,
+    has_best,
     known_columns,
     markdown_table,
     mode_tables,
@@ -32,10 +33,8 @@ NETWORK_SETTINGS = {
     "inception": "judges.inception",
     "i3d": "judges.i3d",
 }
-BOLD = (
-    "Bold: the best method. copy_source and oracle do not compete. In brackets: 95 % confidence "
-    "intervals of the mean."
-)
+BOLD = "Bold: the best method. copy_source and oracle do not compete."
+BRACKETS = "In brackets: 95 % confidence intervals of the mean."
 BOLD_DIFFERENCE = (
     "Bold: a clear difference, whose 95 % confidence interval (in brackets) does not contain 0."
 )
@@ -48,7 +47,7 @@ def markdown(summary: dict[str, Any]) -> str:
         lines += [f"## {heading(summary, mode)}", ""]
         for table in mode_tables(summary, mode).values():
             lines += [*markdown_table(table), ""]
-        lines += [BOLD.partition(" In brackets")[0], ""]
+        lines += [BOLD, ""] if has_best(summary, mode) else []
         lines += [sentence + "\n" for sentence in sentences(summary, mode)]
         tables = difference_tables(summary, mode)
         if tables:

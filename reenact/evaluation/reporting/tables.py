@@ -98,6 +98,11 @@ def best_rows(table: dict[str, dict[str, float | None]], column: Metric) -> set[
     return {name for name, value in values.items() if value == best}
 
 
+def has_best(summary: dict[str, Any], mode: str) -> bool:
+    """Whether the tables of the mode compare several methods."""
+    return sum(row not in REFERENCE_ROWS for row in summary[mode]) > 1
+
+
 def published_table(summary: dict[str, Any]) -> Table:
     """The published rows, and the measured methods under them."""
     digits = [digits for _, _, digits in published.SOURCES]

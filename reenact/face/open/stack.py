@@ -17,7 +17,7 @@ from reenact.face.crop import (
     warp_to_crop,
 )
 from reenact.face.open.fitting import FitConfig, fit_params
-from reenact.face.open.following import FollowedFaces
+from reenact.face.open.following import FollowedFaces, VideoTracker
 from reenact.face.open.model import OpenFaceModel
 from reenact.face.open.tracker import FaceTracker
 from reenact.face.params import FaceParams
@@ -96,7 +96,7 @@ class OpenFaceStack(OpenFaceModel):
         `following` for what happens at cuts and with several people. Raises ValueError when there
         is no frame.
         """
-        video = self.tracker.video()
+        video = VideoTracker(self.tracker)
         parts: list[FollowedFaces] = []
         for chunk in chunks(frames, self.config.chunk):
             parts.append(video.update(np.stack(chunk)).cpu())

@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 from reenact.assets import asset_path
+from reenact.face.open.following import VideoTracker
 from reenact.face.open.stack import OpenFaceStack
 from reenact.media.video_reader import VideoReader
 
@@ -46,7 +47,7 @@ def pair(left: np.ndarray | None, right: np.ndarray | None, side: int = 128) -> 
 
 
 def follow(stack: OpenFaceStack, frames: list[np.ndarray]) -> tuple[list[int], list[int]]:
-    faces = stack.tracker.video().update(np.stack(frames))
+    faces = VideoTracker(stack.tracker).update(np.stack(frames))
     assert faces.found.equal(faces.person == 0)
     return faces.person.tolist(), faces.shot.tolist()
 
