@@ -14,14 +14,13 @@ from reenact.files import make_folder
 from reenact.inference.compose import SQUARES, of_height, side_by_side
 from reenact.inference.motion import Motion, repeated
 from reenact.inference.motion_file import is_motion_path, load_motion
-from reenact.inference.paths import check_output, default_output
+from reenact.inference.paths import check_output, default_output, open_result
 from reenact.inference.reenactor import Reenactor
 from reenact.inference.run_config import InferRun
 from reenact.media.animation import is_still, open_clip
 from reenact.media.clip import Clip
 from reenact.media.images import read_frame, write_frame
 from reenact.media.timeline import exact_rate
-from reenact.media.video_writer import VideoWriter
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,8 +44,8 @@ def reenact_files(
 ) -> Written:
     """Animates the face of the photo `source` with the target: a video, a picture, a motion file.
 
-    Writes an MP4 with the target's frames, their times and its audio, or a picture for a picture.
-    Progress and warnings go to stderr.
+    Writes a video with the target's frames, their times and its sound, or a picture for a picture.
+    The name of `output` says the format. Progress and warnings go to stderr.
 
     output: None = `default_output`. device: "auto" or a torch device. grid: writes source | target
     | result at one height. Raises UserError or CheckpointError, and leaves no file behind, for
@@ -161,14 +160,8 @@ def write_result(
             write_frame(output, first, synthetic=True)
             return
         height, width = first.shape[:2]
-        with VideoWriter(
-            output,
-            width=width,
-            height=height,
-            timeline=motion.timeline,
-            audio_from=None if clip is None else clip.path,
-            audio_origin=None if clip is None else clip.origin,
-            synthetic=True,
+        with open_result(
+            output, width=width, height=height, timeline=motion.timeline, clip=clip
         ) as writer:
             writer.write(first)
             for frame in frames:
