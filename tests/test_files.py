@@ -107,7 +107,7 @@ def test_names_are_cut_between_characters(name: str, max_bytes: int, short: str)
 def test_only_old_files_of_ours_are_swept(tmp_path: Path) -> None:
     old, new = (
         create_temporary(tmp_path / "a.mp4"),
-        create_temporary(tmp_path / "b.mp4", is_picture=False),
+        create_temporary(tmp_path / "b.mp4"),
     )
     others = [tmp_path / n for n in (".x.0a1b2c3d.tmp.mp4", "a.tmp", ".reenact-notes.tmp")]
     for path in others:
