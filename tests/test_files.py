@@ -11,6 +11,7 @@ from reenact.files import (
     check_input_file,
     check_output_path,
     create_temporary,
+    create_temporary_folder,
     make_folder,
     shortened,
 )
@@ -104,8 +105,10 @@ def test_only_old_files_of_ours_are_swept(tmp_path: Path) -> None:
     others = [tmp_path / n for n in (".x.0a1b2c3d.tmp.mp4", "a.tmp", ".reenact-notes.tmp")]
     for path in others:
         path.touch()
+    old_folder = create_temporary_folder(tmp_path / "c.png")
+    (old_folder / "000000.png").touch()
     days_ago = time.time() - 2 * 24 * 3600
-    for path in (old, *others):
+    for path in (old, old_folder, *others):
         os.utime(path, (days_ago, days_ago))
     # This process has swept the folder before. A second process has not.
     linked = tmp_path.parent / f"{tmp_path.name}-linked"
@@ -113,6 +116,7 @@ def test_only_old_files_of_ours_are_swept(tmp_path: Path) -> None:
     with atomic_output(linked / "c.txt") as temporary:
         temporary.write_text("")
     assert not old.exists()
+    assert not old_folder.exists()
     assert new.exists()
     assert all(path.exists() for path in others)
 

@@ -20,7 +20,7 @@ from reenact.face.batch import FaceBatch
 from reenact.face.crop import FaceCrop
 
 if TYPE_CHECKING:  # the motion field compiles functions, which configs and readers do not need
-    from reenact.face.surface.layer_field import LayerField
+    from reenact.face.surface.layer_field import LayerField, LayerSource
     from reenact.face.surface.motion_field import MotionField
 
 Frame = np.ndarray
@@ -164,14 +164,14 @@ class FaceModel(Protocol[Params]):
         """
         ...
 
-    def layer_field(
-        self, source: Params, target: Params, size: int, view: FaceCrop, still: Tensor
-    ) -> LayerField:
-        """The same for the layers of a photo; see `surface.layer_field`."""
+    def layer_source(
+        self, source: Params, size: int, view: FaceCrop, picture: Tensor, cut: Tensor
+    ) -> LayerSource:
+        """What `layer_field` needs to know of a photo with one face; see `surface.layer_field`."""
         ...
 
-    def body(self, params: Params, size: int, view: FaceCrop) -> Tensor:
-        """Where a view of crops of side `size` shows the shoulders: (B, 1, S, S)."""
+    def layer_field(self, source: LayerSource, target: Params) -> LayerField:
+        """The motion of the layers of a photo, for the same stacks as `motion_field`."""
         ...
 
     def motion_vector(self, source: Params, target: Params, size: int) -> Tensor:
@@ -233,7 +233,7 @@ class StackEntry:
     size: the only side of crops that the stack works at, in pixels; None: any.
     has_places: whether the parameters say where in the crop the face is (`FaceModel.landmarks` and
         `FaceModel.outline`).
-    has_surface: whether there is a `FaceModel.motion_field`.
+    has_surface: whether there are `FaceModel.motion_field`, `layer_field` and `body`.
     has_motion_vector: whether there is a `FaceModel.motion_vector`.
     """
 

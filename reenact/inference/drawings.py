@@ -10,9 +10,8 @@ import torch
 from torch import Tensor
 
 from reenact.face.batch import FaceBatch
-from reenact.face.crop import FaceCrop
 from reenact.face.stack import FaceModel
-from reenact.face.surface.layer_field import LayerField
+from reenact.face.surface.layer_field import LayerField, LayerSource
 from reenact.face.surface.motion_field import MotionField
 
 
@@ -78,10 +77,10 @@ class Drawings:
                 )
         return self._field
 
-    def layer_field(self, view: FaceCrop, still: Tensor) -> LayerField:
-        """The motion of the layers of a photo; see `surface.layer_field`."""
+    def layer_field(self, source: LayerSource) -> LayerField:
+        """The motion of the layers of the photo."""
         with self._exact():
-            return self.face.layer_field(self.source, self.wanted, self.size, view, still)
+            return self.face.layer_field(source, self.wanted)
 
     @contextmanager
     def _exact(self) -> Iterator[None]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -11,7 +10,7 @@ from torch import Tensor
 
 from reenact.face.crop import FaceCrop
 from reenact.face.surface.continuation import filled_in
-from reenact.face.surface.layer_field import LayerField
+from reenact.face.surface.layer_field import LayerField, LayerSource
 from reenact.face.surface.motion_field import resampled
 from reenact.inference.canvas import SourceView
 
@@ -31,39 +30,20 @@ the face crop.
 
 @dataclass(frozen=True, kw_only=True)
 class Layers:
-    """What is computed once for each of B source photos.
+    """What is computed once for a source photo.
 
     canvas: the square, of D pixels, in which pictures are composed; its `crop_from_frame` maps
         pixels of the networks' crop (S, S) to pixels of the canvas.
-    person: (B, 4, W, W) the person's colours times its alpha, and its alpha, in a square with the
+    person: (1, 4, W, W) the person's colours times its alpha, and its alpha, in a square with the
         canvas's centre and pixels and W >= D: what moves in from beside the canvas is known.
-    plate: (B, 3, D, D) the background, filled from around where the person hides it.
-    still: (B, 1, R, R) where nothing moves: the borders of the photo that cut the person; R as the
-        motion fields.
+    plate: (1, 3, D, D) the background, filled from around where the person hides it.
+    face: the face whose motion the person follows.
     """
 
     canvas: FaceCrop
     person: Tensor
     plate: Tensor
-    still: Tensor
-
-    def __getitem__(self, rows: slice | list[int]) -> Layers:
-        return Layers(
-            canvas=self.canvas,
-            person=self.person[rows],
-            plate=self.plate[rows],
-            still=self.still[rows],
-        )
-
-    @classmethod
-    def cat(cls, layers: Sequence[Layers]) -> Layers:
-        """The sources of several (at least one, all of one canvas) as one."""
-        return cls(
-            canvas=layers[0].canvas,
-            person=torch.cat([each.person for each in layers]),
-            plate=torch.cat([each.plate for each in layers]),
-            still=torch.cat([each.still for each in layers]),
-        )
+    face: LayerSource
 
     @property
     def reach(self) -> float:
@@ -71,26 +51,18 @@ class Layers:
         return self.person.shape[-1] / self.canvas.size
 
 
-def make_layers(view: SourceView, crop_size: int, still: Tensor) -> Layers:
-    """Layers of sources from their view.
-
-    crop_size: pixels of the networks' crop. still: (B, 1, R, R), where nothing moves apart from the
-    photo's borders.
-    """
-    side = crop_size * view.canvas.zoom
-    margin = max(1, round(PERSON_MARGIN * side))
+def make_layers(view: SourceView, face: LayerSource) -> Layers:
+    """The layers of a photo from its view and the face in it."""
+    margin = max(1, round(PERSON_MARGIN * face.size * view.canvas.zoom))
     near = F.max_pool2d(view.mask, 2 * margin + 1, 1, margin)
     known = (near < PERSON_ABOVE).to(view.picture)
     plate = filled_in(view.picture * known, known)
     person = torch.cat([view.picture - (1 - view.mask) * plate, view.mask], 1)
-    border = (view.picture.shape[-1] - view.canvas.size) // 2
-    inside = slice(border, border + view.canvas.size)
-    cut = resampled(view.cut, still.shape[-1]).to(still)
     return Layers(
         canvas=view.canvas,
-        person=person.to(still),
-        plate=plate[..., inside, inside].to(still).contiguous(),
-        still=torch.maximum(still, (cut > 0.5).to(still)),
+        person=person.to(face.body.device),
+        plate=view.inner(plate).to(face.body.device),
+        face=face,
     )
 
 
@@ -140,13 +112,13 @@ def onto_canvas(images: Tensor, canvas: FaceCrop, size: int) -> Tensor:
 
 def smooth(image: Tensor, weight: Tensor, reach: float) -> Tensor:
     """Gaussian means (B, C, S, S) of `image` under `weight` (B, 1, S, S), `reach` a share of the
-    side; linear in `image`. They fade out far from all weight.
+    side; linear in `image`; 0 far from all weight.
     """
     size = image.shape[-1]
     side = min(size, SMOOTHING_SIZE)
     small, share = (resampled(x, side) for x in (image * weight, weight))
     sigma = reach * side
-    mean = _blurred(small, sigma) / _blurred(share, sigma).clamp(min=0.02)
+    mean = _blurred(small, sigma) / _blurred(share, sigma).clamp(min=1e-5)
     return resampled(mean, size)
 
 

@@ -1,4 +1,4 @@
-"""Where a result is written, and the checks of that path that run before the long work."""
+"""Where and how a result is written, and the checks that run before the long work."""
 
 import os
 from pathlib import Path
@@ -6,8 +6,12 @@ from pathlib import Path
 from reenact.errors import UserError
 from reenact.files import check_output_path, shortened
 from reenact.media.animation import is_still
+from reenact.media.clip import Clip
+from reenact.media.formats import FORMATS
+from reenact.media.frame_sequence import FrameSequenceWriter, is_part, is_sequence
 from reenact.media.images import WRITABLE_SUFFIXES
-from reenact.media.video_writer import SUFFIXES as VIDEO_SUFFIXES
+from reenact.media.timeline import Timeline
+from reenact.media.video_writer import VideoWriter
 
 # Of each of the two names in the default name. Both together stay below 255 bytes.
 MAX_STEM_BYTES = 100
@@ -25,11 +29,36 @@ def check_output(output: Path, source: Path, target: Path) -> None:
 
     Missing folders are no error: they are made before the writing.
     """
-    suffixes = WRITABLE_SUFFIXES if is_still(target) else VIDEO_SUFFIXES
-    check_output_path(output, suffixes, makes_folders=True)
+    check_output_path(output, makes_folders=True)
+    if is_still(target):
+        check_output_path(output, WRITABLE_SUFFIXES, makes_folders=True)
+    elif not is_sequence(output) and output.suffix.lower() not in FORMATS:
+        raise UserError(
+            f"{output}: cannot write this kind of file, end it in {', '.join(FORMATS)}, "
+            "or in %06d.png for numbered pictures"
+        )
     for role, path in (("source", source), ("target", target)):
-        if _same_file(output, path):
+        if _same_file(output, path) or is_part(path, output):
             raise UserError(f"{output}: would overwrite the {role}, choose another output path")
+
+
+def open_result(
+    output: Path, *, width: int, height: int, timeline: Timeline, clip: Clip
+) -> VideoWriter | FrameSequenceWriter:
+    """A writer of result frames, with the sound of `clip`, in the format that the name says."""
+    if is_sequence(output):
+        return FrameSequenceWriter(
+            output, timeline=timeline, has_audio=clip.has_audio, synthetic=True
+        )
+    return VideoWriter(
+        output,
+        width=width,
+        height=height,
+        timeline=timeline,
+        audio_from=clip.path if clip.has_audio else None,
+        audio_origin=clip.origin,
+        synthetic=True,
+    )
 
 
 def _same_file(a: Path, b: Path) -> bool:

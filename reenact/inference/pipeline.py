@@ -12,14 +12,13 @@ from reenact.face.stack import Frame, SourceFace, Watch
 from reenact.files import make_folder
 from reenact.inference.compose import SQUARES, of_height, side_by_side
 from reenact.inference.motion import Motion
-from reenact.inference.paths import check_output
+from reenact.inference.paths import check_output, open_result
 from reenact.inference.reenactor import Reenactor
 from reenact.inference.run_config import InferRun
 from reenact.media.animation import is_still, open_clip
 from reenact.media.clip import Clip
 from reenact.media.images import read_frame, write_frame
 from reenact.media.timeline import exact_rate
-from reenact.media.video_writer import VideoWriter
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +36,8 @@ def reenact_files(
 ) -> Written:
     """Animates the face of the photo `source` with the target video or picture.
 
-    Writes an MP4 with the target's frames, their times and its audio, or a picture for a picture.
+    Writes a video with the target's frames, their times and its sound, or a picture for a picture.
+    The name of `output` says the format.
     device: "auto" or a torch device. grid: writes source | target | result at one height. Progress
     and warnings go to stderr. Raises UserError or CheckpointError, and leaves no file behind, for
     whatever is wrong with the inputs, the output path or the weights.
@@ -113,14 +113,8 @@ def write_result(output: Path, frames: Iterator[Frame], motion: Motion, clip: Cl
             write_frame(output, first, synthetic=True)
             return
         height, width = first.shape[:2]
-        with VideoWriter(
-            output,
-            width=width,
-            height=height,
-            timeline=motion.timeline,
-            audio_from=clip.path if clip.has_audio else None,
-            audio_origin=clip.origin,
-            synthetic=True,
+        with open_result(
+            output, width=width, height=height, timeline=motion.timeline, clip=clip
         ) as writer:
             writer.write(first)
             for frame in frames:

@@ -15,11 +15,12 @@ from torch import Tensor
 from reenact.device import compute_dtype
 from reenact.errors import UserError, warn
 from reenact.face.batch import FaceBatch
-from reenact.face.crop import FaceCrop
 from reenact.face.factory import FaceConfig
 from reenact.face.person_mask import PersonMask
 from reenact.face.stack import FaceStack, Frame, SourceFace, Watch
-from reenact.inference.canvas import SourceView
+from reenact.face.surface.layer_field import LayerSource
+from reenact.face.surface.motion_field import resampled
+from reenact.inference.canvas import SourceView, is_cut
 from reenact.inference.carried import SourceDetail, with_detail
 from reenact.inference.compose import Scene, find_composition
 from reenact.inference.config import ReenactorConfig
@@ -136,6 +137,8 @@ class Reenactor:
         face = self.face.source_face(frame_of(photo, where), self.size)
         if face is None:
             raise UserError(f"{where}: no face found, take a photo that shows one face clearly")
+        if self.recipe.carry_detail and is_cut(face, self.face.outline(face.params)):
+            warn(f"{where}: its border cuts the face; what lies beyond is not invented")
         return face
 
     def track(
@@ -225,9 +228,9 @@ class Reenactor:
         params: B faces in the terms of the crops.
         sharp: (B, 3, D, D), the same crops with more pixels. Carried detail then has that size, and
             so have the results. The default is `image`.
-        view: the photos around the crops. Where detail is carried, results are then composed of the
-            photos' layers, on the view's canvas (docs/layers.md). Without it they are composed of
-            the crops alone.
+        view: the photo around the crop, for one source. Where detail is carried, results are then
+            composed of the photo's layers, on the view's canvas (docs/layers.md). Without it they
+            are composed of the crops alone.
         """
         params = params.to(self.device)
         image = image.to(self.device).contiguous(memory_format=torch.channels_last)
@@ -245,8 +248,8 @@ class Reenactor:
         if not find_start(self.recipe.x_T).follows_motion:
             x_T = self.networks.start(image, drawings, self._noise(), inverted=inverted)
         if self.recipe.carry_detail and view is not None:
-            body = self.face.body(params, self.size, self._field_view(view.canvas))
-            layers = make_layers(view, self.size, body.to(self.device))
+            assert len(image) == 1
+            layers = make_layers(view, self._layer_source(view, params))
         elif self.recipe.carry_detail:
             sharp = image if sharp is None else sharp.to(self.device)
             detail = SourceDetail.of(sharp, self.networks.decode(inverted(), z_source()))
@@ -277,8 +280,7 @@ class Reenactor:
             x_T = state.x_T.expand_as(image)
         images = self.networks.decode(x_T, z_r)
         if state.layers is not None:
-            field = drawings.layer_field(self._field_view(state.layers.canvas), state.layers.still)
-            images = layered(images, state.layers, field)
+            images = layered(images, state.layers, drawings.layer_field(state.layers.face))
         elif state.detail is not None:
             images = with_detail(images, state.detail, drawings.detailed_field().resized(side))
         return images.clamp(-1, 1)
@@ -288,10 +290,12 @@ class Reenactor:
         """The network that finds the person of a photo."""
         return PersonMask(self.device)
 
-    def _field_view(self, canvas: FaceCrop) -> FaceCrop:
-        """The canvas in the pixels of motion fields."""
-        crop_side = self.size * canvas.zoom
-        return canvas.resized(round(canvas.size * min(1, max(self.size, FIELD_SIZE) / crop_side)))
+    def _layer_source(self, view: SourceView, face: FaceBatch) -> LayerSource:
+        crop_side = self.size * view.canvas.zoom
+        size = round(view.canvas.size * min(1, max(self.size, FIELD_SIZE) / crop_side))
+        picture = resampled(view.inner(view.picture), size).to(self.device)
+        cut = (resampled(view.cut, size) > 0.5).to(picture)
+        return self.face.layer_source(face, self.size, view.canvas.resized(size), picture, cut)
 
     def _drawings(self, source: FaceBatch, target: FaceBatch, side: int) -> Drawings:
         """For results of `side` pixels."""

@@ -21,7 +21,7 @@ class SourceState:
     image: (B, 3, S, S) in [-1, 1].
     x_T: (B, 3, S, S), or None where it depends on the motion and is made for each frame.
     detail: the source's own detail in D pixels, if it is carried and there are no layers.
-    layers: the source photos in layers, if there is more of them than the crops.
+    layers: the source photo in layers; then B = 1.
     """
 
     params: Any
@@ -39,21 +39,19 @@ class SourceState:
             image=self.image[rows],
             x_T=None if self.x_T is None else self.x_T[rows],
             detail=None if self.detail is None else self.detail[rows],
-            layers=None if self.layers is None else self.layers[rows],
+            layers=self.layers,
         )
 
     @classmethod
     def cat(cls, states: Sequence[SourceState]) -> SourceState:
-        """The sources of several states (at least one) as one."""
+        """The sources of several states (at least one, none with layers) as one."""
         starts = [state.x_T for state in states if state.x_T is not None]
         details = [state.detail for state in states if state.detail is not None]
-        layers = [state.layers for state in states if state.layers is not None]
         return cls(
             params=type(states[0].params).cat([state.params for state in states]),
             image=torch.cat([state.image for state in states]),
             x_T=torch.cat(starts) if starts else None,
             detail=SourceDetail.cat(details) if details else None,
-            layers=Layers.cat(layers) if layers else None,
         )
 
     def matching(self, rows: slice) -> SourceState:

@@ -30,8 +30,8 @@ from reenact.models.arcface import ArcFace
 from reenact.models.lpips_net import LpipsNet
 from reenact.models.perceptual import PerceptualNet, gram_distance
 from reenact.ranges import Checked, NonNegative
+from reenact.training.drawer import Batch, Drawer
 from reenact.training.gradient_guard import GradientGuard
-from reenact.training.targets import Batch, Drawer
 
 
 @dataclass(frozen=True, kw_only=True)

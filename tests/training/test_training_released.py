@@ -19,9 +19,9 @@ from reenact.face.released.config import ReleasedConfig
 from reenact.face.released.files import ReleasedFiles
 from reenact.face.released.model import ReleasedFaceModel
 from reenact.face.released.params import FlameParams
+from reenact.training.drawer import Drawer
 from reenact.training.loop import train
 from reenact.training.run_config import TrainRun
-from reenact.training.targets import Drawer
 
 CPU = torch.device("cpu")
 WIDTHS = {"shape": 100, "expression": 50, "pose": 6, "cam": 3, "gaze": 2}
@@ -45,7 +45,7 @@ def known_face(monkeypatch):
     def make(config, device):
         return KnownFace() if config.released else make_face_model(config, device)
 
-    monkeypatch.setattr("reenact.training.targets.make_face_model", make)
+    monkeypatch.setattr("reenact.training.drawer.make_face_model", make)
 
 
 @pytest.fixture

@@ -18,8 +18,8 @@ from reenact.inference.run_config import InferRun
 from reenact.inference.start import STARTS
 from reenact.models.reenactment_encoder import ReenactmentEncoder
 from reenact.models.weights import Recipe, ReenactorWeights
+from reenact.training.drawer import Drawer
 from reenact.training.run_config import TrainRun
-from reenact.training.targets import Drawer
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 SIZE = 32

@@ -16,7 +16,12 @@ from reenact.face.open.landmark_map import landmark_map
 from reenact.face.params import FaceParams, motion_vector, retarget, retarget_relative
 from reenact.face.points import FACE_OVAL, LANDMARKS_68
 from reenact.face.pose import fit_rotation
-from reenact.face.surface.layer_field import LayerField, body, layer_field
+from reenact.face.surface.layer_field import (
+    LayerField,
+    LayerSource,
+    layer_field,
+    layer_source,
+)
 from reenact.face.surface.motion_field import MotionField, motion_field
 
 
@@ -60,14 +65,13 @@ class OpenFaceModel:
             source, target = source.transformed(zoom), target.transformed(zoom)
         return motion_field(self.head_model, source, target, resolution)
 
-    def layer_field(
-        self, source: FaceParams, target: FaceParams, size: int, view: FaceCrop, still: Tensor
-    ) -> LayerField:
-        source, target = source.to(self.device), target.to(self.device)
-        return layer_field(self.head_model, source, target, size, view, still)
+    def layer_source(
+        self, source: FaceParams, size: int, view: FaceCrop, picture: Tensor, cut: Tensor
+    ) -> LayerSource:
+        return layer_source(self.head_model, source.to(self.device), size, view, picture, cut)
 
-    def body(self, params: FaceParams, size: int, view: FaceCrop) -> Tensor:
-        return body(self.head_model, params.to(self.device), size, view)
+    def layer_field(self, source: LayerSource, target: FaceParams) -> LayerField:
+        return layer_field(self.head_model, source, target.to(self.device))
 
     def motion_vector(self, source: FaceParams, target: FaceParams, size: int) -> Tensor:
         return motion_vector(source, target, size)

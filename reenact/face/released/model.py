@@ -11,7 +11,7 @@ from reenact.face.head_region import soft_ellipse
 from reenact.face.released import gaze_crop, stickman
 from reenact.face.released.flame import Flame
 from reenact.face.released.params import FlameParams, retarget, retarget_relative
-from reenact.face.surface.layer_field import LayerField
+from reenact.face.surface.layer_field import LayerField, LayerSource
 from reenact.face.surface.motion_field import MotionField
 
 SIZE = 256
@@ -68,12 +68,12 @@ class ReleasedFaceModel:
     ) -> MotionField:
         raise UserError("x_T moved needs the open face stack's surface: set reenact.x_T to source")
 
-    def layer_field(
-        self, source: FlameParams, target: FlameParams, size: int, view: FaceCrop, still: Tensor
-    ) -> LayerField:
+    def layer_source(
+        self, source: FlameParams, size: int, view: FaceCrop, picture: Tensor, cut: Tensor
+    ) -> LayerSource:
         raise AssertionError("checked before: this stack has no surface")
 
-    def body(self, params: FlameParams, size: int, view: FaceCrop) -> Tensor:
+    def layer_field(self, source: LayerSource, target: FlameParams) -> LayerField:
         raise AssertionError("checked before: this stack has no surface")
 
     def motion_vector(self, source: FlameParams, target: FlameParams, size: int) -> Tensor:

@@ -14,10 +14,17 @@ from reenact.face.crop import FaceCrop
 from reenact.face.head_model import HeadModel
 from reenact.face.params import FaceParams
 from reenact.face.surface.continuation import continued, skull_motion
+from reenact.face.surface.look import MATERIALS, Look, read_look, shaded, shares
 from reenact.face.surface.motion_field import pixel_centres, resampled
 from reenact.face.surface.sight import is_seen, pixel_of, shown
-from reenact.face.surface.usual_look import USUAL_PARTS, usual_colours
-from reenact.face.surface.visible import draw_surface, mirrored, rest_points, surface_points
+from reenact.face.surface.usual_look import USUAL_PARTS
+from reenact.face.surface.visible import (
+    draw_surface,
+    mirrored,
+    num_head_vertices,
+    rest_points,
+    surface_points,
+)
 
 OUTLINE = 0.025
 """So near to the head's outline in the source, in shares of the side of the face crop, the surface
@@ -30,6 +37,10 @@ hair or clothes, of which the head model knows nothing.
 """
 SHOULDER_HEIGHT = -1.75
 """dm: below this height at rest the shoulders begin."""
+FOLD = 1 / 40
+"""Hidden parts of the face that are narrower than this share of the crop's side are folds."""
+EYE_TURN = 0.04
+"""Radians; of an eye that turns by less than this the photo's own sclera is shown in part."""
 MOST_STRETCH = 3.0
 """A part of the face in which a source pixel covers more pixels than this is as good as hidden."""
 
@@ -42,11 +53,11 @@ class LayerField:
         the square. For a part of the face that the source hides it is that of its mirror image on
         the other half of the face.
     seen: (B, 1, S, S), 0 on parts of the face of which the source hides both halves.
-    sure: (B, 1, S, S), 1 on what the source shows of the face, up to the head's outline, and where
-        `fill` is.
+    sure: (B, 1, S, S), 1 on what the source shows of the face, up to the head's outline.
     hidden: (B, 1, S, S), 1 on parts of the face that the source hides: mirrored, or not `seen`.
-    fill: (B, 4, S, S), usual colours in [-1, 1] of teeth, tongue, the mouth's inside and eyeballs
-        where the source hides them, times how much of the pixel these cover, and this share.
+    fill: (B, 4, S, S), colours in [-1, 1] of teeth, tongue, the mouth's inside and eyeballs where
+        the source hides them, and of the sclera where an eye turns, times how much of the pixel
+        these cover, and this share.
     """
 
     grid: Tensor
@@ -76,70 +87,106 @@ class LayerField:
         return replace(self, grid=grid.permute(0, 2, 3, 1))
 
 
-@torch.no_grad()
-def layer_field(
-    model: HeadModel,
-    source: FaceParams,
-    target: FaceParams,
-    size: int,
-    view: FaceCrop,
-    still: Tensor,
-) -> LayerField:
-    """The field from the faces of a source photo (B, or 1 for all) and of the picture to be made
-    (B): the source person, see `retarget`. Both in pixels of face crops of side `size`.
+@dataclass(frozen=True, kw_only=True)
+class LayerSource:
+    """What is computed once of the face of a source photo.
 
-    view: the square of the crop's plane that the field covers, and its side S; its
-        `crop_from_frame` maps pixels of the face crop to pixels of the field.
-    still: (B or 1, 1, S, S), 1 on pixels that do not move unless the head covers them; see `body`.
+    view: the square of the crop's plane that fields cover, and its side S; its `crop_from_frame`
+        maps pixels of the face crop, of side `size`, to pixels of the field.
+    points: (1, V, 3), `surface_points` in pixels of the view. planes: what the photo shows of them,
+        see `shown`. gaze: (1, 2) radians.
+    body: (1, 1, S, S), 1 on the shoulders, which do not move.
+    cut: (1, 1, S, S), 1 on and beyond the photo's border where it cuts the person. There nothing
+        moves, and nothing comes from there.
+    look: the photo's eyes and teeth.
+    """
+
+    view: FaceCrop
+    size: int
+    points: np.ndarray
+    planes: np.ndarray
+    gaze: Tensor
+    body: Tensor
+    cut: Tensor
+    look: Look
+
+    @property
+    def crop_side(self) -> float:
+        """The side of the face crop in pixels of the view."""
+        return self.size * self.view.zoom
+
+
+def layer_source(
+    model: HeadModel, face: FaceParams, size: int, view: FaceCrop, picture: Tensor, cut: Tensor
+) -> LayerSource:
+    """From the one face of a photo, in pixels of its crop of side `size`.
+
+    picture: (1, 3, S, S) in [-1, 1], what the photo shows in the view. cut: see `LayerSource`.
+    """
+    points = _in_view(surface_points(model, face), view)
+    drawn, part = draw_surface(points[0], rest_points(), view.size)
+    levels = (picture[0].permute(1, 2, 0).cpu().numpy() + 1) * 127.5
+    is_body = torch.from_numpy((part >= 0) & (drawn[..., 1] < SHOULDER_HEIGHT))
+    return LayerSource(
+        view=view,
+        size=size,
+        points=points,
+        planes=shown(points[0], view.size, round(OUTLINE * size * view.zoom)),
+        gaze=face.gaze,
+        body=is_body.to(cut)[None, None],
+        cut=cut,
+        look=read_look(levels, part, drawn, _middle(points[0])),
+    )
+
+
+@torch.no_grad()
+def layer_field(model: HeadModel, source: LayerSource, target: FaceParams) -> LayerField:
+    """The field from a source photo to pictures to be made of its person: the faces `target` (B),
+    see `retarget`, in pixels of the face crop.
 
     On the head model's surface above the neck the field is exact: the same point of the surface in
     both pictures. The rest follows its surroundings (`continued`): hair, hats, the neck, and the
     sides of the head where the source hides them.
     """
-    side, outline = view.size, round(OUTLINE * size * view.zoom)
-    start, end = (_in_view(surface_points(model, faces), view) for faces in (source, target))
-    opposite = mirrored(start)
+    start, end = source.points, _in_view(surface_points(model, target), source.view)
+    places = np.concatenate([start[0], mirrored(start)[0], rest_points()], 1)
+    turned = (target.gaze - source.gaze.to(target.gaze)).norm(dim=-1) / EYE_TURN
+    turned = turned.clamp(max=1).cpu().numpy()
 
     def one(i: int) -> np.ndarray:
-        k = i if len(start) > 1 else 0
-        places = np.concatenate([start[k], opposite[k], rest_points()], 1)
-        return _looked_up(*draw_surface(end[i], places, side), seen_of[k])
+        drawn, part = draw_surface(end[i], places, source.view.size)
+        return _looked_up(drawn, part, source, _middle(end[i]), float(turned[i]))
 
     with ThreadPoolExecutor() as pool:
-        seen_of = list(pool.map(lambda points: shown(points, side, outline), start))
         planes = np.stack(list(pool.map(one, range(len(end)))))
     drawn = torch.from_numpy(planes).to(target.scale.device)
     place, is_above, is_face, is_inner, anchor, hidden, seen, fill = drawn.split(
-        [2, 1, 1, 1, 1, 1, 1, 4], 1
+        [2, 1, 1, 1, 1, 1, 1, 6], 1
     )
-    hidden = _without_specks(hidden)
+    # What is hidden by a fold, as beside the nostrils, follows its surroundings.
+    hidden = _without_specks(hidden, max(1, round(FOLD * source.crop_side / 2)))
     # At the outline single visible pixels lie between hidden ones.
-    anchor = torch.where(is_inner > 0, anchor, _without_specks(anchor))
-    here = pixel_centres(side, drawn.device)
+    anchor = torch.where(is_inner > 0, anchor, _without_specks(anchor, 1))
+    here = pixel_centres(source.view.size, drawn.device)
     offset = (place - here) * anchor
-    known = torch.maximum(anchor, still.to(drawn.device) * (1 - is_above))
+    body, cut = source.body.to(drawn.device), source.cut.to(drawn.device)
+    known = torch.stack([anchor, body * (1 - is_above), cut.expand_as(anchor)]).amax(0)
     skull = skull_motion(start, end).to(drawn.device)
     rigid = torch.einsum("bij,bjhw->bihw", skull, _with_one(here)) - here
     around = continued(offset, known, rigid)
     is_exact = torch.maximum(anchor, hidden * seen)
     offset = torch.where(is_exact > 0, place - here, around)
-    stretched = _stretched(offset) * is_face * (1 - is_inner) * (1 - fill[:, 3:])
+    fill = shaded(fill, source.crop_side)
+    cover = fill.sum(1, keepdim=True)
+    colours = torch.einsum("bkhw,kc->bchw", fill, source.look.colours.to(fill))
+    stretched = _stretched(offset) * is_face * (1 - is_inner) * (1 - cover)
     return LayerField(
         grid=(here + offset).permute(0, 2, 3, 1),
         seen=seen,
-        sure=_softened(anchor * is_inner * is_face + fill[:, 3:]),
+        sure=_softened(anchor * is_inner * is_face),
         hidden=torch.maximum(hidden, stretched),
-        fill=fill,
+        fill=torch.cat([colours, cover], 1),
     )
-
-
-def body(model: HeadModel, faces: FaceParams, size: int, view: FaceCrop) -> Tensor:
-    """Where a view of face crops of side `size` shows the shoulders of faces (B): (B, 1, S, S)."""
-    masks = []
-    for points in _in_view(surface_points(model, faces), view):
-        drawn, part = draw_surface(points, rest_points(), view.size)
-        masks.append((part >= 0) & (drawn[..., 1] < SHOULDER_HEIGHT))
-    return torch.from_numpy(np.stack(masks)[:, None]).to(faces.scale)
 
 
 def _in_view(points: Tensor, view: FaceCrop) -> np.ndarray:
@@ -149,15 +196,21 @@ def _in_view(points: Tensor, view: FaceCrop) -> np.ndarray:
     return torch.cat([moved, points[..., 2:]], -1).cpu().numpy()
 
 
+def _middle(points: np.ndarray) -> float:
+    """The column half-way between the pupils of `surface_points` (V, 3)."""
+    balls = points[num_head_vertices() :]
+    return float((balls[0, 0] + balls[len(balls) // 2, 0]) / 2)
+
+
 def _with_one(points: Tensor) -> Tensor:
     """Maps (B, 2, H, W) of x and y with a third plane of ones."""
     return torch.cat([points, torch.ones_like(points[:, :1])], 1)
 
 
-def _without_specks(mask: Tensor) -> Tensor:
-    """`mask` (B, 1, S, S) of zeros and ones without what is narrower than three pixels."""
-    eroded = 1 - F.max_pool2d(1 - mask, 3, 1, 1)
-    return torch.minimum(mask, F.max_pool2d(eroded, 3, 1, 1))
+def _without_specks(mask: Tensor, radius: int) -> Tensor:
+    """`mask` (B, 1, S, S) of zeros and ones without what is narrower than 2 * radius + 1 pixels."""
+    eroded = 1 - F.max_pool2d(1 - mask, 2 * radius + 1, 1, radius)
+    return torch.minimum(mask, F.max_pool2d(eroded, 2 * radius + 1, 1, radius))
 
 
 def _softened(mask: Tensor) -> Tensor:
@@ -181,30 +234,38 @@ def _stretched(offset: Tensor) -> Tensor:
     return _softened(is_whole * (3 - 2 * MOST_STRETCH * least).clamp(0, 1))
 
 
-def _looked_up(drawn: np.ndarray, part: np.ndarray, planes: np.ndarray) -> np.ndarray:
-    """Planes (13, S, S) float32 of a drawn surface; `planes`: what the source shows, see `shown`.
+def _looked_up(
+    drawn: np.ndarray, part: np.ndarray, source: LayerSource, middle: float, turned: float
+) -> np.ndarray:
+    """Planes (14, S, S) float32 of a drawn surface. middle: column half-way between the
+    pupils. turned: 1 if the eyes turn, 0 if not.
 
     These are: source x and y; whether there is a head above the neck; whether there is a face;
     whether the source point lies well inside the outline; whether x and y are those of a visible
     surface whose motion its surroundings follow; whether the source hides this part of a face;
-    whether the source shows the point, its mirror image or whatever is around it; and `fill` of
-    `LayerField`.
+    whether the source shows the point, its mirror image or whatever is around it; and the shares of
+    materials that are drawn.
     """
+    planes = source.planes
     own, opposite, rest = drawn[..., :3], drawn[..., 3:6], drawn[..., 6:]
     is_head = part >= 0
     is_skin = (part >= 0) & ~np.isin(part, USUAL_PARTS)
     is_front = (rest[..., 2] > FACE_DEPTH) & (rest[..., 1] > CHIN_HEIGHT)
     is_face = is_head & (~is_skin | is_front)
     own_seen = is_head & is_seen(own, part, planes)
-    other_seen = is_face & ~own_seen & is_seen(opposite, part, planes)
+    other_seen = is_skin & is_face & ~own_seen & is_seen(opposite, part, planes)
     place = np.where(other_seen[..., None], opposite, own)[..., :2]
     row, column, _ = pixel_of(own, planes.shape[-1])
     is_inner = planes[1, row, column]
     seen = own_seen | other_seen | ~is_face
-    filled = ~seen & ~is_skin
-    hidden = is_face & ~own_seen & ~filled
+    is_cut = source.cut[0, 0].cpu().numpy()[row, column] > 0
+    hidden = is_skin & is_face & ~own_seen & ~is_cut
     is_above = is_head & (~is_skin | (rest[..., 1] > CHIN_HEIGHT))
-    anchor = own_seen & is_above & ((is_inner > 0) | is_face)
-    fill = usual_colours(part, rest) * filled[..., None]
+    anchor = own_seen & is_above & ((is_inner > 0) | is_face) & ~is_cut
+    fill = shares(part, rest, middle, source.look)
+    # A turned eye's sclera is drawn; only its iris is the photo's own.
+    drawn_share = np.where(own_seen, 0, 1.0)[..., None].repeat(len(MATERIALS), -1)
+    drawn_share[..., -1] = np.maximum(drawn_share[..., -1], turned)
+    fill *= drawn_share
     values = [place[..., 0], place[..., 1], is_above, is_face, is_inner, anchor, hidden, seen]
-    return np.stack([*values, *fill.transpose(2, 0, 1), filled]).astype(np.float32)
+    return np.stack([*values, *fill.transpose(2, 0, 1)]).astype(np.float32)

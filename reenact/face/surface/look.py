@@ -1,0 +1,200 @@
+"""The look of eyes and mouths: which material a pixel shows, and the colours of one photo."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from reenact.face.surface.raster import SKIN, TEETH, TONGUE
+from reenact.face.surface.visible import BALLS, INSIDE, rest_points, upper_teeth
+
+MATERIALS = ("teeth", "tongue", "inside", "pupil", "iris", "sclera")
+USUAL_LEVELS = (
+    (175, 157, 147),
+    (95, 53, 50),
+    (45, 28, 25),
+    (20, 18, 17),
+    (80, 56, 42),
+    (165, 154, 150),
+)
+"""Levels of 255 of the materials on a face whose skin has USUAL_SKIN, from rendered pictures."""
+USUAL_SKIN = (176.0, 137.0, 115.0)
+TEETH_LIGHT, TEETH_TINT = 1.05, 0.7
+"""Teeth are as light as the skin times the one and have this share of its colour."""
+SCLERA_LIGHT, SCLERA_TINT = 0.85, 0.3
+"""The same for the sclera of a photo that shows too little of it."""
+GREY = 3.0
+"""A photo whose channels differ by less than so many levels on the mean is grey."""
+
+PUPIL_ANGLE, IRIS_ANGLE = 0.2, 0.5
+"""Radians from the middle of the pupil, on an eye of usual size."""
+IRIS_ANGLES = (0.35, 0.8)
+EDGE_ANGLE = 0.1
+"""The iris ends between its angle and this much more."""
+SEARCHED_ANGLE, MOST_SHIFT = 0.9, 0.3
+"""So far from the tracked pupil the iris is looked for, and so far it may be from it."""
+LEAST_PIXELS = 6
+LOWER_TEETH_LIGHT = 0.55
+"""Lower teeth stand behind the lower lip and get less light."""
+DARK_TEETH = 0.26
+"""dm to the side, where teeth are at about a third of their light."""
+TEETH_PER_RADIAN, ARCH_CENTRE = 7.5, -0.35
+"""Front teeth around the middle of their arch (its depth in dm), and how dark it is between two."""
+GAP_WIDTH, GAP_SHADE = 0.12, 0.12
+LIPS_REACH = 1 / 28
+"""Within this share of the side of the face crop lips and lids shade what lies behind them."""
+LIPS_SHADE, LIDS_SHADE = 1.0, 0.35
+
+
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """colours: (6, 3) in [-1, 1], those of MATERIALS in one photo. iris: its angle in radians.
+    shift: (2,) how far to the right of the tracked pupil the photo shows the iris, picture's left
+    eye first, in radii of the eyeball.
+    """
+
+    colours: Tensor
+    iris: float
+    shift: np.ndarray
+
+
+def read_look(picture: np.ndarray, part: np.ndarray, rest: np.ndarray, middle: float) -> Look:
+    """The look of a photo.
+
+    picture: (S, S, 3) levels of 255. part (S, S), rest (S, S, 3): what `draw_surface` draws there,
+    with `rest_points`. middle: the pixel column half-way between the pupils.
+    """
+    light = picture.mean(-1)
+    skin = _bright(picture[(part == SKIN) & (rest[..., 2] > -0.1) & (rest[..., 1] > -1)])
+    skin = np.array(USUAL_SKIN) if skin is None else skin
+    usual = np.array(USUAL_LEVELS, float) * (skin.mean() / np.mean(USUAL_SKIN))
+    usual[0] = _tinted(skin, TEETH_LIGHT, TEETH_TINT)
+    usual[5] = _tinted(skin, SCLERA_LIGHT, SCLERA_TINT)
+    is_ball = part == BALLS
+    side, ball = _side_of(is_ball, middle), picture[is_ball]
+    shift = np.array(
+        [_iris_shift(rest[is_ball][side == k], light[is_ball][side == k]) for k in (0, 1)]
+    )
+    angle = _eye_angle(rest[is_ball], shift[side])
+    iris = _iris_angle(angle, light[is_ball])
+    for k, where in ((4, (angle > 0.45 * iris) & (angle < 0.85 * iris)), (3, angle < 0.3 * iris)):
+        if where.sum() >= LEAST_PIXELS:
+            usual[k] = np.median(ball[where], 0)
+    sclera = _bright(ball[angle > iris + EDGE_ANGLE])
+    usual[5] = usual[5] if sclera is None else sclera
+    if np.ptp(picture, axis=-1).mean() < GREY:
+        usual[:] = usual.mean(-1, keepdims=True)
+    colours = torch.from_numpy(usual.clip(0, 255) / 127.5 - 1).float()
+    return Look(colours=colours, iris=iris, shift=shift)
+
+
+def shares(part: np.ndarray, rest: np.ndarray, middle: float, look: Look) -> np.ndarray:
+    """How much of each pixel is of which of MATERIALS (S, S, 6); 0 for skin, 1 in sum elsewhere.
+
+    part (S, S), rest (S, S, 3), middle: as for `read_look`.
+    """
+    result = np.zeros((*part.shape, len(MATERIALS)), np.float32)
+    result[part == TONGUE, 1] = 1
+    result[part == INSIDE, 2] = 1
+    is_teeth, is_ball = part == TEETH, part == BALLS
+    light = _light_on_teeth(rest[is_teeth])
+    result[is_teeth, 0], result[is_teeth, 2] = light, 1 - light
+    angle = _eye_angle(rest[is_ball], look.shift[_side_of(is_ball, middle)])
+    outside = ((angle - look.iris) / EDGE_ANGLE).clip(0, 1)
+    is_pupil = angle < PUPIL_ANGLE * look.iris / IRIS_ANGLE
+    result[is_ball, 3] = (1 - outside) * is_pupil
+    result[is_ball, 4] = (1 - outside) * ~is_pupil
+    result[is_ball, 5] = outside
+    return result
+
+
+def shaded(fill: Tensor, crop_side: float) -> Tensor:
+    """Shares (B, 6, S, S) with soft edges, darker behind lips and lids.
+
+    crop_side: pixels. Narrow gaps between lips are dark: no teeth are seen in them.
+    """
+    radius = max(1, round(LIPS_REACH * crop_side / 2))
+    teeth, tongue, inside, pupil, iris, sclera = fill.split(1, 1)
+    open_mouth = _open((teeth + tongue + inside), radius)
+    open_eye = _open(pupil + iris + sclera, radius)
+    dark_teeth = teeth * LIPS_SHADE * (1 - open_mouth)
+    dark_eye = LIDS_SHADE * (1 - open_eye)
+    planes = [teeth - dark_teeth, tongue, inside + dark_teeth]
+    planes += [pupil + sclera * dark_eye, iris, sclera * (1 - dark_eye)]
+    soft = torch.cat(planes, 1)
+    return F.avg_pool2d(F.pad(soft, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
+
+
+def _side_of(mask: np.ndarray, middle: float) -> np.ndarray:
+    """0 for the pixels of a mask (S, S) to the left of a column, 1 for those to its right (N,)."""
+    return np.asarray((np.nonzero(mask)[1] + 0.5 > middle).astype(int))
+
+
+def _eye_angle(rest: np.ndarray, shift: np.ndarray) -> np.ndarray:
+    """Radians from the middle of the iris, of places (N, 3) on the eyeballs at rest.
+
+    shift: (N,), see `Look`.
+    """
+    # Between two vertices a drawn place is inside of the sphere.
+    unit = rest / np.linalg.norm(rest, axis=-1, keepdims=True).clip(min=1e-6)
+    cosine = unit[:, 0] * shift + unit[:, 2] * np.sqrt(1 - shift**2)
+    return np.asarray(np.arccos(cosine.clip(-1, 1)))
+
+
+def _iris_shift(rest: np.ndarray, light: np.ndarray) -> float:
+    """How far to the right the dark iris is of one eye: its places (N, 3) and their light (N,)."""
+    angle = _eye_angle(rest, np.zeros(len(rest)))
+    near = angle < SEARCHED_ANGLE
+    if near.sum() < 4 * LEAST_PIXELS:
+        return 0.0
+    x, light = rest[near, 0], light[near]
+    low, high = np.percentile(light, [10, 90])
+    dark = ((low + high) / 2 - light).clip(min=0)
+    if high - low < 20 or dark.sum() == 0:
+        return 0.0
+    return float(((dark * x).sum() / dark.sum()).clip(-MOST_SHIFT, MOST_SHIFT))
+
+
+def _open(cover: Tensor, radius: int) -> Tensor:
+    """1 in the middle of wide openings, 0 in narrow ones."""
+    mean = F.avg_pool2d(cover, 2 * radius + 1, 1, radius)
+    return ((mean - 0.2) / 0.4).clamp(0, 1)
+
+
+def _bright(levels: np.ndarray) -> np.ndarray | None:
+    """The median of the lighter half of colours (N, 3); None for too few."""
+    if len(levels) < LEAST_PIXELS:
+        return None
+    light = levels.mean(-1)
+    return np.asarray(np.median(levels[light >= np.median(light)], 0))
+
+
+def _tinted(skin: np.ndarray, light: float, tint: float) -> np.ndarray:
+    return np.asarray(light * (tint * skin + (1 - tint) * skin.mean()))
+
+
+def _iris_angle(angle: np.ndarray, light: np.ndarray) -> float:
+    """Where the eye's light rises most from the iris to the sclera."""
+    step = 0.1
+    edges = np.arange(IRIS_ANGLES[0], IRIS_ANGLES[1] + step / 2, step / 2)
+    rises = []
+    for edge in edges:
+        inner = light[(angle > edge - step) & (angle <= edge)]
+        outer = light[(angle > edge) & (angle <= edge + step)]
+        enough = min(len(inner), len(outer)) >= LEAST_PIXELS
+        rises.append(np.median(outer) - np.median(inner) if enough else 0.0)
+    best = int(np.argmax(rises))
+    return float(edges[best]) if rises[best] > 8 else IRIS_ANGLE
+
+
+def _light_on_teeth(rest: np.ndarray) -> np.ndarray:
+    x, y, z = rest.T
+    phase = np.arctan2(x, z - ARCH_CENTRE) * TEETH_PER_RADIAN + 0.5
+    off_gap = (phase - np.floor(phase) - 0.5) / GAP_WIDTH
+    light = (1 - GAP_SHADE * np.exp(-(off_gap**2))) * np.exp(-((x / DARK_TEETH) ** 2))
+    lowest = rest_points()[upper_teeth(), 1].min()
+    return np.asarray(light * np.where(y < lowest, LOWER_TEETH_LIGHT, 1.0))

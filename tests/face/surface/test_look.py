@@ -1,0 +1,93 @@
+"""Eyes and teeth: what of a photo is read, and what is drawn."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from reenact.face.expressions import EXPRESSION_NAMES
+from reenact.face.head_model import HeadModel
+from reenact.face.params import FaceParams
+from reenact.face.surface.look import MATERIALS, Look, read_look, shaded, shares
+from reenact.face.surface.raster import TEETH
+from reenact.face.surface.visible import BALLS, draw_surface, rest_points, surface_points
+
+SIZE = 256
+SCLERA, IRIS, SKIN = (200, 190, 180), (60, 90, 120), (210, 160, 130)
+
+
+@pytest.fixture(scope="module")
+def drawn() -> tuple[np.ndarray, np.ndarray]:
+    """Part and place at rest of each pixel of a wide-eyed face with an open mouth."""
+    expression = torch.zeros(1, 52)
+    expression[0, EXPRESSION_NAMES.index("jawOpen")] = 1.0
+    face = dataclasses.replace(
+        FaceParams.neutral(),
+        translation=torch.tensor([[SIZE / 2, SIZE / 2]]),
+        scale=torch.tensor([0.5 * SIZE]),
+        expression=expression,
+    )
+    points = surface_points(HeadModel(), face)[0].numpy()
+    places, part = draw_surface(points, rest_points(), SIZE)
+    return part, places
+
+
+def photo_with_irises(part: np.ndarray, places: np.ndarray, shift: float, iris: float):
+    picture = np.full((SIZE, SIZE, 3), SKIN, float)
+    ball = places / np.linalg.norm(places, axis=-1, keepdims=True).clip(min=1e-6)
+    middle = np.array([shift, 0, np.sqrt(1 - shift**2)])
+    angle = np.arccos((ball @ middle).clip(-1, 1))
+    picture[part == BALLS] = SCLERA
+    picture[(part == BALLS) & (angle < iris)] = IRIS
+    return picture
+
+
+def test_the_photos_own_iris_is_found(drawn):
+    part, places = drawn
+    look = read_look(photo_with_irises(part, places, 0.12, 0.5), part, places, SIZE / 2)
+    assert look.iris == pytest.approx(0.5, abs=0.06)
+    assert look.shift == pytest.approx([0.12, 0.12], abs=0.05)
+    levels = (look.colours.numpy() + 1) * 127.5
+    np.testing.assert_allclose(levels[MATERIALS.index("iris")], IRIS, atol=1)
+    np.testing.assert_allclose(levels[MATERIALS.index("sclera")], SCLERA, atol=1)
+    teeth = levels[MATERIALS.index("teeth")]
+    assert np.ptp(teeth) < np.ptp(SKIN), "less colour than the skin"
+    assert teeth.mean() == pytest.approx(np.mean(SKIN), rel=0.15)
+
+
+def test_a_grey_photo_gets_grey_eyes_and_teeth(drawn):
+    part, places = drawn
+    picture = photo_with_irises(part, places, 0.0, 0.5).mean(-1, keepdims=True).repeat(3, -1)
+    colours = read_look(picture, part, places, SIZE / 2).colours
+    assert (colours.amax(1) - colours.amin(1)).max() < 1e-6
+
+
+def test_a_photo_that_hides_its_eyes_gives_usual_ones(drawn):
+    part, places = drawn
+    lids = np.full((SIZE, SIZE, 3), SKIN, float)
+    look = read_look(lids, np.where(part == BALLS, 0, part), places, SIZE / 2)
+    assert look.iris == 0.5
+    assert look.shift.tolist() == [0, 0]
+    assert look.colours[MATERIALS.index("pupil")].max() < -0.6
+
+
+def test_shares_of_a_pixel_are_one_or_none(drawn):
+    part, places = drawn
+    look = Look(colours=torch.zeros(6, 3), iris=0.5, shift=np.zeros(2))
+    total = shares(part, places, SIZE / 2, look).sum(-1)
+    is_skin = part <= 0
+    assert np.abs(total[is_skin]).max() == 0
+    np.testing.assert_allclose(total[(part == BALLS) | (part == TEETH)], 1, atol=1e-6)
+
+
+def test_teeth_are_seen_in_a_wide_mouth_and_not_between_closed_lips():
+    fill = torch.zeros(1, 6, 64, 64)
+    fill[:, 0, 10:30, 10:50] = 1
+    fill[:, 0, 45:47, 10:50] = 1
+    drawn = shaded(fill, crop_side=128)
+    assert drawn[0, 0, 20, 30] > 0.95
+    assert drawn[0, 0, 45:47, 30].max() < 0.5
+    # Nothing is added or lost where lips shade, and edges are soft.
+    torch.testing.assert_close(drawn.sum(), fill.sum())
+    assert 0.2 < drawn[0, :, 9:11, 30].sum(0).mean() < 0.8
