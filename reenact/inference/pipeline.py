@@ -10,6 +10,7 @@ from tqdm import tqdm
 
 from reenact.face.stack import Frame, SourceFace, Watch
 from reenact.files import make_folder
+from reenact.inference.canvas import cut_out
 from reenact.inference.compose import SQUARES, of_height, side_by_side
 from reenact.inference.motion import Motion
 from reenact.inference.paths import check_output
@@ -97,6 +98,8 @@ def grid_frames(
             yield side_by_side([own, of_height(frame, height), result])
         return
     cut, size = reenactor.face.cut, run.output_size
+    if reenactor.recipe.carry_detail:
+        cut = cut_out  # it invents nothing beyond the border
     own = cut(source.photo, source.crop.resized(size))
     for frame, square, result in zip(targets, squares_of(motion.tracked), results, strict=True):
         yield side_by_side([own, cut(frame, square.resized(size)), result])

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from reenact.face.box import box_max, box_mean
 from reenact.face.crop import FaceCrop
 from reenact.face.head_model import HeadModel
 from reenact.face.params import FaceParams
@@ -183,7 +184,7 @@ def layer_field(model: HeadModel, source: LayerSource, target: FaceParams) -> La
     return LayerField(
         grid=(here + offset).permute(0, 2, 3, 1),
         seen=seen,
-        sure=_softened(anchor * is_inner * is_face),
+        sure=box_mean(anchor * is_inner * is_face, 1),
         hidden=torch.maximum(hidden, stretched),
         fill=torch.cat([colours, cover], 1),
     )
@@ -209,12 +210,8 @@ def _with_one(points: Tensor) -> Tensor:
 
 def _without_specks(mask: Tensor, radius: int) -> Tensor:
     """`mask` (B, 1, S, S) of zeros and ones without what is narrower than 2 * radius + 1 pixels."""
-    eroded = 1 - F.max_pool2d(1 - mask, 2 * radius + 1, 1, radius)
-    return torch.minimum(mask, F.max_pool2d(eroded, 2 * radius + 1, 1, radius))
-
-
-def _softened(mask: Tensor) -> Tensor:
-    return F.avg_pool2d(F.pad(mask, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
+    eroded = 1 - box_max(1 - mask, radius)
+    return torch.minimum(mask, box_max(eroded, radius))
 
 
 def _stretched(offset: Tensor) -> Tensor:
@@ -231,7 +228,7 @@ def _stretched(offset: Tensor) -> Tensor:
     least = det / greatest.clamp(min=1e-6)
     # Where the field tears the derivative says nothing.
     is_whole = (greatest < 3).to(offset)
-    return _softened(is_whole * (3 - 2 * MOST_STRETCH * least).clamp(0, 1))
+    return box_mean(is_whole * (3 - 2 * MOST_STRETCH * least).clamp(0, 1), 1)
 
 
 def _looked_up(

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
+from reenact.face.box import box_mean
 from reenact.face.surface.raster import SKIN, TEETH, TONGUE
 from reenact.face.surface.visible import BALLS, INSIDE, rest_points, upper_teeth
 
@@ -125,8 +125,7 @@ def shaded(fill: Tensor, crop_side: float) -> Tensor:
     dark_eye = LIDS_SHADE * (1 - open_eye)
     planes = [teeth - dark_teeth, tongue, inside + dark_teeth]
     planes += [pupil + sclera * dark_eye, iris, sclera * (1 - dark_eye)]
-    soft = torch.cat(planes, 1)
-    return F.avg_pool2d(F.pad(soft, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
+    return box_mean(torch.cat(planes, 1), 1)
 
 
 def _side_of(mask: np.ndarray, middle: float) -> np.ndarray:
@@ -161,8 +160,7 @@ def _iris_shift(rest: np.ndarray, light: np.ndarray) -> float:
 
 def _open(cover: Tensor, radius: int) -> Tensor:
     """1 in the middle of wide openings, 0 in narrow ones."""
-    mean = F.avg_pool2d(cover, 2 * radius + 1, 1, radius)
-    return ((mean - 0.2) / 0.4).clamp(0, 1)
+    return ((box_mean(cover, radius) - 0.2) / 0.4).clamp(0, 1)
 
 
 def _bright(levels: np.ndarray) -> np.ndarray | None:
