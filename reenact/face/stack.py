@@ -20,6 +20,7 @@ from reenact.face.batch import FaceBatch
 from reenact.face.crop import FaceCrop
 
 if TYPE_CHECKING:  # the motion field compiles functions, which configs and readers do not need
+    from reenact.face.control import Control, Sliders
     from reenact.face.surface.layer_field import LayerField, LayerSource
     from reenact.face.surface.motion_field import MotionField
 
@@ -149,6 +150,16 @@ class FaceModel(Protocol[Params]):
 
     def retarget_relative(self, source: Params, target: Params, neutral: Params) -> Params:
         """The source face moved as the targets moved away from their `neutral` frame."""
+        ...
+
+    def controlled(self, source: Params, driven: Params, control: Control) -> Params:
+        """The faces `driven` with the source's own share put back; see `face.control`. Raises
+        UserError for a stack that cannot do it.
+        """
+        ...
+
+    def posed(self, source: Params, sliders: Sliders) -> Params:
+        """The source face with the sliders' changes; raises UserError likewise."""
         ...
 
     def head_region(self, params: Params, size: int) -> Tensor:
