@@ -15,7 +15,15 @@ from reenact.face.crop import FaceCrop
 from reenact.face.head_model import HeadModel
 from reenact.face.params import FaceParams
 from reenact.face.surface.continuation import continued, skull_motion
-from reenact.face.surface.look import MATERIALS, Look, read_look, shaded, shares
+from reenact.face.surface.look import (
+    MATERIALS,
+    Look,
+    darken_closing_eyes,
+    eye_areas,
+    read_look,
+    shaded,
+    shares,
+)
 from reenact.face.surface.motion_field import pixel_centres, resampled
 from reenact.face.surface.sight import is_seen, pixel_of, shown
 from reenact.face.surface.usual_look import USUAL_PARTS
@@ -95,7 +103,8 @@ class LayerSource:
     view: the square of the crop's plane that fields cover, and its side S; its `crop_from_frame`
         maps pixels of the face crop, of side `size`, to pixels of the field.
     points: (1, V, 3), `surface_points` in pixels of the view. planes: what the photo shows of them,
-        see `shown`. gaze: (1, 2) radians.
+        see `shown`. gaze: (1, 2) radians. scale: (1,), see `FaceParams`.
+    eyes: (2,), see `eye_areas`.
     body: (1, 1, S, S), 1 on the shoulders, which do not move.
     cut: (1, 1, S, S), 1 on and beyond the photo's border where it cuts the person. There nothing
         moves, and nothing comes from there.
@@ -107,6 +116,8 @@ class LayerSource:
     points: np.ndarray
     planes: np.ndarray
     gaze: Tensor
+    scale: Tensor
+    eyes: np.ndarray
     body: Tensor
     cut: Tensor
     look: Look
@@ -134,6 +145,8 @@ def layer_source(
         points=points,
         planes=shown(points[0], view.size, round(OUTLINE * size * view.zoom)),
         gaze=face.gaze,
+        scale=face.scale,
+        eyes=eye_areas(part, _middle(points[0])),
         body=is_body.to(cut)[None, None],
         cut=cut,
         look=read_look(levels, part, drawn, _middle(points[0])),
@@ -153,10 +166,13 @@ def layer_field(model: HeadModel, source: LayerSource, target: FaceParams) -> La
     places = np.concatenate([start[0], mirrored(start)[0], rest_points()], 1)
     turned = (target.gaze - source.gaze.to(target.gaze)).norm(dim=-1) / EYE_TURN
     turned = turned.clamp(max=1).cpu().numpy()
+    zoom = (target.scale / source.scale.to(target.scale)).cpu().numpy()
 
     def one(i: int) -> np.ndarray:
         drawn, part = draw_surface(end[i], places, source.view.size)
-        return _looked_up(drawn, part, source, _middle(end[i]), float(turned[i]))
+        middle = _middle(end[i])
+        openness = eye_areas(part, middle) / (source.eyes * zoom[i] ** 2).clip(min=1)
+        return _looked_up(drawn, part, source, middle, float(turned[i]), openness)
 
     with ThreadPoolExecutor() as pool:
         planes = np.stack(list(pool.map(one, range(len(end)))))
@@ -232,10 +248,17 @@ def _stretched(offset: Tensor) -> Tensor:
 
 
 def _looked_up(
-    drawn: np.ndarray, part: np.ndarray, source: LayerSource, middle: float, turned: float
+    drawn: np.ndarray,
+    part: np.ndarray,
+    source: LayerSource,
+    middle: float,
+    turned: float,
+    openness: np.ndarray,
 ) -> np.ndarray:
-    """Planes (14, S, S) float32 of a drawn surface. middle: column half-way between the
-    pupils. turned: 1 if the eyes turn, 0 if not.
+    """Planes (14, S, S) float32 of a drawn surface.
+
+    middle: the column half-way between the pupils. turned: 1 if the eyes turn, 0 if not. openness:
+    see `darken_closing_eyes`.
 
     These are: source x and y; whether there is a head above the neck; whether there is a face;
     whether the source point lies well inside the outline; whether x and y are those of a visible
@@ -264,5 +287,6 @@ def _looked_up(
     drawn_share = np.where(own_seen, 0, 1.0)[..., None].repeat(len(MATERIALS), -1)
     drawn_share[..., -1] = np.maximum(drawn_share[..., -1], turned)
     fill *= drawn_share
+    darken_closing_eyes(fill, part, middle, openness)
     values = [place[..., 0], place[..., 1], is_above, is_face, is_inner, anchor, hidden, seen]
     return np.stack([*values, *fill.transpose(2, 0, 1)]).astype(np.float32)

@@ -47,6 +47,8 @@ TEETH_PER_RADIAN, ARCH_CENTRE = 7.5, -0.35
 GAP_WIDTH, GAP_SHADE = 0.12, 0.12
 LIPS_REACH = 1 / 28
 """Within this share of the side of the face crop lips and lids shade what lies behind them."""
+LASHES_BELOW, LASHES_DARK = 0.7, 0.9
+"""Below this share of the photo's opening an eye gets darker, up to this share of black."""
 LIPS_SHADE, LIDS_SHADE = 1.0, 0.35
 
 
@@ -110,6 +112,24 @@ def shares(part: np.ndarray, rest: np.ndarray, middle: float, look: Look) -> np.
     result[is_ball, 4] = (1 - outside) * ~is_pupil
     result[is_ball, 5] = outside
     return result
+
+
+def eye_areas(part: np.ndarray, middle: float) -> np.ndarray:
+    """How many pixels each eye shows between its lids (2,), picture's left eye first."""
+    return np.bincount(_side_of(part == BALLS, middle), minlength=2)
+
+
+def darken_closing_eyes(
+    fill: np.ndarray, part: np.ndarray, middle: float, openness: np.ndarray
+) -> None:
+    """Draws the shadow of the lashes over eyes that close: in `fill` (S, S, 6), see `shares`.
+
+    openness: (2,), the visible area of each eye relative to the photo's.
+    """
+    is_ball = part == BALLS
+    dark = LASHES_DARK * ((LASHES_BELOW - openness) / LASHES_BELOW).clip(0, 1)
+    free = 1 - fill[is_ball].sum(-1)
+    fill[is_ball, MATERIALS.index("pupil")] += free * dark[_side_of(is_ball, middle)]
 
 
 def shaded(fill: Tensor, crop_side: float) -> Tensor:
