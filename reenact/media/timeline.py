@@ -149,10 +149,20 @@ def _constant_rate(
     candidates += [Fraction(round(average)), Fraction(round(average * 1001 / 1000) * 1000, 1001)]
     candidates = [rate for rate in candidates if rate > 0]
     for rate in sorted(candidates, key=_is_unusual):  # stable: the file's own come first
-        errors = [time - i / rate for i, time in enumerate(times)]
-        if max(errors) - min(errors) <= tolerance:
+        if _follows(times, rate, tolerance):
             return rate
     return None
+
+
+def _follows(times: Sequence[Fraction], rate: Fraction, tolerance: Fraction) -> bool:
+    """Whether times and i / rate differ by the same amount for all i, up to the tolerance."""
+    least = most = times[0]
+    for i, time in enumerate(times):
+        error = time - i / rate
+        least, most = min(least, error), max(most, error)
+        if most - least > tolerance:
+            return False
+    return True
 
 
 def _average_rate(num_frames: int, length: Fraction) -> Fraction:
