@@ -80,10 +80,14 @@ def test_names_of_255_bytes_can_be_written(tmp_path: Path) -> None:
 
 
 def test_default_names_fit(tmp_path: Path) -> None:
-    output = default_output(Path(f"{CJK}.jpg"), Path(f"{CJK}.mp4"))
+    output = default_output(Path(f"{CJK}.jpg"), Path(f"{CJK}.mp4"), is_picture=False)
     assert output == Path("results") / f"{'漢' * 33}_{'漢' * 33}.mp4"
-    assert default_output(Path("a.b.jpg"), Path("c.png")) == Path("results/a.b_c.png")
-    check_output(tmp_path / output, tmp_path / "a.jpg", tmp_path / "b.mp4")
+    motion = default_output(Path("a.jpg"), Path("b.motion.safetensors"), is_picture=False)
+    assert motion == Path("results/a_b.mp4")
+    assert default_output(Path("a.b.jpg"), Path("c.png"), is_picture=True) == Path(
+        "results/a.b_c.png"
+    )
+    check_output(tmp_path / output, tmp_path / "a.jpg", tmp_path / "b.mp4", is_picture=False)
 
 
 @pytest.mark.parametrize(
@@ -101,7 +105,10 @@ def test_names_are_cut_between_characters(name: str, max_bytes: int, short: str)
 
 
 def test_only_old_files_of_ours_are_swept(tmp_path: Path) -> None:
-    old, new = create_temporary(tmp_path / "a.mp4"), create_temporary(tmp_path / "b.mp4")
+    old, new = (
+        create_temporary(tmp_path / "a.mp4"),
+        create_temporary(tmp_path / "b.mp4"),
+    )
     others = [tmp_path / n for n in (".x.0a1b2c3d.tmp.mp4", "a.tmp", ".reenact-notes.tmp")]
     for path in others:
         path.touch()
@@ -148,7 +155,7 @@ def test_an_unwritable_folder_is_named_with_the_file_asked_for(
     monkeypatch.setattr(os, "access", lambda path, mode: False)  # root may write everywhere
     path = tmp_path / "results" / "a.mp4"
     with pytest.raises(UserError, match=f"^{path}: the folder {tmp_path} is not writable"):
-        check_output(path, tmp_path / "a.jpg", tmp_path / "b.mp4")
+        check_output(path, tmp_path / "a.jpg", tmp_path / "b.mp4", is_picture=False)
 
 
 def test_a_result_overwrites_neither_source_nor_target(tmp_path: Path) -> None:
@@ -156,9 +163,9 @@ def test_a_result_overwrites_neither_source_nor_target(tmp_path: Path) -> None:
     clip.touch()
     (tmp_path / "link.mp4").symlink_to(clip)
     with pytest.raises(UserError, match="would overwrite the target"):
-        check_output(tmp_path / "link.mp4", photo, clip)
+        check_output(tmp_path / "link.mp4", photo, clip, is_picture=False)
     with pytest.raises(UserError, match="would overwrite the source"):
-        check_output(photo, photo, tmp_path / "c.png")
+        check_output(photo, photo, tmp_path / "c.png", is_picture=True)
 
 
 def test_files_that_cannot_be_read_are_one_line(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from reenact.errors import UserError
 from reenact.files import check_output_path, shortened
-from reenact.media.animation import is_still
+from reenact.inference.motion_file import SUFFIX, is_motion_path
 from reenact.media.clip import Clip
 from reenact.media.formats import FORMATS
 from reenact.media.frame_sequence import FrameSequenceWriter, is_part, is_sequence
@@ -17,20 +17,20 @@ from reenact.media.video_writer import VideoWriter
 MAX_STEM_BYTES = 100
 
 
-def default_output(source: Path, target: Path) -> Path:
+def default_output(source: Path, target: Path, *, is_picture: bool) -> Path:
     """results/<source>_<target>: a PNG for a picture, an MP4 for a video. Long names are cut."""
-    suffix = ".png" if is_still(target) else ".mp4"
-    stems = [shortened(path.stem, MAX_STEM_BYTES) for path in (source, target)]
-    return Path("results") / f"{'_'.join(stems)}{suffix}"
+    stems = [shortened(_stem(path), MAX_STEM_BYTES) for path in (source, target)]
+    return Path("results") / f"{'_'.join(stems)}{'.png' if is_picture else '.mp4'}"
 
 
-def check_output(output: Path, source: Path, target: Path) -> None:
+def check_output(output: Path, source: Path, target: Path, *, is_picture: bool) -> None:
     """Raises UserError if the result cannot or must not be written to `output`.
 
-    Missing folders are no error: they are made before the writing.
+    is_picture: whether the result is a picture or a video. Missing folders are no error: they are
+    made before the writing.
     """
     check_output_path(output, makes_folders=True)
-    if is_still(target):
+    if is_picture:
         check_output_path(output, WRITABLE_SUFFIXES, makes_folders=True)
     elif not is_sequence(output) and output.suffix.lower() not in FORMATS:
         raise UserError(
@@ -43,22 +43,30 @@ def check_output(output: Path, source: Path, target: Path) -> None:
 
 
 def open_result(
-    output: Path, *, width: int, height: int, timeline: Timeline, clip: Clip
+    output: Path, *, width: int, height: int, timeline: Timeline, clip: Clip | None
 ) -> VideoWriter | FrameSequenceWriter:
-    """A writer of result frames, with the sound of `clip`, in the format that the name says."""
+    """A writer of result frames in the format that the name says.
+
+    clip: gives its sound; None for no sound.
+    """
     if is_sequence(output):
         return FrameSequenceWriter(
-            output, timeline=timeline, has_audio=clip.has_audio, synthetic=True
+            output, timeline=timeline, has_audio=clip is not None, synthetic=True
         )
     return VideoWriter(
         output,
         width=width,
         height=height,
         timeline=timeline,
-        audio_from=clip.path if clip.has_audio else None,
-        audio_origin=clip.origin,
+        audio_from=None if clip is None else clip.path,
+        audio_origin=None if clip is None else clip.origin,
         synthetic=True,
     )
+
+
+def _stem(path: Path) -> str:
+    """The name without its suffix, or without both suffixes of a motion file."""
+    return path.name[: -len(SUFFIX)] if is_motion_path(path) else path.stem
 
 
 def _same_file(a: Path, b: Path) -> bool:

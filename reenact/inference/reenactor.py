@@ -15,6 +15,7 @@ from torch import Tensor
 from reenact.device import compute_dtype
 from reenact.errors import UserError, warn
 from reenact.face.batch import FaceBatch
+from reenact.face.control import Sliders
 from reenact.face.factory import FaceConfig
 from reenact.face.person_mask import PersonMask
 from reenact.face.stack import FaceStack, Frame, SourceFace, Watch
@@ -27,7 +28,7 @@ from reenact.inference.config import ReenactorConfig
 from reenact.inference.drawings import Drawings
 from reenact.inference.layers import layered, make_layers
 from reenact.inference.load import load_parts
-from reenact.inference.motion import Motion, driving_faces
+from reenact.inference.motion import Motion, driving_faces, still_motion
 from reenact.inference.networks import Networks
 from reenact.inference.pictures import Frames, Picture, frame_of
 from reenact.inference.run_config import AnimateOptions
@@ -187,11 +188,28 @@ class Reenactor:
             is_picture=is_picture,
         )
 
+    def pose(
+        self, photo: Picture | SourceFace[Any], sliders: Sliders | None = None, **options: Any
+    ) -> Frame:
+        """The photo with another pose and expression, without any target.
+
+        Args:
+            photo: the source, or its face as `find` gives it.
+            sliders: the changes; None changes nothing.
+            options: the fields of `AnimateOptions`.
+
+        Returns:
+            One frame (H, W, 3) uint8 RGB. Raises UserError as `animate` does.
+        """
+        source = photo if isinstance(photo, SourceFace) else self.find(photo)
+        posed = self.face.posed(source.params, sliders or Sliders())
+        return next(self.frames(source, still_motion(source, posed), AnimateOptions(**options)))
+
     def frames(
         self, source: SourceFace[Any], motion: Motion, options: AnimateOptions
     ) -> Iterator[Frame]:
         """The results that `animate` gives."""
-        driven = driving_faces(self.face, source, motion, options.motion)
+        driven = driving_faces(self.face, source, motion, options)
         scene = Scene(
             source=source,
             motion=motion,

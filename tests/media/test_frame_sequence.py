@@ -75,8 +75,8 @@ def test_names_of_sequences(tmp_path: Path) -> None:
 
 def test_a_sequence_may_be_the_result_of_a_video_only(tmp_path: Path) -> None:
     photo, clip = tmp_path / "7.png", tmp_path / "clip.mp4"
-    check_output(tmp_path / "new" / "%06d.png", photo, clip)
+    check_output(tmp_path / "new" / "%06d.png", photo, clip, is_picture=False)
     with pytest.raises(UserError, match="would overwrite the source"):
-        check_output(tmp_path / "%d.png", photo, clip)
+        check_output(tmp_path / "%d.png", photo, clip, is_picture=False)
     with pytest.raises(UserError, match=r"end it in .mp4, .* or in %06d.png for numbered pictures"):
-        check_output(tmp_path / "a.png", photo, clip)
+        check_output(tmp_path / "a.png", photo, clip, is_picture=False)
