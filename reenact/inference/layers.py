@@ -85,9 +85,7 @@ def layered(images: Tensor, layers: Layers, field: LayerField) -> Tensor:
     small, hidden = resampled(person[:, :3], size), _soft_edge(field.hidden)
     fitted = onto_canvas(images, layers.canvas, size)
     shown = field.sure * (1 - hidden)
-    fitted = fitted + smooth(
-        small - fitted, shown, NEIGHBOUR_REACH * unit, least_weight=LEAST_WEIGHT
-    )
+    fitted = fitted + smooth(small - fitted, shown, NEIGHBOUR_REACH * unit)
     mirrored = field.hidden * field.seen
     fitted = fitted + mirrored * (small - smooth(small, mirrored, FEATURE_REACH * unit))
 
