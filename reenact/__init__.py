@@ -9,16 +9,18 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from reenact.errors import UserError
+    from reenact.face.control import Sliders
     from reenact.inference.config import ReenactorConfig
     from reenact.inference.motion import Motion
     from reenact.inference.reenactor import Reenactor
 
-__all__ = ["Motion", "Reenactor", "ReenactorConfig", "UserError"]
+__all__ = ["Motion", "Reenactor", "ReenactorConfig", "Sliders", "UserError"]
 
 _HOMES = {
     "Motion": "reenact.inference.motion",
     "Reenactor": "reenact.inference.reenactor",
     "ReenactorConfig": "reenact.inference.config",
+    "Sliders": "reenact.face.control",
     "UserError": "reenact.errors",
 }
 

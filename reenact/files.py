@@ -4,6 +4,7 @@ import contextlib
 import os
 import re
 import secrets
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -94,6 +95,17 @@ def create_temporary(path: Path) -> Path:
     return temporary
 
 
+def create_temporary_folder(path: Path) -> Path:
+    """A new empty folder beside `path`, which `create_temporary` describes."""
+    _remove_stale(path.parent)
+    temporary = path.with_name(f".reenact-{secrets.token_hex(8)}.tmp")
+    try:
+        temporary.mkdir()
+    except OSError as error:
+        raise UserError(f"{path}: cannot write ({_reason(error)}), choose another path") from error
+    return temporary
+
+
 @contextmanager
 def atomic_output(path: str | Path) -> Iterator[Path]:
     """Yield a temporary file to write. It becomes `path` at the end of the block.
@@ -136,16 +148,21 @@ def _check_name(path: Path) -> None:
 
 
 def _remove_stale(folder: Path) -> None:
-    """Remove temporary files that a killed run left. Nothing has written to them for a day."""
+    """Remove what a killed run left, if nothing was written to it for a day."""
     if folder in _swept:
         return
     _swept.add(folder)
     with contextlib.suppress(OSError):
         for entry in os.scandir(folder):
-            if TEMPORARY_NAME.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
-                with contextlib.suppress(OSError):
-                    if time.time() - entry.stat(follow_symlinks=False).st_mtime > STALE_AFTER:
-                        os.unlink(entry.path)
+            if not TEMPORARY_NAME.fullmatch(entry.name):
+                continue
+            with contextlib.suppress(OSError):
+                if time.time() - entry.stat(follow_symlinks=False).st_mtime < STALE_AFTER:
+                    continue
+                if entry.is_dir(follow_symlinks=False):
+                    shutil.rmtree(entry.path)
+                else:
+                    os.unlink(entry.path)
 
 
 def _reason(error: Exception) -> str:

@@ -11,6 +11,7 @@ from reenact.files import (
     check_input_file,
     check_output_path,
     create_temporary,
+    create_temporary_folder,
     make_folder,
     shortened,
 )
@@ -79,10 +80,14 @@ def test_names_of_255_bytes_can_be_written(tmp_path: Path) -> None:
 
 
 def test_default_names_fit(tmp_path: Path) -> None:
-    output = default_output(Path(f"{CJK}.jpg"), Path(f"{CJK}.mp4"))
+    output = default_output(Path(f"{CJK}.jpg"), Path(f"{CJK}.mp4"), is_picture=False)
     assert output == Path("results") / f"{'漢' * 33}_{'漢' * 33}.mp4"
-    assert default_output(Path("a.b.jpg"), Path("c.png")) == Path("results/a.b_c.png")
-    check_output(tmp_path / output, tmp_path / "a.jpg", tmp_path / "b.mp4")
+    motion = default_output(Path("a.jpg"), Path("b.motion.safetensors"), is_picture=False)
+    assert motion == Path("results/a_b.mp4")
+    assert default_output(Path("a.b.jpg"), Path("c.png"), is_picture=True) == Path(
+        "results/a.b_c.png"
+    )
+    check_output(tmp_path / output, tmp_path / "a.jpg", tmp_path / "b.mp4", is_picture=False)
 
 
 @pytest.mark.parametrize(
@@ -100,12 +105,17 @@ def test_names_are_cut_between_characters(name: str, max_bytes: int, short: str)
 
 
 def test_only_old_files_of_ours_are_swept(tmp_path: Path) -> None:
-    old, new = create_temporary(tmp_path / "a.mp4"), create_temporary(tmp_path / "b.mp4")
+    old, new = (
+        create_temporary(tmp_path / "a.mp4"),
+        create_temporary(tmp_path / "b.mp4"),
+    )
     others = [tmp_path / n for n in (".x.0a1b2c3d.tmp.mp4", "a.tmp", ".reenact-notes.tmp")]
     for path in others:
         path.touch()
+    old_folder = create_temporary_folder(tmp_path / "c.png")
+    (old_folder / "000000.png").touch()
     days_ago = time.time() - 2 * 24 * 3600
-    for path in (old, *others):
+    for path in (old, old_folder, *others):
         os.utime(path, (days_ago, days_ago))
     # This process has swept the folder before. A second process has not.
     linked = tmp_path.parent / f"{tmp_path.name}-linked"
@@ -113,6 +123,7 @@ def test_only_old_files_of_ours_are_swept(tmp_path: Path) -> None:
     with atomic_output(linked / "c.txt") as temporary:
         temporary.write_text("")
     assert not old.exists()
+    assert not old_folder.exists()
     assert new.exists()
     assert all(path.exists() for path in others)
 
@@ -144,7 +155,7 @@ def test_an_unwritable_folder_is_named_with_the_file_asked_for(
     monkeypatch.setattr(os, "access", lambda path, mode: False)  # root may write everywhere
     path = tmp_path / "results" / "a.mp4"
     with pytest.raises(UserError, match=f"^{path}: the folder {tmp_path} is not writable"):
-        check_output(path, tmp_path / "a.jpg", tmp_path / "b.mp4")
+        check_output(path, tmp_path / "a.jpg", tmp_path / "b.mp4", is_picture=False)
 
 
 def test_a_result_overwrites_neither_source_nor_target(tmp_path: Path) -> None:
@@ -152,9 +163,9 @@ def test_a_result_overwrites_neither_source_nor_target(tmp_path: Path) -> None:
     clip.touch()
     (tmp_path / "link.mp4").symlink_to(clip)
     with pytest.raises(UserError, match="would overwrite the target"):
-        check_output(tmp_path / "link.mp4", photo, clip)
+        check_output(tmp_path / "link.mp4", photo, clip, is_picture=False)
     with pytest.raises(UserError, match="would overwrite the source"):
-        check_output(photo, photo, tmp_path / "c.png")
+        check_output(photo, photo, tmp_path / "c.png", is_picture=True)
 
 
 def test_files_that_cannot_be_read_are_one_line(tmp_path: Path) -> None:

@@ -1,19 +1,23 @@
-"""Animate the face of a photo with the motion of a video or a picture.
+"""Animate the face of a photo with the motion of a video, a picture or a motion file.
 
-Without source and target: the demo, into results/demo.mp4.
+Without source and target: the demo, into results/demo.mp4. @smile and other names after @ are
+motions that ship with the package (`diffusionact motion --list`).
 """
 
 import argparse
 from pathlib import Path
 
 from reenact.commands.arguments import add_config, add_device, read_config
+from reenact.commands.motion import shipped_motion
 from reenact.errors import UsageError, say
 from reenact.files import check_input_file
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", nargs="?", type=Path, help="photo of the face to animate")
-    parser.add_argument("target", nargs="?", type=Path, help="video or picture that gives motion")
+    parser.add_argument(
+        "target", nargs="?", type=Path, help="video, picture, motion file, or @name"
+    )
     parser.add_argument(
         "--output", type=Path, help="default: results/<source>_<target>.mp4, .png for a picture"
     )
@@ -32,11 +36,13 @@ def run(arguments: argparse.Namespace) -> None:
     source, target, output = arguments.source, arguments.target, arguments.output
     if source is not None and target is None:
         raise UsageError("give both source and target, or none for the demo")
+    is_shipped = target is not None and str(target).startswith("@")
+    if is_shipped:
+        target = shipped_motion(str(target))
     for path in (source, target):
         if path is not None:
             check_input_file(path)
     from reenact.assets import asset_path
-    from reenact.inference.paths import default_output
     from reenact.inference.pipeline import reenact_files
     from reenact.inference.run_config import InferRun
 
@@ -44,13 +50,12 @@ def run(arguments: argparse.Namespace) -> None:
         "reenactor.num_steps": arguments.num_steps,
         "reenactor.precision": arguments.precision,
         "reenactor.seed": arguments.seed,
-        "motion": "relative" if arguments.relative else None,
+        "motion": "relative" if arguments.relative or is_shipped else None,
     }
     settings = read_config(arguments, InferRun, options)
     if source is None:
         source, target = asset_path("demo_source.png"), asset_path("demo_target.mp4")
         output = output or Path("results") / "demo.mp4"
-    output = output or default_output(source, target)
     done = reenact_files(
         source, target, output, settings, device=arguments.device, grid=arguments.grid
     )

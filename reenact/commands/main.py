@@ -9,8 +9,12 @@ from reenact.version import __version__
 
 COMMANDS = {
     "infer": ("reenact.commands.infer", "animate a photo with a video or a picture"),
+    "pose": ("reenact.commands.pose", "change pose and expression of a photo with sliders"),
+    "motion": ("reenact.commands.motion", "write the motion of a video to a small file"),
+    "batch": ("reenact.commands.batch", "animate many photos with many targets"),
     "train": ("reenact.commands.train", "train one stage"),
     "eval": ("reenact.commands.evaluate", "measure a reenactor or any method's results"),
+    "benchmark": ("reenact.commands.benchmark", "write the benchmark for any method"),
     "prepare": ("reenact.commands.prepare", "turn raw videos into tracked face crops"),
     "synthetic": ("reenact.commands.synthetic", "generate clips of synthetic people"),
     "synthetic-raw": ("reenact.commands.synthetic_raw", "the same as raw videos, for a dry run"),

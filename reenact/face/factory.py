@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from reenact.errors import UserError
 from reenact.face.open import entry as open_entry
 from reenact.face.released import entry as released_entry
 from reenact.face.released.config import ReleasedConfig
@@ -34,11 +35,18 @@ class FaceConfig:
 
     released: ReleasedConfig | None = None
 
+    def __post_init__(self) -> None:
+        if len(self._given) > 1:
+            raise UserError(f"face: {' and '.join(self._given)} are given, keep one of them")
+
+    @property
+    def _given(self) -> list[str]:
+        return [f.name for f in fields(self) if getattr(self, f.name) is not None]
+
     @property
     def name(self) -> str:
         """The stack's name in `STACKS`."""
-        given = (f.name for f in fields(self) if getattr(self, f.name) is not None)
-        return next(given, DEFAULT)
+        return next(iter(self._given), DEFAULT)
 
     @property
     def section(self) -> Any:

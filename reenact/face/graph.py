@@ -1,9 +1,9 @@
-"""Runs a small static network stored as an operation list plus weights.
+"""Runs a small static network that is stored as a list of operations and their weights.
 
-The face nets are shipped by their authors in deployment formats (TFLite, ONNX). `tools/build_*.py`
-translate them once into a list of nodes over NCHW tensors, stored as JSON in the metadata of a
-.safetensors file beside the weights. Here the list is executed with ordinary torch functions:
-batched, on any device, differentiable in the inputs.
+The authors of the face networks ship them in deployment formats (TFLite, ONNX). `tools/build_*.py`
+translate such a file once into a list of nodes over NCHW tensors. The list is JSON in the metadata
+of a .safetensors file that holds the weights. This module executes the list with ordinary torch
+functions: batched, on any device, differentiable in the inputs.
 """
 
 import json
@@ -48,8 +48,8 @@ def _slice(inputs: Sequence[Tensor], node: Node) -> Tensor:
 
 
 def _rows(inputs: Sequence[Tensor], node: Node) -> Tensor:
-    """(B, C, H, W) -> (B, H * W * C / width, width): the channels-last reading order of anchor
-    heads.
+    """(B, C, H, W) -> (B, H * W * C / width, width), in the channels-last order of the heads of
+    anchor-based detectors.
     """
     return inputs[0].permute(0, 2, 3, 1).flatten(1).unflatten(1, (-1, node["width"]))
 
@@ -91,9 +91,9 @@ _OPERATIONS: dict[str, Operation] = {
 class StaticGraph(nn.Module):
     """One network. `forward(*inputs)`, each (B, C, H, W), returns the outputs in the stored order.
 
-    `spec` has "inputs", "outputs" (value names) and "nodes" ({"op", "in": names, "out": name,
-    ...attributes}); a name in `weights` is a constant. The weights are frozen float32 buffers;
-    autocast is switched off inside.
+    `spec` has "inputs" and "outputs" (names of values) and "nodes" ({"op", "in": names, "out":
+    name, ...attributes}). A name in `weights` is a constant. The weights are frozen float32
+    buffers. Autocast is switched off inside.
 
     Raises ValueError for an operation that is not known or a value that is used before it exists.
     """
@@ -123,8 +123,8 @@ class StaticGraph(nn.Module):
             known.add(node["out"])
 
     def _last_uses(self) -> list[list[str]]:
-        """Per node, the values nobody needs afterwards: dropped at once, so memory stays small
-        without gradients.
+        """For each node, the values that no later node needs. They are dropped at once, which saves
+        memory when no gradients are computed.
         """
         seen = set(self.outputs) | set(self._constants)
         dead: list[list[str]] = []
@@ -148,8 +148,8 @@ class StaticGraph(nn.Module):
 
 
 def dequantise(codes: Tensor, scale: Tensor, zero: Tensor) -> Tensor:
-    """Block-quantised int8 weights (O, N) with scale and zero (O, N / block, rounded up) -> float32
-    (O, N).
+    """Block-quantised int8 weights (O, N) -> float32 (O, N). Each block of a row has one scale and
+    one zero point; both are (O, N / block, rounded up).
     """
     block = -(-codes.shape[1] // scale.shape[1])
     spread = [t.float().repeat_interleave(block, 1)[:, : codes.shape[1]] for t in (scale, zero)]

@@ -1,8 +1,8 @@
 """Geometry of the tracker's 478 points: subsets, regions of interest, openings.
 
-Points are (B, 478, 3) picture pixels, y down, z negative towards the camera. Everything is
-differentiable in them. "Left" and "right" are the picture's, as in the 68-point scheme: the eye of
-points 36-41 is the left one.
+Points are (B, 478, 3) picture pixels, y down, z negative towards the camera. All functions are
+differentiable in them. "Left" and "right" are those of the picture, as in the 68-point scheme: the
+eye of points 36-41 is the left one.
 """
 
 import torch
@@ -24,7 +24,7 @@ FACE_OVAL = (
 IRIS_LEFT, IRIS_RIGHT = 468, 473
 _OUTER_CORNERS = (33, 263)
 _ROI_SCALE = 1.5
-_FOREHEAD = 0.434  # forehead above the eyes over chin below the eyes, mean over rendered heads
+_FOREHEAD = 0.434  # forehead's height over the eyes / eyes to chin; mean of rendered heads
 
 
 def landmarks_from_points(points: Tensor) -> Tensor:
@@ -86,8 +86,8 @@ def _roi(low: Tensor, high: Tensor, angle: Tensor) -> Tensor:
 
 
 def rois_from_points(points: Tensor) -> Tensor:
-    """(B, 478, 2 or 3) -> rois (B, 4): the box of all points along the eye line, enlarged to 1.5 of
-    its longer side.
+    """(B, 478, 2 or 3) -> rois (B, 4): squares that are parallel to the line of the eyes. The side
+    is 1.5 times the longer side of the box of all points.
     """
     xy = points[..., :2]
     angle, flat = _turned(xy, xy[:, _OUTER_CORNERS[1]] - xy[:, _OUTER_CORNERS[0]])
@@ -95,10 +95,10 @@ def rois_from_points(points: Tensor) -> Tensor:
 
 
 def rois_from_landmarks68(landmarks: Tensor) -> Tensor:
-    """(B, 68, 2) -> rois (B, 4), about the same squares as `rois_from_points` gives.
+    """(B, 68, 2) -> rois (B, 4), about the same squares as those of `rois_from_points`.
 
-    The 68 points lack the forehead: the top edge lies `_FOREHEAD` of the eyes-to-chin distance
-    above the eyes.
+    The 68 points have none on the forehead. Its top is estimated from the distance between eyes and
+    chin (see `_FOREHEAD`).
     """
     angle, flat = _turned(landmarks, landmarks[:, 45] - landmarks[:, 36])
     low, high = flat.amin(1), flat.amax(1)

@@ -1,8 +1,8 @@
 """Head rotation and gaze from the tracker's 478 points alone, differentiable in them.
 
-The constants were fitted on 240 rendered heads of known rotation and gaze. There the rotation's
-mean error is 1.0 degree in yaw, 2.4 in pitch, 0.9 in roll; gaze yaw correlates .91 with the truth
-(mean error 3.5 degrees), gaze pitch .46 only.
+The constants were fitted on 240 rendered heads of known rotation and gaze. On these heads the mean
+error of the rotation is 1.0 degree in yaw, 2.4 in pitch and 0.9 in roll. The yaw of the gaze has a
+mean error of 3.5 degrees and a correlation of .91 with the truth. Its pitch correlates only by .46.
 """
 
 from functools import lru_cache
@@ -12,11 +12,10 @@ from torch import Tensor
 
 from reenact.assets import load_tensors
 
-_DEPTH_SCALE = 0.8  # the landmark net exaggerates depth
-_CANONICAL_PITCH = 0.137  # rad: the canonical face looks down by this in the project's head frame
-# In units of the distance between an eye's corners: the radius of the pupil's path about the
-# eyeball's centre, and
-# that centre seen from the middle of the corners (x towards the nose, Y up, Z to the camera).
+_DEPTH_SCALE = 0.8  # the landmark network exaggerates depth
+_CANONICAL_PITCH = 0.137  # rad; the canonical face looks down by this in the project's head frame
+# The pupil moves on a sphere about the eyeball's centre. The centre is given from the middle of the
+# eye's corners (x towards the nose, Y up, Z to the camera). Unit: the distance of the corners.
 _EYE_RADIUS = 0.516
 _EYE_CENTRE = (0.131, 0.053, -0.305)
 _EYES = ((468, 33, 133, 1.0), (473, 263, 362, -1.0))  # pupil, outer corner, inner corner, side
@@ -25,8 +24,8 @@ _LARGEST_SINE = 0.95
 
 @lru_cache(maxsize=1)
 def _canonical_face() -> tuple[Tensor, Tensor, Tensor]:
-    """The points that tell the head's rotation: their numbers among the mesh's points (N,), their
-    canonical places (N, 3), upright in the project's head frame, and their weights (N,).
+    """The points from which the rotation is fitted: their numbers in the mesh (N,), their canonical
+    places (N, 3), upright in the project's head frame, and their weights (N,).
     """
     tensors = load_tensors("tracker.safetensors")
     angle = torch.tensor(_CANONICAL_PITCH)
@@ -48,10 +47,8 @@ def euler_angles(rotation: Tensor) -> Tensor:
 
 
 def fit_rotation(points: Tensor, canonical: Tensor, weights: Tensor) -> Tensor:
-    """Weighted Procrustes: the rotations (B, 3, 3) that bring canonical (N, 3) closest to points
-    (B, N, 3).
-
-    Shift and scale are free. Both sets in X right, Y up, Z to the camera.
+    """The rotations (B, 3, 3) that bring canonical (N, 3) closest to points (B, N, 3): weighted
+    Procrustes with free shift and scale. In both sets X points right, Y up, Z to the camera.
     """
     w = (weights / weights.sum())[:, None]
     a = canonical - (w * canonical).sum(0)
@@ -77,9 +74,10 @@ def pose_from_points(points: Tensor) -> Tensor:
 def gaze_from_points(points: Tensor) -> Tensor:
     """points (B, 478, 3) px -> (B, 2) yaw, pitch of the eyes relative to the head, in radians.
 
-    A pupil's offset from the middle of the eye corners, less the one the turned head explains, is
-    the picture part of a direction; the mean of both eyes is turned into the head's frame. Positive
-    yaw looks to the picture's right, positive pitch down, as for the head.
+    A pupil has an offset from the middle of the eye's corners. A part of it comes from the turn of
+    the head and is subtracted. The rest gives the direction of the eye. The mean direction of both
+    eyes is turned into the head's frame. Positive yaw looks to the picture's right, positive pitch
+    down, as for the head.
     """
     rotation = rotation_from_points(points)
     up = points.float() * points.new_tensor([1.0, -1.0, -_DEPTH_SCALE]).float()

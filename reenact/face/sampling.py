@@ -22,8 +22,8 @@ def sample_patches(images: Tensor, transform: Tensor, size: int) -> Tensor:
     """images (B, C, H, W), transform (B, 2, 3) from patch [0, 1]² to pixels -> (B, C, size, size).
 
     Outside the picture its edge is repeated. A patch that shrinks the picture by 2^k or more is
-    read from the picture averaged over 2^k × 2^k pixels, per item, so the result never depends on
-    the other items of the batch.
+    read from means over 2^k × 2^k pixels. k is chosen for each item, so the result does not depend
+    on the other items of the batch.
     """
     scale = torch.linalg.det(transform[..., :2].detach().double()).abs().sqrt() / size
     levels = scale.clamp_min(1.0).log2().floor().long().clamp_max(6).tolist()
@@ -42,7 +42,7 @@ def _sample_level(images: Tensor, transform: Tensor, size: int, level: int) -> T
         images = F.avg_pool2d(images, factor)
     height, width = images.shape[-2] * factor, images.shape[-1] * factor
     ticks = (torch.arange(size, device=images.device, dtype=torch.float32) + 0.5) / size
-    # grid_sample's coordinates: -1 and 1 are the outer edges of the first and the last pixel.
+    # For grid_sample -1 and 1 are the outer edges of the first and the last pixel.
     to_grid = 2 / ticks.new_tensor([width, height])
     along_x, along_y, start = (transform.float() * to_grid[:, None]).unbind(-1)
     row = along_x[:, None] * ticks[:, None] + start[:, None] - 1

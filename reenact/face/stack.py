@@ -20,6 +20,7 @@ from reenact.face.batch import FaceBatch
 from reenact.face.crop import FaceCrop
 
 if TYPE_CHECKING:  # the motion field compiles functions, which configs and readers do not need
+    from reenact.face.control import Control, Sliders
     from reenact.face.surface.layer_field import LayerField, LayerSource
     from reenact.face.surface.motion_field import MotionField
 
@@ -151,6 +152,16 @@ class FaceModel(Protocol[Params]):
         """The source face moved as the targets moved away from their `neutral` frame."""
         ...
 
+    def controlled(self, source: Params, driven: Params, control: Control) -> Params:
+        """The faces `driven` with the source's own share put back; see `face.control`. Raises
+        UserError for a stack that cannot do it.
+        """
+        ...
+
+    def posed(self, source: Params, sliders: Sliders) -> Params:
+        """The source face with the sliders' changes; raises UserError likewise."""
+        ...
+
     def head_region(self, params: Params, size: int) -> Tensor:
         """Where head and hair are, with room to turn: (B, 1, size, size) in [0, 1]."""
         ...
@@ -233,7 +244,7 @@ class StackEntry:
     size: the only side of crops that the stack works at, in pixels; None: any.
     has_places: whether the parameters say where in the crop the face is (`FaceModel.landmarks` and
         `FaceModel.outline`).
-    has_surface: whether there is a `FaceModel.motion_field`.
+    has_surface: whether there are `FaceModel.motion_field`, `layer_field` and `body`.
     has_motion_vector: whether there is a `FaceModel.motion_vector`.
     """
 

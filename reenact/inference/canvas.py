@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,13 +11,15 @@ from torch import Tensor
 
 from reenact.face.crop import FaceCrop, warp_to_crop
 from reenact.face.person_mask import PersonMask
-from reenact.face.stack import Frame
+from reenact.face.stack import Frame, SourceFace
 from reenact.media.images import image_from_frame
 
 ROOM = 2.0
 """The source is cut from a square this many times as wide as the face crop. A head moves by less
 than what lies around the crop.
 """
+CUT_BEYOND = 0.03
+"""A face is cut where its outline lies this much beyond the border: a share of the crop's side."""
 MOST_MOVED = 0.3
 """Mask values above this one count as the person where the photo's border cuts it."""
 
@@ -51,6 +54,14 @@ def crops_alone(images: Tensor, net: PersonMask) -> SourceView:
     canvas = FaceCrop(crop_from_frame=np.eye(3), size=size)
     masks = torch.cat([net.of_photo(image, canvas) for image in images.split(1)])
     return SourceView(canvas=canvas, picture=images, mask=masks, cut=torch.zeros_like(masks))
+
+
+def is_cut(face: SourceFace[Any], outline: Tensor) -> bool:
+    """Whether the photo's border cuts the face. outline: (1, N, 2) points round it, in the crop."""
+    points = face.crop.points_to_frame(outline[0].cpu().numpy())
+    limit = np.array(face.photo.shape[1::-1])
+    beyond = np.maximum(-points, points - limit).max()
+    return bool(beyond > CUT_BEYOND * face.crop.size / face.crop.zoom)
 
 
 def crop_view(photo: Frame, crop: FaceCrop, net: PersonMask, size: int) -> SourceView:

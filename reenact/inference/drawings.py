@@ -18,8 +18,8 @@ from reenact.face.surface.motion_field import MotionField
 class Drawings:
     """Drawings of B pairs of a source face and the wanted face.
 
-    They have no gradients. Maps, motion vectors and fields are float32, whatever the number format
-    of a training step. The motion field takes time: it is drawn once, when it is asked for.
+    They have no gradients, and they are float32 whatever the number format of a training step. The
+    motion field takes time: it is drawn once, when it is asked for.
     """
 
     def __init__(
@@ -62,7 +62,8 @@ class Drawings:
 
     def head_region(self) -> Tensor:
         """Where the source's head and hair are: (B, 1, S, S) in [0, 1]."""
-        return self.face.head_region(self.source, self.size).to(self.device)
+        with self._exact():
+            return self.face.head_region(self.source, self.size).to(self.device)
 
     def motion_field(self) -> MotionField:
         """The motion from the wanted picture back to the source, of side S."""

@@ -60,8 +60,8 @@ def make_layers(view: SourceView, face: LayerSource) -> Layers:
     person = torch.cat([view.picture - (1 - view.mask) * plate, view.mask], 1)
     return Layers(
         canvas=view.canvas,
-        person=person.to(face.still.device),
-        plate=view.inner(plate).to(face.still.device),
+        person=person.to(face.body.device),
+        plate=view.inner(plate).to(face.body.device),
         face=face,
     )
 

@@ -2,14 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+import numpy as np
+
 from reenact.errors import UserError
+from reenact.face.control import Control
 from reenact.face.stack import FaceModel, SourceFace, TargetMotion
-from reenact.media.timeline import Timeline
+from reenact.media.timeline import DEFAULT_RATE, Timeline, constant_timeline
 
 MotionMode = Literal["absolute", "relative"]
+Reference = Literal["first", "closest"] | int
+
+
+@dataclass(frozen=True, kw_only=True)
+class MotionOptions(Control):
+    """How a source takes a target's motion: the fields of `Control`, and these.
+
+    motion: "absolute" takes the target's expression and pose as they are. "relative" takes their
+        change since a reference frame, and adds it to the source's own.
+    motion_reference: the reference frame of relative motion: "first" = the first frame with a face,
+        "closest" = the frame that is most like the source, or the number of a frame, from 0.
+    """
+
+    motion: MotionMode = "absolute"
+    motion_reference: Reference = "first"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -30,14 +49,60 @@ class Motion:
     def __len__(self) -> int:
         return len(self.tracked)
 
+    def __getitem__(self, numbers: Sequence[int]) -> Motion:
+        """These frames of the motion, in this order, at its constant average rate."""
+        tracked, chosen = self.tracked, list(numbers)
+        picked = replace(
+            tracked,
+            params=tracked.params[chosen],
+            crops=[tracked.crops[i] for i in chosen],
+            windows=[tracked.windows[i] for i in chosen],
+            found=tracked.found[chosen],
+            person=tracked.person[chosen],
+            shot=tracked.shot[chosen],
+            crop_followed=tracked.crop_followed[chosen],
+        )
+        return replace(
+            self, tracked=picked, timeline=constant_timeline(len(chosen), self.timeline.fps)
+        )
+
+
+def still_motion(source: SourceFace[Any], params: Any) -> Motion:
+    """One face (in the pixels of the source's crop) as the motion of a picture."""
+    tracked = TargetMotion(
+        params=params,
+        crops=[source.crop],
+        windows=[source.crop],
+        found=np.array([True]),
+        person=np.array([0]),
+        shot=np.array([0]),
+        crop_followed=np.array([False]),
+    )
+    timeline = constant_timeline(1, DEFAULT_RATE)
+    return Motion(tracked=tracked, timeline=timeline, size=source.crop.size, is_picture=True)
+
+
+def repeated(motion: Motion, times: int, *, pingpong: bool = False) -> Motion:
+    """The motion played several times, one after the other.
+
+    pingpong: every second time it is played backwards; the frames at the turns are shown once.
+    """
+    numbers: list[int] = []
+    for k in range(times):
+        one = list(range(len(motion)))
+        if pingpong and k > 0:
+            one = one[1:] if k % 2 == 0 else one[-2::-1]
+        numbers += one
+    return motion if times == 1 else motion[numbers]
+
 
 def driving_faces(
-    face: FaceModel[Any], source: SourceFace[Any], motion: Motion, mode: MotionMode
+    face: FaceModel[Any], source: SourceFace[Any], motion: Motion, options: MotionOptions
 ) -> Any:
     """N faces of the source person in the target's motion.
 
-    mode: see `AnimateOptions`. Raises UserError if another face stack, or one for crops of another
-    size, tracked the target.
+    Raises UserError if another face stack, or one for crops of another size, tracked the target,
+    for a reference frame that is not there, and for control that the stack cannot do.
     """
     tracked = motion.tracked
     if type(tracked.params) is not type(source.params) or motion.size != source.crop.size:
@@ -45,7 +110,37 @@ def driving_faces(
             f"target: its motion was tracked for crops of {motion.size} pixels or by another face "
             f"stack, this reenactor needs {source.crop.size} pixels: track the target with it"
         )
-    if mode == "absolute":
-        return face.retarget(source.params, tracked.params)
-    neutral = tracked.params[tracked.first_found]
-    return face.retarget_relative(source.params, tracked.params, neutral)
+    if options.motion == "absolute":
+        driven = face.retarget(source.params, tracked.params)
+    else:
+        neutral = tracked.params[reference_frame(face, source, motion, options.motion_reference)]
+        driven = face.retarget_relative(source.params, tracked.params, neutral)
+    if options.is_neutral:
+        return driven
+    return face.controlled(source.params, driven, options)
+
+
+def reference_frame(
+    face: FaceModel[Any], source: SourceFace[Any], motion: Motion, reference: Reference
+) -> int:
+    """The number of the target's frame that relative motion starts from."""
+    tracked = motion.tracked
+    if reference == "first":
+        return tracked.first_found
+    if reference == "closest":
+        found = np.flatnonzero(tracked.found)
+        as_source = face.retarget(source.params, tracked.params[found])
+        size = source.crop.size
+        own = face.landmark_map(source.params, size)
+        # The drawings show pose, expression and gaze together, as E_r sees them.
+        distances = [
+            float((face.landmark_map(as_source[i], size) - own).abs().mean())
+            for i in range(len(found))
+        ]
+        return int(found[int(np.argmin(distances))])
+    if not -len(tracked) <= reference < len(tracked):
+        raise UserError(
+            f"motion_reference: the target has {len(tracked)} frames, got {reference}; they count "
+            "from 0"
+        )
+    return reference % len(tracked)

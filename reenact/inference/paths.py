@@ -1,35 +1,72 @@
-"""Where a result is written, and the checks of that path that run before the long work."""
+"""Where and how a result is written, and the checks that run before the long work."""
 
 import os
 from pathlib import Path
 
 from reenact.errors import UserError
 from reenact.files import check_output_path, shortened
-from reenact.media.animation import is_still
+from reenact.inference.motion_file import SUFFIX, is_motion_path
+from reenact.media.clip import Clip
+from reenact.media.formats import FORMATS
+from reenact.media.frame_sequence import FrameSequenceWriter, is_part, is_sequence
 from reenact.media.images import WRITABLE_SUFFIXES
-from reenact.media.video_writer import SUFFIXES as VIDEO_SUFFIXES
+from reenact.media.timeline import Timeline
+from reenact.media.video_writer import VideoWriter
 
 # Of each of the two names in the default name. Both together stay below 255 bytes.
 MAX_STEM_BYTES = 100
 
 
-def default_output(source: Path, target: Path) -> Path:
+def default_output(source: Path, target: Path, *, is_picture: bool) -> Path:
     """results/<source>_<target>: a PNG for a picture, an MP4 for a video. Long names are cut."""
-    suffix = ".png" if is_still(target) else ".mp4"
-    stems = [shortened(path.stem, MAX_STEM_BYTES) for path in (source, target)]
-    return Path("results") / f"{'_'.join(stems)}{suffix}"
+    stems = [shortened(_stem(path), MAX_STEM_BYTES) for path in (source, target)]
+    return Path("results") / f"{'_'.join(stems)}{'.png' if is_picture else '.mp4'}"
 
 
-def check_output(output: Path, source: Path, target: Path) -> None:
+def check_output(output: Path, source: Path, target: Path, *, is_picture: bool) -> None:
     """Raises UserError if the result cannot or must not be written to `output`.
 
-    Missing folders are no error: they are made before the writing.
+    is_picture: whether the result is a picture or a video. Missing folders are no error: they are
+    made before the writing.
     """
-    suffixes = WRITABLE_SUFFIXES if is_still(target) else VIDEO_SUFFIXES
-    check_output_path(output, suffixes, makes_folders=True)
+    check_output_path(output, makes_folders=True)
+    if is_picture:
+        check_output_path(output, WRITABLE_SUFFIXES, makes_folders=True)
+    elif not is_sequence(output) and output.suffix.lower() not in FORMATS:
+        raise UserError(
+            f"{output}: cannot write this kind of file, end it in {', '.join(FORMATS)}, "
+            "or in %06d.png for numbered pictures"
+        )
     for role, path in (("source", source), ("target", target)):
-        if _same_file(output, path):
+        if _same_file(output, path) or is_part(path, output):
             raise UserError(f"{output}: would overwrite the {role}, choose another output path")
+
+
+def open_result(
+    output: Path, *, width: int, height: int, timeline: Timeline, clip: Clip | None
+) -> VideoWriter | FrameSequenceWriter:
+    """A writer of result frames in the format that the name says.
+
+    clip: gives its sound; None for no sound.
+    """
+    if is_sequence(output):
+        return FrameSequenceWriter(
+            output, timeline=timeline, has_audio=clip is not None, synthetic=True
+        )
+    return VideoWriter(
+        output,
+        width=width,
+        height=height,
+        timeline=timeline,
+        audio_from=None if clip is None else clip.path,
+        audio_origin=None if clip is None else clip.origin,
+        synthetic=True,
+    )
+
+
+def _stem(path: Path) -> str:
+    """The name without its suffix, or without both suffixes of a motion file."""
+    return path.name[: -len(SUFFIX)] if is_motion_path(path) else path.stem
 
 
 def _same_file(a: Path, b: Path) -> bool:

@@ -8,18 +8,19 @@ from typing import Any
 
 from tqdm import tqdm
 
+from reenact.errors import UserError
 from reenact.face.stack import Frame, SourceFace, Watch
 from reenact.files import make_folder
 from reenact.inference.compose import SQUARES, of_height, side_by_side
-from reenact.inference.motion import Motion
-from reenact.inference.paths import check_output
+from reenact.inference.motion import Motion, repeated
+from reenact.inference.motion_file import is_motion_path, load_motion
+from reenact.inference.paths import check_output, default_output, open_result
 from reenact.inference.reenactor import Reenactor
 from reenact.inference.run_config import InferRun
 from reenact.media.animation import is_still, open_clip
 from reenact.media.clip import Clip
 from reenact.media.images import read_frame, write_frame
 from reenact.media.timeline import exact_rate
-from reenact.media.video_writer import VideoWriter
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,29 +34,42 @@ class Written:
 
 
 def reenact_files(
-    source: Path, target: Path, output: Path, run: InferRun, *, device: str, grid: bool = False
+    source: Path,
+    target: Path,
+    output: Path | None,
+    run: InferRun,
+    *,
+    device: str,
+    grid: bool = False,
 ) -> Written:
-    """Animates the face of the photo `source` with the target video or picture.
+    """Animates the face of the photo `source` with the target: a video, a picture, a motion file.
 
-    Writes an MP4 with the target's frames, their times and its audio, or a picture for a picture.
-    device: "auto" or a torch device. grid: writes source | target | result at one height. Progress
-    and warnings go to stderr. Raises UserError or CheckpointError, and leaves no file behind, for
+    Writes a video with the target's frames, their times and its sound, or a picture for a picture.
+    The name of `output` says the format. Progress and warnings go to stderr.
+
+    output: None = `default_output`. device: "auto" or a torch device. grid: writes source | target
+    | result at one height. Raises UserError or CheckpointError, and leaves no file behind, for
     whatever is wrong with the inputs, the output path or the weights.
     """
     started = time.perf_counter()
-    check_output(output, source, target)
-    photo = read_frame(source)
     clip = open_target(target, run.fps)
+    is_picture = clip.is_picture if isinstance(clip, Motion) else not isinstance(clip, Clip)
+    output = output or default_output(source, target, is_picture=is_picture)
+    check_output(output, source, target, is_picture=is_picture)
+    if grid and (isinstance(clip, Motion) or run.repeat > 1):
+        what = "a repeated target" if run.repeat > 1 else "a motion file, which has no pictures"
+        raise UserError(f"{target}: no grid can be made of {what}; leave out --grid")
+    photo = read_frame(source)
     reenactor = Reenactor.load(run.weights, config=run.reenactor, device=device, face=run.face)
 
     face = reenactor.find(photo, str(source))
-    motion = reenactor.track(clip, where=str(target), watch=_progress_of(clip))
+    motion = track_target(reenactor, clip, target)
     rendering = time.perf_counter()
     if grid:
-        frames = grid_frames(reenactor, face, motion, clip, run)
+        assert not isinstance(clip, Motion)
+        write_result(output, grid_frames(reenactor, face, motion, clip, run), motion, clip)
     else:
-        frames = reenactor.frames(face, motion, run)
-    write_result(output, frames, motion, clip)
+        animate_to_file(reenactor, face, motion, clip, output, run)
 
     ended = time.perf_counter()
     return Written(
@@ -66,14 +80,41 @@ def reenact_files(
     )
 
 
-def open_target(target: Path, fps: float | None = None) -> Clip | Frame:
-    """A video or an animation, or the frame of a picture. Raises UserError.
+def animate_to_file(
+    reenactor: Reenactor,
+    source: SourceFace[Any],
+    motion: Motion,
+    target: Clip | Frame | Motion,
+    output: Path,
+    run: InferRun,
+) -> None:
+    """Render one source with one motion, repeated as `run` says, and write the result.
 
-    fps: None = the video's own frames and times, else a constant rate.
+    target: gives its sound. Raises UserError.
     """
+    if run.repeat > 1 and not motion.is_picture:
+        motion = repeated(motion, run.repeat, pingpong=run.pingpong)
+        target = motion  # the sound belongs to one playing only
+    write_result(output, reenactor.frames(source, motion, run), motion, target)
+
+
+def open_target(target: Path, fps: float | None = None) -> Clip | Frame | Motion:
+    """A video or an animation, the frame of a picture, or the motion of a motion file.
+
+    fps: None = the video's own frames and times, else a constant rate. Raises UserError.
+    """
+    if is_motion_path(target):
+        return load_motion(target)
     if is_still(target):
         return read_frame(target)
     return open_clip(target, fps=None if fps is None else exact_rate(fps))
+
+
+def track_target(reenactor: Reenactor, clip: Clip | Frame | Motion, target: Path) -> Motion:
+    """The motion of an opened target, with a progress bar. Raises UserError without a face."""
+    if isinstance(clip, Motion):
+        return clip
+    return reenactor.track(clip, where=str(target), watch=_progress_of(clip))
 
 
 def grid_frames(
@@ -102,25 +143,25 @@ def grid_frames(
         yield side_by_side([own, cut(frame, square.resized(size)), result])
 
 
-def write_result(output: Path, frames: Iterator[Frame], motion: Motion, clip: Clip | Frame) -> None:
-    """Streams the frames to the file, which appears when it is complete, with the clip's sound."""
+def write_result(
+    output: Path, frames: Iterator[Frame], motion: Motion, target: Clip | Frame | Motion
+) -> None:
+    """Streams the frames to the file, which appears when it is complete.
+
+    target: gives its sound, if it is a clip with sound.
+    """
+    clip = target if isinstance(target, Clip) and target.has_audio else None
     make_folder(output.parent)
     # Leaving the block early, because of an error, closes the progress bar too.
     with tqdm(total=len(motion), desc="rendering", unit=" frames", disable=None) as bar:
         first = next(frames)
         bar.update()
-        if not isinstance(clip, Clip):
+        if motion.is_picture:
             write_frame(output, first, synthetic=True)
             return
         height, width = first.shape[:2]
-        with VideoWriter(
-            output,
-            width=width,
-            height=height,
-            timeline=motion.timeline,
-            audio_from=clip.path if clip.has_audio else None,
-            audio_origin=clip.origin,
-            synthetic=True,
+        with open_result(
+            output, width=width, height=height, timeline=motion.timeline, clip=clip
         ) as writer:
             writer.write(first)
             for frame in frames:

@@ -12,15 +12,16 @@ from torch import Tensor
 
 from reenact.errors import UserError, warn
 from reenact.face.batch import FaceBatch
+from reenact.face.control import Sliders
 from reenact.face.factory import FaceConfig
 from reenact.face.person_mask import PersonMask
 from reenact.face.stack import Frame, SourceFace, Watch
-from reenact.inference.canvas import SourceView
+from reenact.inference.canvas import SourceView, is_cut
 from reenact.inference.compose import Scene, find_composition
 from reenact.inference.config import ReenactorConfig
 from reenact.inference.crop_reenactor import CropReenactor
 from reenact.inference.load import load_parts
-from reenact.inference.motion import Motion, driving_faces
+from reenact.inference.motion import Motion, driving_faces, still_motion
 from reenact.inference.pictures import Frames, Picture, frame_of
 from reenact.inference.run_config import AnimateOptions
 from reenact.media.images import image_from_frame
@@ -30,7 +31,7 @@ from reenact.media.timeline import DEFAULT_RATE, Timeline, constant_timeline, ex
 class Reenactor(CropReenactor):
     """Animates the face of a photo with the expression, pose and gaze of a target.
 
-    `load`, `find`, `track` and `animate` work on pictures. `set_source` and `render`, of the base
+    `load`, `find`, `track`, `animate` and `pose` work on pictures. `set_source` and `render`, of the base
     class, work on crops and face parameters.
     """
 
@@ -97,6 +98,8 @@ class Reenactor(CropReenactor):
         face = self.face.source_face(frame_of(photo, where), self.size)
         if face is None:
             raise UserError(f"{where}: no face found, take a photo that shows one face clearly")
+        if self.recipe.carry_detail and is_cut(face, self.face.outline(face.params)):
+            warn(f"{where}: its border cuts the face; what lies beyond is not invented")
         return face
 
     def track(
@@ -145,11 +148,28 @@ class Reenactor(CropReenactor):
             is_picture=is_picture,
         )
 
+    def pose(
+        self, photo: Picture | SourceFace[Any], sliders: Sliders | None = None, **options: Any
+    ) -> Frame:
+        """The photo with another pose and expression, without any target.
+
+        Args:
+            photo: the source, or its face as `find` gives it.
+            sliders: the changes; None changes nothing.
+            options: the fields of `AnimateOptions`.
+
+        Returns:
+            One frame (H, W, 3) uint8 RGB. Raises UserError as `animate` does.
+        """
+        source = photo if isinstance(photo, SourceFace) else self.find(photo)
+        posed = self.face.posed(source.params, sliders or Sliders())
+        return next(self.frames(source, still_motion(source, posed), AnimateOptions(**options)))
+
     def frames(
         self, source: SourceFace[Any], motion: Motion, options: AnimateOptions
     ) -> Iterator[Frame]:
         """The results that `animate` gives."""
-        driven = driving_faces(self.face, source, motion, options.motion)
+        driven = driving_faces(self.face, source, motion, options)
         scene = Scene(
             source=source,
             motion=motion,

@@ -5,7 +5,7 @@ import itertools
 from collections.abc import Generator, Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from reenact.errors import UserError
 from reenact.files import check_input_file
@@ -17,6 +17,7 @@ from reenact.media.container import (
     sound_stream,
     video_stream,
 )
+from reenact.media.formats import SoundFormat
 from reenact.media.timeline import unbroken
 
 if TYPE_CHECKING:
@@ -24,11 +25,6 @@ if TYPE_CHECKING:
     from av.audio.stream import AudioStream
     from av.container import InputContainer, OutputContainer
     from av.packet import Packet
-
-# What mp4 can hold and players play; everything else (PCM, Vorbis, WMA, ...) becomes AAC.
-COPIED_CODECS = frozenset({"aac", "ac3", "alac", "eac3", "flac", "mp3", "mp3float", "opus"})
-AAC_RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000)
-AAC_BITS_PER_CHANNEL = 96_000
 
 # Codecs start with packets that only warm the decoder up. Their times lie just below zero.
 PRIMING = Fraction(1, 10)
@@ -40,7 +36,7 @@ JITTER = Fraction(1, 100)
 class AudioTrack:
     """The sound of a file as a stream of `output`.
 
-    Packets are copied as they are where mp4 can hold the codec, else decoded and encoded as AAC.
+    Packets are copied as they are where the format can hold the codec, else decoded and encoded.
     origin: seconds by the clock of the input that become 0 in the output.
     `copy_until` must be called with growing times; `close` frees the input.
     """
@@ -50,6 +46,7 @@ class AudioTrack:
         container: "InputContainer",
         source: "AudioStream",
         output: "OutputContainer",
+        sound: SoundFormat,
         origin: Fraction,
     ) -> None:
         self._input = container
@@ -57,11 +54,11 @@ class AudioTrack:
         self._packets: Generator[Packet, None, None]
         self._source = source
         self._origin = origin
-        if self._source.codec_context.name in COPIED_CODECS:
+        if self._source.codec_context.name in sound.copied:
             self._stream = output.add_stream_from_template(self._source)
             self._packets = self._copied()
         else:
-            self._stream = _add_aac_stream(self._source, output)
+            self._stream = _add_encoder(self._source, output, sound)
             self._packets = self._transcoded()
         self._waiting: Packet | None = None
         self._last_dts: int | None = None
@@ -148,10 +145,14 @@ class AudioTrack:
 
 
 def open_audio(
-    path: str | Path, output: "OutputContainer", origin: Fraction | None = None
+    path: str | Path,
+    output: "OutputContainer",
+    sound: SoundFormat,
+    origin: Fraction | None = None,
 ) -> AudioTrack | None:
     """The sound of `path` as a new stream of `output`, or None if it has none.
 
+    sound: what the format of `output` can hold.
     origin: seconds by the clock of `path` that become 0; None = when its pictures start.
     Raises UserError if the file cannot be read.
     """
@@ -167,7 +168,7 @@ def open_audio(
         if source is not None:
             if origin is None:
                 origin = _start_of_pictures(path)
-            return AudioTrack(container, source, output, origin)
+            return AudioTrack(container, source, output, sound, origin)
     except BaseException:
         container.close()
         raise
@@ -227,11 +228,13 @@ def _start_of_pictures(path: Path) -> Fraction:
     return Fraction(0)
 
 
-def _add_aac_stream(source: "AudioStream", output: "OutputContainer") -> "AudioStream":
+def _add_encoder(
+    source: "AudioStream", output: "OutputContainer", sound: SoundFormat
+) -> "AudioStream":
     context = source.codec_context
-    rate = next((r for r in AAC_RATES if r == context.sample_rate), 48000)
-    stream = output.add_stream("aac", rate=rate)
+    rate = context.sample_rate if context.sample_rate in sound.rates else 48000
+    stream = cast("AudioStream", output.add_stream(sound.codec, rate=rate))
     num_channels = min(context.layout.nb_channels, 2)
     stream.codec_context.layout = "mono" if num_channels == 1 else "stereo"
-    stream.codec_context.bit_rate = AAC_BITS_PER_CHANNEL * num_channels
+    stream.codec_context.bit_rate = sound.bits_per_channel * num_channels
     return stream

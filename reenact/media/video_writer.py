@@ -7,15 +7,17 @@ from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from reenact.errors import UserError
+from reenact.errors import UserError, warn
 from reenact.files import check_input_file, check_output_path, create_temporary
 from reenact.media.audio import AudioTrack, open_audio
-from reenact.media.pictures import BT709, LIMITED_RANGE, picture_from_frame
+from reenact.media.formats import FORMATS
+from reenact.media.picture_encoder import make_encoder
+from reenact.media.pictures import BT709, LIMITED_RANGE
 from reenact.media.provenance import video_tags
 from reenact.media.timeline import Timeline
 
@@ -24,8 +26,7 @@ if TYPE_CHECKING:
     from av.packet import Packet
     from av.video.stream import VideoStream
 
-SUFFIXES = (".mp4", ".m4v")
-MAX_SIDE = 16384  # the largest picture H.264 can hold
+MAX_SIDE = 16384  # of pictures in all formats
 
 # The clock of an MP4 counts up to 2^32. At this rate the count lasts for more than an hour.
 MAX_CLOCK_RATE = 1_000_000
@@ -34,16 +35,20 @@ COMMON_CLOCK_RATE = 90_000
 
 
 class VideoWriter:
-    """Writes an H.264 video (yuv420p, BT.709, moov first) with the sound of another file.
+    """Writes a video, with the sound of another file.
 
-    path: .mp4 or .m4v. It appears, whole, when the `with` block ends well. An error or
-        Ctrl-C leaves nothing behind, and an older file of that name stays as it was.
-    width, height: of the frames. An odd side grows by one pixel (H.264), the last one repeated.
+    path: its end says the format. MP4 and MOV are H.264 with the index first, WebM is VP9, all
+        three with yuv420p pixels in BT.709. GIF and WebP are animations without sound. The file
+        appears, whole, when the `with` block ends well. An error or Ctrl-C leaves nothing behind,
+        and an older file of that name stays as it was.
+    width, height: of the frames. In MP4, MOV and WebM an odd side grows by one pixel, the last one
+        repeated.
     fps: frame i is shown at exactly i / fps.
-    timeline: instead of `fps`; frame i is shown at exactly `timeline.times[i]`.
-    audio_from: file whose sound is taken over. Packets are copied where mp4 can hold the codec,
-        else encoded as AAC. Sound beyond the last frame's end is kept for the duration of one
-        frame more, then cut.
+    timeline: instead of `fps`; frame i is shown at exactly `timeline.times[i]`. The clocks of
+        WebM and WebP have milliseconds, that of GIF hundredths of a second.
+    audio_from: file whose sound is taken over. Packets are copied where the format can hold the
+        codec, else encoded as AAC or Opus. Sound beyond the last frame's end is kept for the
+        duration of one frame more, then cut.
     audio_origin: seconds of time 0 by the clock of `audio_from`; None = its first picture.
     crf: constant quality, 0 (lossless) to 51; 17 is visually lossless.
     synthetic: note in the file that the video is synthetic and which tool made it.
@@ -64,7 +69,8 @@ class VideoWriter:
         crf: int = 17,
         synthetic: bool = False,
     ) -> None:
-        self.path = check_output_path(path, SUFFIXES)
+        self.path = check_output_path(path, tuple(FORMATS))
+        self._format = FORMATS[self.path.suffix.lower()]
         if not (0 < width <= MAX_SIDE and 0 < height <= MAX_SIDE):
             raise UserError(f"{self.path}: a video cannot be {width}x{height} pixels large")
         if (fps is None) == (timeline is None):
@@ -79,11 +85,9 @@ class VideoWriter:
         self.width, self.height, self.fps, self.crf = width, height, Fraction(fps), crf
         self.num_frames = 0
         self._timeline = timeline
-        self._tick = 1 / self.fps
-        self._ticks: list[int] | None = None  # of every frame and of the end
-        if timeline is not None:
-            self._tick, self._ticks = _clock(timeline)
-        self._tags = video_tags() if synthetic else {}
+        self._clock = _Clock(self.fps, timeline, self._format.clock)
+        self._last_time = -self._format.shortest  # of the last frame that was not left out
+        self._synthetic = synthetic
         self._audio_from = None if audio_from is None else check_input_file(audio_from)
         self._audio_origin = audio_origin
         self._temporary: Path | None = None
@@ -92,7 +96,6 @@ class VideoWriter:
 
     def __enter__(self) -> Self:
         import av
-        from av.video.reformatter import VideoReformatter
 
         try:
             with self._writing():
@@ -100,17 +103,21 @@ class VideoWriter:
                 self._output = av.open(
                     str(self._temporary.absolute()),
                     "w",
-                    format="mp4",
-                    container_options={"movflags": "+faststart"},
+                    format=self._format.container,
+                    container_options=dict(self._format.container_options),
                 )
-            self._output.metadata.update(self._tags)
-            self._stream = self._add_h264_stream(self._output)
-            if self._audio_from is not None:
-                self._audio = open_audio(self._audio_from, self._output, self._audio_origin)
+            if self._synthetic and self._format.add_note is None:
+                self._output.metadata.update(video_tags())
+            self._stream = self._add_stream(self._output)
+            sound = self._format.sound
+            if self._audio_from is not None and sound is not None:
+                self._audio = open_audio(self._audio_from, self._output, sound, self._audio_origin)
+            elif self._audio_from is not None:
+                warn(f"{self.path}: this format holds no sound, the sound is left out")
+            self._encoder = make_encoder(self._stream, self._format.pixels)
         except BaseException:
             self._discard()
             raise
-        self._reformatter = VideoReformatter()
         return self
 
     def write(self, frame: NDArray[np.uint8]) -> None:
@@ -122,11 +129,11 @@ class VideoWriter:
             raise ValueError("frames are written inside the `with` block of a VideoWriter")
         if self._timeline is not None and self.num_frames == len(self._timeline):
             raise ValueError(f"the timeline has only {len(self._timeline)} frames")
-        picture = picture_from_frame(frame, self._reformatter)
-        picture.pts = self.num_frames if self._ticks is None else self._ticks[self.num_frames]
-        picture.time_base = self._tick
+        time = self._time(self.num_frames)
         with self._writing():
-            self._mux(self._stream.encode(picture))
+            if time - self._last_time >= self._format.shortest:
+                self._mux(self._encoder.encode(frame, self._clock.ticks(self.num_frames)))
+                self._last_time = time
             self.num_frames += 1
             if self._audio:
                 self._audio.copy_until(self._time(self.num_frames))
@@ -158,20 +165,23 @@ class VideoWriter:
 
     def _mux(self, packets: "Iterable[Packet]") -> None:
         assert self._output is not None
+        last = 0 if self._timeline is None else len(self._timeline) - 1
         for packet in packets:
             # The encoder does not know how long the last frame is shown.
-            if self._ticks is not None and packet.pts == self._ticks[-2]:
-                packet.duration = self._ticks[-1] - packet.pts
+            if self._timeline is not None and packet.pts == self._clock.ticks(last):
+                packet.duration = self._clock.ticks(last + 1) - packet.pts
             self._output.mux(packet)
 
     def _finish(self) -> None:
         assert self._output is not None
-        self._mux(self._stream.encode(None))
+        self._mux(self._encoder.flush())
         if self._audio is not None:
             self._audio.copy_until(self._time(self.num_frames + 1))
         self._output.close()
         self._output = None
         assert self._temporary is not None
+        if self._synthetic and self._format.add_note is not None:
+            self._format.add_note(self._temporary)
         os.replace(self._temporary, self.path)
 
     def _discard(self) -> None:
@@ -195,29 +205,47 @@ class VideoWriter:
             reason = (error.strerror or str(error)).lower()
             raise UserError(f"{self.path}: cannot write the video ({reason})") from error
 
-    def _add_h264_stream(self, output: "OutputContainer") -> "VideoStream":
-        stream: VideoStream = output.add_stream(
-            "libx264", rate=self.fps, options={"crf": str(self.crf)}
+    def _add_stream(self, output: "OutputContainer") -> "VideoStream":
+        options = self._format.options(self.crf)
+        stream = cast(
+            "VideoStream", output.add_stream(self._format.codec, rate=self.fps, options=options)
         )
         context = stream.codec_context
-        context.width, context.height = self.width + self.width % 2, self.height + self.height % 2
-        context.pix_fmt = "yuv420p"
-        context.time_base = self._tick
-        context.color_range = LIMITED_RANGE
-        context.colorspace = context.color_primaries = context.color_trc = BT709
+        context.pix_fmt = self._format.pixels
+        context.width, context.height = self.width, self.height
+        context.time_base = self._clock.tick
+        if self._format.pixels == "yuv420p":
+            context.width, context.height = _even(self.width), _even(self.height)
+            context.color_range = LIMITED_RANGE
+            context.colorspace = context.color_primaries = context.color_trc = BT709
         return stream
 
 
-def _clock(timeline: Timeline) -> tuple[Fraction, list[int]]:
-    """A clock tick in seconds, and the time of every frame and of the end in ticks, increasing.
+class _Clock:
+    """The time of every frame in ticks. tick: seconds.
 
-    The tick is one that every time is a multiple of, or COMMON_CLOCK_RATE if that is too short.
+    rate: ticks a second; None = such that every time is a whole number of ticks, where that is
+    possible.
     """
-    times = (*timeline.times, timeline.end)
-    rate = math.lcm(*(time.denominator for time in times))
-    if rate > MAX_CLOCK_RATE:
-        rate = COMMON_CLOCK_RATE
-    ticks: list[int] = []
-    for time in times:
-        ticks.append(max(round(time * rate), ticks[-1] + 1 if ticks else 0))
-    return Fraction(1, rate), ticks
+
+    def __init__(self, fps: Fraction, timeline: Timeline | None, rate: int | None) -> None:
+        times = () if timeline is None else (*timeline.times, timeline.end)
+        if rate is None and times:
+            rate = math.lcm(*(time.denominator for time in times))
+            rate = rate if rate <= MAX_CLOCK_RATE else COMMON_CLOCK_RATE
+        self.tick = 1 / fps if rate is None else Fraction(1, rate)
+        self._fps = fps
+        self._ticks: list[int] = []
+        for time in times:
+            after = self._ticks[-1] + 1 if self._ticks else 0
+            self._ticks.append(max(round(time / self.tick), after))
+
+    def ticks(self, number: int) -> int:
+        """When frame `number` appears; behind the last frame of a timeline, when that one ends."""
+        if not self._ticks:
+            return round(number / self._fps / self.tick)
+        return self._ticks[number]
+
+
+def _even(side: int) -> int:
+    return side + side % 2

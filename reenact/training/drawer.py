@@ -1,6 +1,4 @@
-"""From the face parameters of a batch of pairs to the drawings, points and masks that the networks
-and losses want.
-"""
+"""What networks and losses get of the faces of a batch of pairs: drawings, points and masks."""
 
 from __future__ import annotations
 
@@ -37,7 +35,7 @@ class Drawer:
         self.face = make_face_model(config, device)
 
     def drawings(self, batch: Batch) -> Drawings:
-        """What inference draws, too, of these pairs."""
+        """All drawings of these pairs, made by the code that inference uses."""
         source, target = self._params(batch, "source"), self._params(batch, "target")
         return Drawings(self.face, source, target, size=self.image_size, device=self.device)
 
@@ -64,9 +62,11 @@ class Drawer:
         return self._landmarks(self._params(batch, "source"))
 
     def target_landmarks(self, batch: Batch) -> Tensor:
-        """(B, 68, 2) of the face that should be rendered. Where the face stack's parameters do not
-        say where the face is, they are the target person's, as read from the target's crop:
-        alignment has brought both faces into one place.
+        """(B, 68, 2) of the face that should be rendered.
+
+        Parameters of some face stacks do not say where the face is. Then the landmarks are the
+        target person's, as read from the target's crop. Alignment has brought both faces into one
+        place.
         """
         if not self.entry.has_places:
             return batch["target_landmarks"]

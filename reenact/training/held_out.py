@@ -104,7 +104,7 @@ def validate(session: Session, held_out: HeldOut, log: RunLog | None, step: int)
             rows=rows[start : start + at_once],
         )
         with torch.no_grad(), autocast(session.dtype, session.device):
-            _, noted = session.stage.loss(session.ema, on_device(batch, session.device), step)
+            _, noted = session.stage.loss(session.ema, on_device(batch, session.device))
         add_tallies(tallies, noted)
     values = means(tallies, world)
     if log is not None:

@@ -83,6 +83,14 @@ def means(tallies: Mapping[str, Tensor], world: World = ALONE) -> dict[str, floa
     return {name: total / count for name, (total, count) in pairs if count}
 
 
+def l1(pictures: Tensor, truth: Tensor, mask: Tensor | None = None) -> float:
+    """Mean absolute difference of pictures (B, 3, S, S), where `mask` (B, 1, S, S) is 1."""
+    error = (pictures - truth).abs()
+    if mask is None:
+        return float(error.mean())
+    return float((error * mask).sum() / (3 * mask.sum()).clamp(min=1))
+
+
 class Meter:
     """Means of tallied values since the last reset, and the speed in images a second."""
 

@@ -106,7 +106,7 @@ def train_step(
         torch.manual_seed((run.seed * 1_000_003 + step + place * 7_368_787) % 2**63)
         with shared_gradients(session, is_last=index + 1 == run.accumulate):
             with autocast(session.dtype, session.device):
-                per_sample, noted = session.loss(part, step)
+                per_sample, noted = session.loss(part)
             per_sample.sum().backward()
         add_tallies(tallies, noted)
     norm = finish_gradient(session)

@@ -186,6 +186,15 @@ class TrainRun(Checked):
             if name == self.stage and getattr(self, name) is None:
                 # The stored config of a run should show the defaults, too.
                 object.__setattr__(self, name, section())
+        if self.stage != "autoencoder" and self.init is None:
+            raise UserError(
+                f"init: stage {self.stage} needs the weights of a trained DiffAE or of a "
+                "reenactor; name their file"
+            )
+        if self.stage == "autoencoder" and self.init is None and self.model is None:
+            raise UserError(
+                "model: stage autoencoder needs this section, or weights to start from in `init`"
+            )
         if self.model is not None and self.stage != "autoencoder":
             raise UserError(
                 f"model: stage {self.stage} takes the networks of the file `init`; remove the "

@@ -43,8 +43,8 @@ class StepLoss(nn.Module):
         self.stage = stage
         self.model = stage.model
 
-    def forward(self, batch: dict[str, Tensor], step: int) -> tuple[Tensor, dict[str, Tensor]]:
-        return self.stage.loss(self.model, batch, step)
+    def forward(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        return self.stage.loss(self.model, batch)
 
 
 def open_session(run: TrainRun, device: torch.device, world: World = ALONE) -> Session:

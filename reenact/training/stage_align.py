@@ -17,7 +17,7 @@ from reenact.inference.start import blend_noise
 from reenact.models.checkpoint import is_reenactor, load_reenactor, save_reenactor
 from reenact.models.reenactment_encoder import ReenactmentEncoder
 from reenact.training.drawer import Drawer
-from reenact.training.log import tally
+from reenact.training.log import l1, tally
 from reenact.training.run_config import TrainRun
 
 NUM_SCALE_BATCHES = 8
@@ -25,18 +25,15 @@ SCALE_SEED = 2**21
 
 
 class AlignStage:
-    """L1 between z_r and z_target. The DiffAE is frozen and gives z_target. E_r starts as its
-    encoder; from a reenactor (ours or the published one) it goes on as it is, and a tuned U-Net is
-    left aside.
+    """L1 between z_r and z_target, which the frozen DiffAE gives.
+
+    If `init` is a DiffAE, E_r starts as its encoder. If it is a reenactor, ours or the published
+    one, its E_r is trained further, and its tuned U-Net is not used.
     """
 
     def __init__(self, run: TrainRun, device: torch.device) -> None:
-        if run.init is None:
-            raise UserError(
-                "stage align needs `init`, the .safetensors or checkpoint of a trained DiffAE "
-                "or of a reenactor"
-            )
         assert run.align is not None
+        assert run.init is not None
         self.logging = run.logging
         self.pairs: PairConfig | None = PairConfig(
             cross_fraction=run.align.cross_fraction, cross_start=run.align.cross_start
@@ -69,10 +66,8 @@ class AlignStage:
         spread = torch.cat(codes).std(dim=0)
         return 1 / spread.clamp(min=1e-3 * float(spread.mean()) + 1e-8)
 
-    def loss(
-        self, model: nn.Module, batch: dict[str, Tensor], step: int
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        """The mean L1 of each sample's codes (B,), and what to log of it, by kind of pair."""
+    def loss(self, model: nn.Module, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        """The mean L1 of each sample's codes (B,), and its tallies by kind of pair."""
         with torch.no_grad():
             z_target = self.diffae.encode_semantic(batch["reference"])
             drawing, motion = self.draw.target(batch), self.draw.motion(batch)
@@ -92,10 +87,12 @@ class AlignStage:
     def preview(
         self, model: nn.Module, batch: dict[str, Tensor]
     ) -> tuple[dict[str, float], dict[str, Tensor]]:
-        """Columns: source, landmark map, target, then decoded from the face-re-noised x_T:
-        z_source, z_r, z_target; then z_r from random x_T. The scalars tell how much of the way from
-        z_source to z_target E_r has gone (code_gap: 1 at the start, 0 at the goal) and the L1 of
-        the pictures to the target.
+        """The scalars and columns of a preview.
+
+        Columns: source, landmark map, target, then the codes z_source, z_r and z_target decoded
+        from the inverted source with noise in the head region, then z_r decoded from noise. The
+        scalars are the L1 of each picture to the target, and `code_gap`: the distance from z_r to
+        z_target in units of that from z_source. It is 1 at the start and 0 at the goal.
         """
         encoder = cast(ReenactmentEncoder, model)
         source, target = batch["source"], batch["reference"]
@@ -117,11 +114,11 @@ class AlignStage:
         gap = (z_r - z_target).abs().mean() / (z_source - z_target).abs().mean().clamp(min=1e-8)
         scalars = {
             "code_gap": float(gap),
-            "l1_z_source": float((of_source - target).abs().mean()),
-            "l1_z_r": float((of_r - target).abs().mean()),
-            "l1_z_target": float((of_target - target).abs().mean()),
-            "l1_random": float((of_random - target).abs().mean()),
-            "l1_copy_source": float((source - target).abs().mean()),
+            "l1_z_source": l1(of_source, target),
+            "l1_z_r": l1(of_r, target),
+            "l1_z_target": l1(of_target, target),
+            "l1_random": l1(of_random, target),
+            "l1_copy_source": l1(source, target),
         }
         columns = {
             "source": source,

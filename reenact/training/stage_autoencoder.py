@@ -13,8 +13,21 @@ from reenact.data.dataset import PairConfig
 from reenact.errors import UserError
 from reenact.inference.start import blend_noise
 from reenact.training.drawer import Drawer
-from reenact.training.log import tally
+from reenact.training.log import l1, tally
 from reenact.training.run_config import AutoencoderConfig, TrainRun
+
+MAX_WEIGHTS = 2**32
+
+
+def fresh_model(run: TrainRun) -> DiffAE:
+    """The DiffAE of the section `model`, with random weights. Raises UserError for a huge one."""
+    assert run.model is not None
+    with torch.device("meta"):
+        num_weights = sum(p.numel() for p in DiffAE(run.model).parameters())
+    if num_weights > MAX_WEIGHTS:
+        raise UserError(f"model: has {num_weights / 1e9:.0f} billion weights, make it smaller")
+    torch.manual_seed(run.seed)
+    return DiffAE(run.model)
 
 
 def timesteps(u: Tensor, config: AutoencoderConfig, num_timesteps: int) -> Tensor:
@@ -25,33 +38,23 @@ def timesteps(u: Tensor, config: AutoencoderConfig, num_timesteps: int) -> Tenso
 
 
 class AutoencoderStage:
-    """Noise-prediction loss of the DiffAE, encoder and U-Net trained jointly."""
+    """The noise-prediction loss of DiffAE. Encoder and U-Net are trained together."""
 
     pairs: PairConfig | None = None
 
     def __init__(self, run: TrainRun, device: torch.device) -> None:
-        if run.init is not None:
-            model = load_checkpoint(run.init)
-        elif run.model is not None:
-            torch.manual_seed(run.seed)
-            model = DiffAE(run.model)
-        else:
-            raise UserError(
-                "stage autoencoder needs a `model` section, or `init` with weights to go on from"
-            )
+        assert run.autoencoder is not None
+        model = fresh_model(run) if run.init is None else load_checkpoint(run.init)
         self.diffae = model.to(device)
         self.model: nn.Module = self.diffae
         self.guard = None
-        assert run.autoencoder is not None
         self.config = run.autoencoder
         self.logging = run.logging
         self.image_size = model.config.image_size
         self.draw = Drawer(run.face, self.image_size, device, has_motion=False)
 
-    def loss(
-        self, model: nn.Module, batch: dict[str, Tensor], step: int
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        """The loss of each frame of a batch (B,), and what to log of it."""
+    def loss(self, model: nn.Module, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        """The loss of each frame of a batch (B,), and its tally."""
         ae = cast(DiffAE, model)
         t = timesteps(batch["u"], self.config, ae.schedule.num_timesteps)
         per_sample = ae.training_loss(batch["image"], t, batch["eps"])
@@ -61,9 +64,11 @@ class AutoencoderStage:
     def preview(
         self, model: nn.Module, batch: dict[str, Tensor]
     ) -> tuple[dict[str, float], dict[str, Tensor]]:
-        """Columns: source, target, autoencoding, then z_target decoded from three x_T: inverted
-        from the source, that with the face re-noised, random. The scalars are the L1 (range [-1,
-        1]) of each against its truth.
+        """The scalars and columns of a preview.
+
+        Columns: source, target, the autoencoded source, then z_target decoded from three starts:
+        the inverted source, that with noise in the head region, and noise. The scalars are the L1
+        of each picture to its truth.
         """
         ae = cast(DiffAE, model)
         source, target = batch["source"], batch["reference"]
@@ -82,13 +87,10 @@ class AutoencoderStage:
             "random": (from_random, target),
         }
         mask = batch["reference_mask"]
-        scalars = {f"l1_{name}": float((a - b).abs().mean()) for name, (a, b) in pictures.items()}
+        scalars = {f"l1_{name}": l1(a, b) for name, (a, b) in pictures.items()}
         for name in ("inverted", "mixed", "random"):
-            error = ((pictures[name][0] - target).abs() * mask).sum() / (3 * mask.sum()).clamp(
-                min=1
-            )
-            scalars[f"face_l1_{name}"] = float(error)
-        scalars["l1_copy_source"] = float((source - target).abs().mean())
+            scalars[f"face_l1_{name}"] = l1(pictures[name][0], target, mask)
+        scalars["l1_copy_source"] = l1(source, target)
         columns = {
             "source": source,
             "target": target,

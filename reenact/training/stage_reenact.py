@@ -21,7 +21,7 @@ from reenact.models.reenactment_encoder import ReenactmentEncoder
 from reenact.models.weights import Recipe
 from reenact.training.drawer import Drawer
 from reenact.training.gradient_guard import GradientGuard
-from reenact.training.log import tally
+from reenact.training.log import l1, tally
 from reenact.training.loss_terms import (
     LOSSES,
     LossInputs,
@@ -44,12 +44,8 @@ class ReenactStage:
     """Losses of the paper on rendered pictures, for self and cross pairs."""
 
     def __init__(self, run: TrainRun, device: torch.device) -> None:
-        if run.init is None:
-            raise UserError(
-                "stage reenact needs `init`: what stage align exported, a trained DiffAE, or the "
-                "published diffusionact_model.pt"
-            )
         assert run.reenact is not None
+        assert run.init is not None
         self.weights = run.reenact.weights.active()
         tracked = sorted(name for name in self.weights if LOSSES[name].needs == "tracker")
         if tracked and run.face.entry.params is not FaceParams:
@@ -127,11 +123,10 @@ class ReenactStage:
     def _has_reference(self, batch: dict[str, Tensor]) -> Tensor:
         return ~batch["is_cross"] | self.config.cross_reference
 
-    def loss(
-        self, model: nn.Module, batch: dict[str, Tensor], step: int
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Each sample's weighted sum (B,) of the active losses, and what to log: each loss
-        unweighted, over the samples that have it.
+    def loss(self, model: nn.Module, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        """Each sample's weighted sum (B,) of the active losses, and a tally of each loss.
+
+        Tallies are unweighted and count only the samples that have the loss.
         """
         prediction = self.render(cast(TrainedNetworks, model), batch).float()
         inputs = LossInputs(
@@ -176,11 +171,10 @@ class ReenactStage:
         decoded = self._decode(networks, torch.cat(starts), z_r.repeat(len(modes), 1))
         predictions = list(decoded.float().chunk(len(modes)))
         mask = batch["reference_mask"]
-        scalars = {"l1_copy_source": float((batch["source"] - target).abs().mean())}
+        scalars = {"l1_copy_source": l1(source, target)}
         for mode, prediction in zip(("result", *modes[1:]), predictions, strict=True):
-            error = (prediction - target).abs()
-            scalars[f"l1_{mode}"] = float(error.mean())
-            scalars[f"face_l1_{mode}"] = float((error * mask).sum() / (3 * mask.sum()).clamp(min=1))
+            scalars[f"l1_{mode}"] = l1(prediction, target)
+            scalars[f"face_l1_{mode}"] = l1(prediction, target, mask)
         columns = {"source": source, "drawing": drawings.landmark_map(), "target": target}
         titles = ("result", *(f"x_T {mode}" for mode in modes[1:]))
         return scalars, columns | dict(zip(titles, predictions, strict=True))

@@ -38,9 +38,7 @@ class TrainingStage(Protocol):
     @property
     def guard(self) -> GradientGuard | None: ...
 
-    def loss(
-        self, model: nn.Module, batch: dict[str, Tensor], step: int
-    ) -> tuple[Tensor, dict[str, Tensor]]:
+    def loss(self, model: nn.Module, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         """What each sample adds to the loss (B,), and a `tally` of each value to log.
 
         The names of the tallies are the same in every step. No sample's value depends on another

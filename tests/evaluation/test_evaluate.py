@@ -349,8 +349,14 @@ def test_other_methods_stand_in_the_same_tables(run, weights, judges, monkeypatc
     (saved,) = run.output.rglob("predictions")
     monkeypatch.setattr(run_module, "load_judges", lambda config, device: judges)
     again = run.with_predictions(f"same={saved}").without_ours()
-    report = run_module.run_evaluation(again, "cpu")
+    with pytest.raises(UserError, match="the config has no publish_to"):
+        run_module.run_evaluation(again, "cpu", publish=True)
+    numbers = run.output / "docs" / "numbers.json"
+    report = run_module.run_evaluation(replace(again, publish_to=numbers), "cpu")
+    assert not numbers.exists()
+    report = run_module.run_evaluation(replace(again, publish_to=numbers), "cpu", publish=True)
     second = report.summary
+    assert json.loads(numbers.read_text()) == second
     assert report.folder.parent == run.output
     assert report.folder.name.startswith("same-")
     assert second["meta"]["label"] == "same"

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import dataclass
 
 import pytest
 import torch
@@ -48,6 +49,18 @@ def test_a_config_names_its_stack():
     section = ReleasedConfig(files=ReleasedFiles())
     other = FaceConfig(released=section)
     assert (other.name, other.section, other.entry) == ("released", section, STACKS["released"])
+
+
+@dataclass(frozen=True, kw_only=True)
+class MoreStacks(FaceConfig):
+    other: ReleasedConfig | None = None
+
+
+def test_two_stacks_in_one_config_are_a_user_error():
+    section = ReleasedConfig(files=ReleasedFiles())
+    assert MoreStacks(other=section).name == "other"
+    with pytest.raises(UserError, match="released and other are given, keep one"):
+        MoreStacks(other=section, released=section)
 
 
 def test_the_open_stack_can_do_what_its_entry_says():

@@ -11,8 +11,11 @@ from reenact.face.person_mask import PersonMask
 from reenact.face.surface.layer_field import LayerField, layer_source
 from reenact.face.surface.motion_field import pixel_centres
 from reenact.inference.canvas import SourceView, crop_view, photo_view, put_back
+from reenact.inference.config import ReenactorConfig
 from reenact.inference.layers import Layers, layered, make_layers, onto_canvas
+from reenact.inference.reenactor import Reenactor
 from reenact.media.images import frame_from_image, image_from_frame
+from tests.inference.conftest import disk_frame
 
 SIDE = 48
 CANVAS = FaceCrop(crop_from_frame=np.diag([2.0, 2.0, 1.0]), size=SIDE)
@@ -157,3 +160,14 @@ def test_pictures_are_put_back_where_they_overlap():
 
 def test_views_are_pictures_of_the_same_levels(photo):
     assert np.array_equal(frame_from_image(image_from_frame(photo))[0], photo)
+
+
+def test_a_face_that_the_border_cuts_gets_one_warning(weights, fake_face, capsys):
+    config = ReenactorConfig(num_steps=2, encode_steps=2, carry_detail=True)
+    reenactor = Reenactor(weights, fake_face, config)
+    # The fake stack takes a disk for a face; the larger one fills the photo.
+    for radius, expected in ((17, ""), (70, "warning: here: its border cuts the face; ")):
+        reenactor.find(disk_frame(48, 40, radius), "here")
+        lines = capsys.readouterr().err.splitlines()
+        assert len(lines) == bool(expected)
+        assert all(line.startswith(expected) for line in lines)

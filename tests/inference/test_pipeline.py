@@ -17,10 +17,10 @@ from reenact.face.params import FaceParams
 from reenact.inference import compose, load
 from reenact.inference.config import ReenactorConfig
 from reenact.inference.motion import driving_faces
-from reenact.inference.paths import default_output
 from reenact.inference.pipeline import open_target, reenact_files
 from reenact.inference.reenactor import Reenactor
 from reenact.inference.run_config import InferRun
+from reenact.media.clip import Clip
 from reenact.media.images import read_frame
 from reenact.media.video_reader import VideoReader
 
@@ -77,7 +77,7 @@ def test_an_animated_picture_is_a_clip(run, photo, make_clip, tmp_path):
     target = tmp_path / "target.webp"
     pictures = [Image.fromarray(frame) for frame in frames_of(make_clip(num_frames=3))]
     pictures[0].save(target, save_all=True, append_images=pictures[1:], duration=[100, 300, 100])
-    assert default_output(photo, target).suffix == ".mp4"
+    assert isinstance(open_target(target), Clip)
     reenact_files(photo, target, tmp_path / "result.mp4", run, device="cpu")
     times = VideoReader(tmp_path / "result.mp4").timeline.times
     assert times == (0, Fraction(1, 10), Fraction(4, 10))
@@ -150,13 +150,15 @@ def test_relative_motion_starts_with_the_sources_own_pose(run, photo, make_clip,
     reenactor = Reenactor.load(run.weights, config=run.reenactor, device="cpu")
     source = reenactor.find(read_frame(photo))
     motion = reenactor.track(open_target(target))
-    driven = driving_faces(reenactor.face, source, motion, run.motion)
+    driven = driving_faces(reenactor.face, source, motion, run)
     torch.testing.assert_close(driven.translation[1:2], source.params.translation)
     torch.testing.assert_close(driven.scale[1:2], source.params.scale)
     params = motion.tracked.params
     moved = params.rotation[3] - params.rotation[1]
     torch.testing.assert_close(driven.rotation[3], source.params.rotation[0] + moved)
-    absolute = driving_faces(reenactor.face, source, motion, "absolute")
+    absolute = driving_faces(
+        reenactor.face, source, motion, dataclasses.replace(run, motion="absolute")
+    )
     assert torch.equal(absolute.translation, params.translation)
     assert torch.equal(absolute.identity, source.params.identity.expand(4, -1))
 

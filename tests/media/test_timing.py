@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from reenact.errors import UserError
+from reenact.media.formats import FORMATS
 from reenact.media.timeline import constant_timeline
 from reenact.media.video_reader import VideoReader
 from reenact.media.video_writer import VideoWriter
@@ -244,6 +245,38 @@ def test_a_reset_clock_goes_on(tmp_path: Path) -> None:
     np.testing.assert_allclose(after.flashes, [0.5, 1.5, 3.0, 4.0], atol=1e-6)
     # The sound of the first part is 0.5 s longer than its pictures.
     np.testing.assert_allclose(after.offsets[:2], 0, atol=0.0015)
+
+
+# Other formats of the result
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".webm"])
+@pytest.mark.parametrize("audio", ["aac", "pcm_s16le", "libopus", "libmp3lame"])
+def test_sound_stays_in_step(tmp_path: Path, suffix: str, audio: str) -> None:
+    make_clip(tmp_path / "a.mkv", VARIABLE, (20, 50), audio=audio)
+    copied(tmp_path / "a.mkv", tmp_path / f"b{suffix}")
+    before, after = events(tmp_path / "a.mkv"), events(tmp_path / f"b{suffix}")
+    np.testing.assert_allclose(after.flashes, before.flashes, atol=0.0011)
+    np.testing.assert_allclose(after.beeps, before.beeps, atol=0.002)
+    with av.open(str(tmp_path / f"b{suffix}")) as container:
+        codec = container.streams.audio[0].codec_context.name
+    kept = {"libopus": "opus", "libmp3lame": "mp3float"}.get(audio, audio)
+    encoded = {".webm": "opus"}.get(suffix, "aac")
+    sound = FORMATS[suffix].sound
+    assert sound is not None
+    assert codec == (kept if kept in sound.copied else encoded)
+
+
+@pytest.mark.parametrize("suffix", [".gif", ".webp"])
+def test_sound_that_a_format_cannot_hold_is_warned_of(
+    tmp_path: Path, suffix: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_clip(tmp_path / "a.mkv", VARIABLE[:5], (2,))
+    copied(tmp_path / "a.mkv", tmp_path / f"b{suffix}")
+    line = (
+        f"warning: {tmp_path / f'b{suffix}'}: this format holds no sound, the sound is left out\n"
+    )
+    assert capsys.readouterr().err == line
 
 
 # Cut and resampled by choice

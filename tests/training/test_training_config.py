@@ -113,5 +113,12 @@ def test_a_model_beside_init_is_refused():
         from_dict(TrainRun, BASE | {"stage": "autoencoder", "model": model})
 
 
+def test_a_model_too_large_for_any_machine_is_refused(make_run):
+    model = {"image_size": 64, "base_channels": 2**20, "channel_mults": [1, 1]}
+    run = make_run(model=model | {"encoder_channel_mults": [1, 1]})
+    with pytest.raises(UserError, match="billion weights, make it smaller"):
+        train(run, torch.device("cpu"))
+
+
 def test_the_largest_seed_trains(make_run):
     assert train(make_run(seed=2**63 - 1, num_steps=1), torch.device("cpu")) == 1

@@ -73,7 +73,7 @@ def test_the_loss_of_a_stage(make_run, stage: str, request: pytest.FixtureReques
     batch = runpy.run_path(str(BENCHMARK))["noise_batch"](2, 32)
     device: torch.device = request.getfixturevalue("fake_cuda")
     module = make_stage(run, device)
-    loss, tallies = module.loss(module.model, on_device(batch, device), 0)
+    loss, tallies = module.loss(module.model, on_device(batch, device))
     assert (loss.device.type, loss.shape) == ("cuda", (2,))
     assert {value.device.type for value in tallies.values()} == {"cuda"}
     if stage == "reenact":

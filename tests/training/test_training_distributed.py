@@ -28,7 +28,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 
 # What torchrun starts, here without its agent; `BAD` names a process whose second step is NaN.
 WORKER = """
-import os, sys
+import itertools, os, sys
 from pathlib import Path
 from reenact.config import load_config
 from reenact.errors import exit_code
@@ -41,10 +41,10 @@ original = session.make_stage
 
 def make_stage(*args):
     stage = original(*args)
-    loss = stage.loss
-    def spoilt(model, batch, step):
-        value, tallies = loss(model, batch, step)
-        is_bad = step == 1 and os.environ.get("BAD") == os.environ["RANK"]
+    loss, steps = stage.loss, itertools.count()
+    def spoilt(model, batch):
+        value, tallies = loss(model, batch)
+        is_bad = next(steps) == 1 and os.environ.get("BAD") == os.environ["RANK"]
         return value * (float("nan") if is_bad else 1.0), tallies
     stage.loss = spoilt
     return stage

@@ -197,10 +197,10 @@ def test_flips_are_refused_where_left_and_right_matter(make_run):
 
 
 def test_missing_start_weights_are_user_errors(make_run):
-    with pytest.raises(UserError, match="needs a `model` section"):
+    with pytest.raises(UserError, match="model: stage autoencoder needs this section"):
         train(make_run(model=None), CPU)
     for stage in ("align", "reenact"):
-        with pytest.raises(UserError, match=f"stage {stage} needs `init`"):
+        with pytest.raises(UserError, match=f"init: stage {stage} needs the weights"):
             train(make_run(stage, init=None), CPU)
 
 
@@ -243,8 +243,8 @@ def spoil_loss(monkeypatch):
         stage = original(*args)
         loss = stage.loss
 
-        def bad(model, batch, step):
-            value, tallies = loss(model, batch, step)
+        def bad(model, batch):
+            value, tallies = loss(model, batch)
             return value * float("nan"), tallies
 
         stage.loss = bad

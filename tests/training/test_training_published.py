@@ -49,7 +49,7 @@ def one_step(stage: ReenactStage | AlignStage, run: TrainRun) -> float:
         seed=0,
         step=0,
     )
-    loss, _ = stage.loss(stage.model, batch, 0)
+    loss, _ = stage.loss(stage.model, batch)
     loss.mean().backward()
     gradients = [p.grad for p in stage.model.parameters() if p.grad is not None]
     torch.optim.SGD(stage.model.parameters(), lr=1e-3).step()

@@ -45,7 +45,7 @@ def with_reenact(run, **changes):
 
 def step_once(stage, batch):
     optimizer = torch.optim.Adam(stage.model.parameters(), lr=1e-2)
-    loss, tallies = stage.loss(stage.model, batch, 0)
+    loss, tallies = stage.loss(stage.model, batch)
     loss.mean().backward()
     optimizer.step()
     return tallies
@@ -62,7 +62,7 @@ def test_align_starts_at_the_frozen_encoder_and_learns_the_target_code(make_run)
     optimizer = torch.optim.Adam(stage.model.parameters(), lr=5e-4)
     history = []
     for _ in range(100):
-        loss, tallies = stage.loss(stage.model, batch, 0)
+        loss, tallies = stage.loss(stage.model, batch)
         optimizer.zero_grad()
         loss.mean().backward()
         optimizer.step()
@@ -83,9 +83,9 @@ def test_align_normalised_weighs_every_channel_by_its_spread(make_run):
     error = stage.diffae.encode_semantic(batch["source"]) - stage.diffae.encode_semantic(
         batch["reference"]
     )
-    loss, _ = stage.loss(stage.model, batch, 0)
+    loss, _ = stage.loss(stage.model, batch)
     torch.testing.assert_close(loss, (error.abs() * stage.channel_scale).mean(1))
-    loss, _ = plain.loss(plain.model, batch, 0)
+    loss, _ = plain.loss(plain.model, batch)
     torch.testing.assert_close(loss, error.abs().mean(1))
 
 
@@ -156,10 +156,10 @@ def test_without_cross_reference_the_rendered_truth_is_never_looked_at(make_run)
     run = with_reenact(make_run("reenact"), cross_reference=False)
     stage = ReenactStage(run, CPU)
     batch = batch_of(run, cross_fraction=1.0)
-    loss, parts = stage.loss(stage.model, batch, 0)
+    loss, parts = stage.loss(stage.model, batch)
     assert parts["pixel"].tolist() == [0, 0]
     batch["reference"] = torch.randn_like(batch["reference"])
-    changed, _ = stage.loss(stage.model, batch, 0)
+    changed, _ = stage.loss(stage.model, batch)
     assert torch.equal(loss, changed)
 
 

@@ -93,6 +93,22 @@ def test_training_and_inference_render_the_same_picture(weights, x_T):
     weights.encoder.zero_grad()
 
 
+def test_drawings_are_float32_in_a_training_step_of_bfloat16():
+    batch = {}
+    for role, params in (("source", faces(0.0)), ("target", faces(0.3))):
+        batch |= {f"{role}_{name}": value for name, value in params.tensors().items()}
+
+    def drawn() -> list[torch.Tensor]:
+        draw = Drawer(FaceConfig(), SIZE, torch.device("cpu"), has_motion=True).drawings(batch)
+        return [draw.landmark_map(), draw.motion(), draw.head_region(), draw.motion_field().grid]
+
+    exact = drawn()
+    with torch.autocast("cpu", torch.bfloat16):
+        assert (torch.rand(2, 2) @ torch.rand(2, 2)).dtype == torch.bfloat16
+        for ours, wanted in zip(drawn(), exact, strict=True):
+            assert torch.equal(ours, wanted)
+
+
 def recipe_values(config: object) -> set[object]:
     return {getattr(config, field.name) for field in fields(Recipe)}
 

@@ -20,6 +20,7 @@ from reenact.data.prepare.run_config import PrepareRun
 from reenact.errors import UserError
 from reenact.face.batch import FaceBatch
 from reenact.face.factory import make_face_stack
+from reenact.face.open.following import VideoTracker
 from reenact.face.open.tracker import FaceTracker
 from reenact.face.points import FACE_OVAL, landmarks_from_points
 from reenact.face.shots import hold_last
@@ -151,7 +152,7 @@ def _tracked_points(tracker: FaceTracker, crops: np.ndarray) -> tuple[np.ndarray
 
     Raises UserError when the tracker finds no face in any crop.
     """
-    faces = tracker.video().update(crops)
+    faces = VideoTracker(tracker).update(crops)
     found = faces.found.cpu().numpy()
     if not found.any():
         raise UserError("the tracker sees no face in the crops, so there is no mask")

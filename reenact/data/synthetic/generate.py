@@ -117,13 +117,12 @@ def _save_arrays(path: Path, arrays: dict[str, Any]) -> None:
 def _write_cross(
     folder: Path,
     config: SyntheticConfig,
-    index: int,
     plan: ClipPlan,
     stage: Stage,
     renderer: Renderer,
+    targets: Sequence[tuple[int, int]],
 ) -> None:
     """This person with the parameters of frames of other clips, seen through its first crop."""
-    targets = cross_targets(config, index)
     records, parts = [], []
     plans: dict[int, ClipPlan] = {}
     for clip, frame in targets:
@@ -140,8 +139,15 @@ def _write_cross(
     (folder / "cross.json").write_text(json.dumps(records))
 
 
-def write_clip(config: SyntheticConfig, index: int, renderer: Renderer) -> bool:
+def write_clip(
+    config: SyntheticConfig,
+    index: int,
+    renderer: Renderer,
+    targets: Sequence[tuple[int, int]] | None = None,
+) -> bool:
     """Write clip `index` unless its folder exists; True when it was drawn.
+
+    targets: (clip, frame) whose motion the cross frames take; None = those of `cross_targets`.
 
     The folder appears complete or not at all: it is written beside its place and renamed.
     """
@@ -164,7 +170,9 @@ def write_clip(config: SyntheticConfig, index: int, renderer: Renderer) -> bool:
         "description": np.array(stage.person.description),
     }
     _save_arrays(folder / "params.npz", plan.params.numpy() | about)
-    _write_cross(folder, config, index, plan, stage, renderer)
+    if targets is None:
+        targets = cross_targets(config, index)
+    _write_cross(folder, config, plan, stage, renderer, targets)
     try:
         folder.rename(final)
     except OSError:

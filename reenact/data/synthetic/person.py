@@ -237,7 +237,7 @@ def make_person(seed: int, split: str, asset: HeadAsset | None = None) -> Person
     style = choose_style(rng, male=male, oldness=oldness, tone=tone)
     hairline = draw_hairline(rng, male=male, oldness=oldness)
     vertices = asset.identity_vertices(who.code)
-    sclera = np.array([0.62, 0.56, 0.52]) * (1 - 0.12 * tone) * rng.uniform(0.9, 1.1)
+    sclera = np.array([0.54, 0.48, 0.45]) * (1 - 0.15 * tone) * rng.uniform(0.9, 1.1)
     hair = grow_hair(
         asset,
         HairTraits(style=style, male=male, hairline=hairline, colour=hair_colour, grey=grey),

@@ -18,7 +18,8 @@ from reenact.face.surface.visible import UPPER_TEETH_SHIFT, upper_teeth
 SPHERE_RINGS, SPHERE_SEGMENTS = 14, 24
 CLOTH_THICKNESS = 0.035
 ALL_STRANDS_SIZE = 256
-"""Crops of this size show all strands; smaller ones show fewer and wider ones."""
+THINNING = 1.3
+"""Crops of ALL_STRANDS_SIZE show all strands; smaller ones show fewer and wider ones."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ def prepare(
     centres, radii = asset.eyeballs(person.vertices)
     rest = person.vertices.astype(np.float32)
     rest[upper_teeth()] += np.array(UPPER_TEETH_SHIFT, np.float32)
-    kept = min(1.0, size / ALL_STRANDS_SIZE)
+    kept = min(1.0, (size / ALL_STRANDS_SIZE) ** THINNING)
     return Prepared(
         person=person,
         size=size,

@@ -48,7 +48,7 @@ from reenact.face.surface.visible import unit_sphere
 NEAR_PLANE, DEPTH_RANGE = 4.0, 20.0
 SHADOW_SOFTNESS = 1.6
 """Reach of the shadow's soft edge, in pixels of the shadow map."""
-FAINT_LIGHT = 0.06
+FAINT_LIGHT = 0.10
 """A sharp light below this share of all light on the face casts no shadow."""
 MOUTH_OPENERS = {
     "jawOpen": 1.6,

@@ -152,7 +152,7 @@ def _above_hairline(look: Look, attr: np.ndarray) -> float:
 
 @nb.njit(inline="always")
 def _scalp(look: Look, attr: np.ndarray, albedo: np.ndarray) -> float:
-    """Tint the scalp, darken below the hair; returns the gloss factor."""
+    """Tint the scalp with the hair, darken below it; returns how much of the skin is tinted."""
     ear = clip01(attr[14])
     above = _above_hairline(look, attr)
     tint = step(-0.01, 0.08, above) * (1 - ear) * look.scalp_tint
@@ -162,7 +162,7 @@ def _scalp(look: Look, attr: np.ndarray, albedo: np.ndarray) -> float:
         shadow = 1 - 0.22 * step(-0.16, 0.04, above) * (1 - 0.5 * ear)
         for k in range(6, 11):
             attr[k] *= shadow
-    return 1 - 0.7 * min(1.0, tint * 1.2)
+    return tint
 
 
 @nb.njit(inline="always")
@@ -256,13 +256,16 @@ def _shade_point(
     look: Look,
     albedo: np.ndarray,
     colour: np.ndarray,
-) -> float:
-    """Radiance of one point of skin, clothes, teeth or tongue; returns how much of it is cloth."""
+) -> tuple[float, float]:
+    """Radiance of one point of skin, clothes, teeth or tongue.
+
+    Returns how much of it is cloth, and how much is hair close to the scalp.
+    """
     normal = unit(attr[0], attr[1], attr[2])
     _texture(look, attr[17], attr[18], texel)
     for k in range(3):
         albedo[k] = texel[k]
-    gloss, cloth, weight = texel[5], 0.0, attr[19]
+    gloss, cloth, hair, weight = texel[5], 0.0, 0.0, attr[19]
     if kind == 0:
         if weight > 0.4:
             normal = _bumped(normal, scene.rotation, texel[3], texel[4])
@@ -270,10 +273,11 @@ def _shade_point(
             cloth = _clothes(look, attr, albedo)
             gloss = gloss * (1 - cloth) + 0.04 * cloth
         if weight > 0.6:
-            gloss *= _scalp(look, attr, albedo)
+            hair = _scalp(look, attr, albedo)
+            gloss *= 1 - 0.7 * min(1.0, hair * 1.2)
     gloss = _mouth_parts(kind, attr, scene, albedo, gloss)
     _surface_light(scene, attr, normal, view, albedo, gloss, cloth, colour)
-    return cloth
+    return cloth, hair
 
 
 @nb.njit(inline="always")
@@ -309,8 +313,8 @@ def shade_surface(
     """Add the pixels of all materials but eyeballs into `image` (S, S, 3) and `coverage`.
 
     `image` gets linear radiance times coverage. Coverage planes (S, S, 4): person, face region,
-    hair, head; this pass fills all but the hair. A pixel within one surface is shaded once; at
-    edges each sample is shaded.
+    hair, head. The hair here is that close to the scalp; strands come later. A pixel within one
+    surface is shaded once; at edges each sample is shaded.
     """
     attr, texel = np.zeros(NUM_ATTRIBUTES), np.zeros(6)
     colour, albedo = np.zeros(3), np.zeros(3)
@@ -336,10 +340,11 @@ def shade_surface(
                 view = unit(scene.camera[0] - px, scene.camera[1] - py, scene.camera[2] - pz)
                 for k in range(NUM_ATTRIBUTES):
                     attr[k] = w0 * table[a, k] + w1 * table[b, k] + w2 * table[c, k]
-                cloth = _shade_point(kind, attr, texel, view, scene, look, albedo, colour)
+                cloth, hair = _shade_point(kind, attr, texel, view, scene, look, albedo, colour)
                 coverage[oy, ox, 0] += share
                 coverage[oy, ox, 3] += share * (1 - cloth)
+                coverage[oy, ox, 2] += share * hair
                 if kind != 0 or max(attr[16], attr[15]) > 0.3:
-                    coverage[oy, ox, 1] += share
+                    coverage[oy, ox, 1] += share * (1 - hair)
                 for k in range(3):
                     image[oy, ox, k] += colour[k] * share

@@ -96,7 +96,7 @@ class Judges:
     """The loaded networks.
 
     reader: reads faces. effnet, lpips: distances of pictures. inception: features of pictures.
-    i3d: features of videos (B, 3, T, H, W) in [-1, 1]. widths: the features a picture, by network.
+    i3d: features of videos (B, 3, T, H, W) in [-1, 1]. widths: number of features of each network.
     """
 
     reader: FaceReader

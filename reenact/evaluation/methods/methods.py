@@ -29,7 +29,7 @@ class Method(Protocol):
     """Anything that makes the pictures that are measured."""
 
     def render(self, batch: Batch) -> dict[str, Tensor]:
-        """By name, (B, 3, S, S) in [-1, 1] each. "ours" is the result of the method."""
+        """The pictures by name, (B, 3, S, S) in [-1, 1]. "ours" is the result of the method."""
         ...
 
 

@@ -18,9 +18,9 @@ Points = list[tuple[float, float]]
 def scatter(
     series: dict[str, Points], x_label: str, y_label: str, names: dict[str, str] | None = None
 ) -> str:
-    """One <svg> element: faint dots for the points of every series, lines for their bin means.
+    """One <svg> element: faint dots for all points, and lines through the means of the bins.
 
-    names: what a series is called where that is not its key.
+    names: the shown names of series, where they are not the keys.
     """
     everything = [point for points in series.values() for point in points]
     if not everything:

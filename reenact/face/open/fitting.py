@@ -28,7 +28,11 @@ _LOOSE = (
     "mouthSmile",
     "mouthPucker",
     "mouthFunnel",
+    "brow",
 )
+"""Expressions that the landmarks show well: they may leave the tracker's scores by more."""
+_LIDS = (37, 38, 40, 41, 43, 44, 46, 47)
+_EYE_CORNERS = (36, 39, 42, 45)
 # The tracker gives these scores to neutral faces too, rendered and real ones alike.
 _SCORE_AT_REST = {"browDown": 0.25, "eyeSquint": 0.4, "eyeBlink": 0.05}
 # Its score of a closed eye stays near 0.7.
@@ -37,19 +41,24 @@ _BLINK_GAIN = 1.4
 
 @dataclass(frozen=True, kw_only=True)
 class FitConfig:
-    """How much the landmarks, the tracker's scores and the mean face are believed.
+    """How much the fit trusts the landmarks, the tracker's scores and the mean face.
 
-    `noise` is a landmark's expected error in dm (a head is about 1.6 wide); the other numbers
-    are prior standard deviations: rotation in radians around the rotation read from the
-    tracker's depth, expression coefficients around the tracker's scores, identity coefficients
-    around the mean (their own spread is 1).
+    noise: expected error of a landmark in dm (a head is about 1.6 dm wide).
+    *_weight: how much the landmarks of a part count. Lids count little: the tracker puts closed
+        lids elsewhere than the head model, and the head would turn to make up for it.
+    *_std: standard deviations of the priors. Rotations (radians) lie around the rotation read from
+        the tracker's depth, expression coefficients around the tracker's scores, identity
+        coefficients around the mean (their own spread is 1).
     """
 
     num_iters: int = 8
     noise: float = 0.015
     jaw_weight: float = 0.05
     brow_weight: float = 1.0
-    lid_and_lip_weight: float = 3.0
+    nose_weight: float = 3.0
+    eye_corner_weight: float = 3.0
+    lid_weight: float = 0.5
+    lip_weight: float = 5.0
     rotation_std: float = 0.3
     expression_std: float = 0.07
     loose_expression_std: float = 0.18
@@ -174,7 +183,10 @@ class _Problem:
         weight = torch.ones(68, dtype=torch.float64)
         weight[:17] = config.jaw_weight
         weight[17:27] = config.brow_weight
-        weight[36:] = config.lid_and_lip_weight
+        weight[27:36] = config.nose_weight
+        weight[list(_EYE_CORNERS)] = config.eye_corner_weight
+        weight[list(_LIDS)] = config.lid_weight
+        weight[48:] = config.lip_weight
         self.weight = weight / config.noise**2 / 10  # neighbouring points err together
 
     def start(self, identity: Tensor | None) -> None:

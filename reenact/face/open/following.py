@@ -23,6 +23,7 @@ from reenact.face.points import five_points_from_points478, rois_from_points
 from reenact.face.shots import Change, CutDetector, jumped
 
 _TILES_EVERY = 5  # frames, while the face is lost
+_MAX_READS, _STILL = 8, 5e-4  # a new face is read again until its square moves by less, in sides
 _LOOK_AGAIN_EVERY = 10  # frames: a face that was judged to be another person is judged again
 
 
@@ -109,13 +110,17 @@ class VideoTracker:
         change = self._cuts.update(frame)
         if self._seen is None:
             return self._first_time(frame)
+        if self._lost.num_frames == 0 and np.array_equal(frame, self._seen.frame):
+            return self._seen, 0  # a frozen picture gives a frozen face
         if change is Change.CERTAIN:
             self._new_shot()
         if self._lost.num_frames == 0:
             reading = self._read(frame, self._seen.next_roi)
             if reading.found:
-                if change is Change.NONE or self._is_first(reading):
+                if change is Change.NONE:
                     return self._follow(reading)
+                if self._is_first(reading):
+                    return self._follow(self._settled(reading))
                 if change is not Change.CERTAIN:  # somebody else in the same place: a cut after all
                     self._new_shot()
         seen = {somebody.person: reading for reading, somebody in self._in_sight(frame)}
@@ -131,7 +136,7 @@ class VideoTracker:
         found, rois = self.tracker.detect(frame, tiles=tiles)
         reading = self._read(frame, rois[0])
         if found[0] and reading.found:
-            self._first = reading
+            self._first = reading = self._settled(reading)
             return self._follow(reading)
         self._lost.num_frames += 1
         return reading, -1
@@ -160,10 +165,12 @@ class VideoTracker:
         seen: list[tuple[_Reading, _Somebody]] = []
 
         def note(reading: _Reading, somebody: _Somebody | None) -> None:
-            roi = reading.next_roi
-            if reading.found and not any(same_face(roi, other.roi) for _, other in seen):
-                somebody = somebody or self._recognise(reading, [o.person for _, o in seen])
-                seen.append((reading, replace(somebody, roi=roi)))
+            known = any(same_face(reading.next_roi, other.roi) for _, other in seen)
+            if reading.found and not known:
+                if somebody is None:
+                    reading = self._settled(reading)
+                    somebody = self._recognise(reading, [o.person for _, o in seen])
+                seen.append((reading, replace(somebody, roi=reading.next_roi)))
 
         for other in self._lost.others:
             note(self._read(frame, other.roi), other if other.beside or not again else None)
@@ -208,6 +215,22 @@ class VideoTracker:
                 self._people.add(0, self._code(reading))
                 self._encoded = reading
         self._first = None
+
+    def _settled(self, reading: _Reading) -> _Reading:
+        """The same face, read until the square around its points stands still.
+
+        Otherwise the first frames of a shot would show how the square finds its place.
+        """
+        for _ in range(_MAX_READS):
+            roi = reading.next_roi
+            again = self._read(reading.frame, roi)
+            if not again.found:
+                return reading
+            moved = (again.next_roi - roi)[:3].abs().max()
+            reading = again
+            if moved < _STILL * roi[2]:
+                break
+        return reading
 
     def _code(self, reading: _Reading) -> Tensor:
         """The identity code (128,) of the face that was read."""

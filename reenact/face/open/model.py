@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from reenact.assets import load_tensors
+from reenact.face.control import Control, Sliders, controlled, posed
 from reenact.face.crop import FaceCrop
 from reenact.face.head_model import HeadModel
 from reenact.face.head_region import head_region
@@ -52,6 +53,12 @@ class OpenFaceModel:
         self, source: FaceParams, target: FaceParams, neutral: FaceParams
     ) -> FaceParams:
         return retarget_relative(source, target, neutral)
+
+    def controlled(self, source: FaceParams, driven: FaceParams, control: Control) -> FaceParams:
+        return controlled(source, driven, control)
+
+    def posed(self, source: FaceParams, sliders: Sliders) -> FaceParams:
+        return posed(source, sliders)
 
     def head_region(self, params: FaceParams, size: int) -> Tensor:
         return head_region(params, size)

@@ -16,15 +16,16 @@ from reenact.face.crop import (
     keep_heads_inside,
     warp_to_crop,
 )
+from reenact.face.expressions import BLINKS
 from reenact.face.open.fitting import FitConfig, fit_params
-from reenact.face.open.following import FollowedFaces
+from reenact.face.open.following import FollowedFaces, VideoTracker
 from reenact.face.open.model import OpenFaceModel
 from reenact.face.open.tracker import FaceTracker
 from reenact.face.params import FaceParams
 from reenact.face.points import five_points_from_points478
 from reenact.face.shots import drivers, hold_last, runs
 from reenact.face.stack import Frame, SourceFace, TargetMotion, Watch, chunks
-from reenact.face.steadying import calmed
+from reenact.face.steadying import blink_weights, bridged, calmed
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -48,10 +49,15 @@ class TrackResult:
 
 @dataclass(frozen=True, kw_only=True)
 class StackConfig:
-    """`chunk`: frames in memory at a time. `identity_frames`: frames, spread over a video, from
-    which its one identity is fitted. `steadying`: sigma in seconds of the Gaussian that calms
-    small jitter, 0 for none; `*_jitter`: changes below it are calmed, larger ones are kept
-    (radians; shares of the scale; expression units)."""
+    """How a video is read.
+
+    chunk: frames in memory at a time.
+    identity_frames: frames, spread over a video, from which its one identity is fitted.
+    steadying: sigma in seconds of the Gaussian that calms small jitter; 0 for none.
+    *_jitter: smaller changes are calmed, larger ones are kept (radians; shares of the scale;
+        expression units).
+    blink_shift: the largest change of the head that a blink can fake, in units of the jitter.
+    """
 
     chunk: int = 16
     identity_frames: int = 24
@@ -60,6 +66,7 @@ class StackConfig:
     place_jitter: float = 0.015
     expression_jitter: float = 0.04
     gaze_jitter: float = 0.06
+    blink_shift: float = 6.0
     fit: FitConfig = field(default_factory=FitConfig)
 
 
@@ -96,7 +103,7 @@ class OpenFaceStack(OpenFaceModel):
         `following` for what happens at cuts and with several people. Raises ValueError when there
         is no frame.
         """
-        video = self.tracker.video()
+        video = VideoTracker(self.tracker)
         parts: list[FollowedFaces] = []
         for chunk in chunks(frames, self.config.chunk):
             parts.append(video.update(np.stack(chunk)).cpu())
@@ -211,23 +218,28 @@ class OpenFaceStack(OpenFaceModel):
 
 
 def steadied(params: FaceParams, fps: float, config: StackConfig) -> FaceParams:
-    """Calm small jitter over time and leave real movements alone (`calmed`); the identity is not
-    touched.
+    """One shot without small jitter over time (`calmed`); real movements stay.
+
+    Place, size and pose of the head do not follow blinks (`bridged`). The identity stays as it is.
     """
     sigma = config.steadying * fps
     if sigma <= 0 or len(params) < 2:
         return params
+    blinks = blink_weights(params.expression[:, BLINKS].mean(1), fps)
 
-    def calm(curve: Tensor, jitter: Tensor | float) -> Tensor:
+    def calm(curve: Tensor, jitter: float) -> Tensor:
         return calmed(curve, sigma, jitter)
+
+    def calm_head(curve: Tensor, jitter: float) -> Tensor:
+        return calm(bridged(curve, blinks, fps, config.blink_shift * jitter), jitter)
 
     rotation = torch.from_numpy(np.unwrap(params.rotation.detach().cpu().double().numpy(), axis=0))
     place = (params.scale.median() * config.place_jitter).item()
     return replace(
         params,
-        rotation=calm(rotation.to(params.rotation), config.rotation_jitter),
-        translation=calm(params.translation, place),
-        scale=calm(params.scale.log(), config.place_jitter).exp(),
+        rotation=calm_head(rotation.to(params.rotation), config.rotation_jitter),
+        translation=calm_head(params.translation, place),
+        scale=calm_head(params.scale.log(), config.place_jitter).exp(),
         expression=calm(params.expression, config.expression_jitter).clamp(0, 1),
         gaze=calm(params.gaze, config.gaze_jitter),
     )

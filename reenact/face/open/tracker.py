@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 import numpy as np
 import torch
@@ -27,9 +27,6 @@ from reenact.face.points import (
     rois_from_points,
 )
 from reenact.face.pose import gaze_from_points, pose_from_points, rotation_from_points
-
-if TYPE_CHECKING:  # it imports this module
-    from reenact.face.open.following import VideoTracker
 
 __all__ = [
     "EXPRESSION_NAMES",
@@ -215,12 +212,6 @@ class FaceTracker(nn.Module):
             presence=presence,
             rois=rois,
         )
-
-    def video(self) -> "VideoTracker":
-        """A new tracker that follows one person through a film."""
-        from reenact.face.open.following import VideoTracker
-
-        return VideoTracker(self)
 
 
 def same_face(roi: Tensor, other: Tensor) -> bool:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from reenact.errors import UserError
+from reenact.face.control import Control, Sliders
 from reenact.face.crop import FaceCrop
 from reenact.face.head_region import soft_ellipse
 from reenact.face.released import gaze_crop, stickman
@@ -75,6 +76,15 @@ class ReleasedFaceModel:
 
     def layer_field(self, source: LayerSource, target: FlameParams) -> LayerField:
         raise AssertionError("checked before: this stack has no surface")
+
+    def controlled(self, source: FlameParams, driven: FlameParams, control: Control) -> FlameParams:
+        raise UserError(
+            "strengths and regions of the motion need the open face stack, leave them at their "
+            "defaults with the authors' one"
+        )
+
+    def posed(self, source: FlameParams, sliders: Sliders) -> FlameParams:
+        raise UserError("sliders need the open face stack, leave out face.released")
 
     def motion_vector(self, source: FlameParams, target: FlameParams, size: int) -> Tensor:
         raise UserError("E_r's motion head reads the open face stack's parameters, not FLAME's")

@@ -95,8 +95,9 @@ class LayerSource:
         maps pixels of the face crop, of side `size`, to pixels of the field.
     points: (1, V, 3), `surface_points` in pixels of the view. planes: what the photo shows of them,
         see `shown`. gaze: (1, 2) radians.
-    still: (1, 1, S, S), 1 on pixels that do not move unless the head covers them: the shoulders,
-        and where the photo's border cuts the person.
+    body: (1, 1, S, S), 1 on the shoulders, which do not move.
+    cut: (1, 1, S, S), 1 on and beyond the photo's border where it cuts the person. There nothing
+        moves, and nothing comes from there.
     look: the photo's eyes and teeth.
     """
 
@@ -105,7 +106,8 @@ class LayerSource:
     points: np.ndarray
     planes: np.ndarray
     gaze: Tensor
-    still: Tensor
+    body: Tensor
+    cut: Tensor
     look: Look
 
     @property
@@ -119,8 +121,7 @@ def layer_source(
 ) -> LayerSource:
     """From the one face of a photo, in pixels of its crop of side `size`.
 
-    picture: (1, 3, S, S) in [-1, 1], what the photo shows in the view. cut: (1, 1, S, S), 1 where
-    nothing moves because the photo's border cuts the person.
+    picture: (1, 3, S, S) in [-1, 1], what the photo shows in the view. cut: see `LayerSource`.
     """
     points = _in_view(surface_points(model, face), view)
     drawn, part = draw_surface(points[0], rest_points(), view.size)
@@ -132,7 +133,8 @@ def layer_source(
         points=points,
         planes=shown(points[0], view.size, round(OUTLINE * size * view.zoom)),
         gaze=face.gaze,
-        still=torch.maximum(is_body.to(cut), cut),
+        body=is_body.to(cut)[None, None],
+        cut=cut,
         look=read_look(levels, part, drawn, _middle(points[0])),
     )
 
@@ -167,7 +169,8 @@ def layer_field(model: HeadModel, source: LayerSource, target: FaceParams) -> La
     anchor = torch.where(is_inner > 0, anchor, _without_specks(anchor, 1))
     here = pixel_centres(source.view.size, drawn.device)
     offset = (place - here) * anchor
-    known = torch.maximum(anchor, source.still.to(drawn.device) * (1 - is_above))
+    body, cut = source.body.to(drawn.device), source.cut.to(drawn.device)
+    known = torch.stack([anchor, body * (1 - is_above), cut.expand_as(anchor)]).amax(0)
     skull = skull_motion(start, end).to(drawn.device)
     rigid = torch.einsum("bij,bjhw->bihw", skull, _with_one(here)) - here
     around = continued(offset, known, rigid)
@@ -255,9 +258,10 @@ def _looked_up(
     row, column, _ = pixel_of(own, planes.shape[-1])
     is_inner = planes[1, row, column]
     seen = own_seen | other_seen | ~is_face
-    hidden = is_skin & is_face & ~own_seen
+    is_cut = source.cut[0, 0].cpu().numpy()[row, column] > 0
+    hidden = is_skin & is_face & ~own_seen & ~is_cut
     is_above = is_head & (~is_skin | (rest[..., 1] > CHIN_HEIGHT))
-    anchor = own_seen & is_above & ((is_inner > 0) | is_face)
+    anchor = own_seen & is_above & ((is_inner > 0) | is_face) & ~is_cut
     fill = shares(part, rest, middle, source.look)
     # A turned eye's sclera is drawn; only its iris is the photo's own.
     drawn_share = np.where(own_seen, 0, 1.0)[..., None].repeat(len(MATERIALS), -1)

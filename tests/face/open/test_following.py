@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 from reenact.assets import asset_path
+from reenact.face.open.following import VideoTracker
 from reenact.face.open.stack import OpenFaceStack
 from reenact.media.video_reader import VideoReader
 
@@ -46,7 +47,7 @@ def pair(left: np.ndarray | None, right: np.ndarray | None, side: int = 128) -> 
 
 
 def follow(stack: OpenFaceStack, frames: list[np.ndarray]) -> tuple[list[int], list[int]]:
-    faces = stack.tracker.video().update(np.stack(frames))
+    faces = VideoTracker(stack.tracker).update(np.stack(frames))
     assert faces.found.equal(faces.person == 0)
     return faces.person.tolist(), faces.shot.tolist()
 
@@ -88,7 +89,7 @@ def test_a_newcomer_takes_over_when_the_first_person_never_returns(stack, man, w
     assert identity[:3].equal(identity[:1].expand(3, -1))
     assert (identity[3] - identity[0]).norm() > 1
     alone = stack.target_motion([woman, woman, woman], 25.0, 64)
-    assert (motion.params.rotation[3:] - alone.params.rotation).abs().max() < 1e-5
+    assert (motion.params.rotation[3:] - alone.params.rotation).abs().max() < 1e-3
     (line,) = motion.warnings()
     assert "another person drives 3 of 6 frames" in line
 
@@ -109,3 +110,18 @@ def test_shots_are_calmed_apart_and_heads_stay_in_their_crops(stack, man):
         rtol=0.02,
         atol=0.5,
     )
+
+
+def test_a_frozen_film_gives_a_frozen_face(stack, man):
+    motion = stack.target_motion([man[0]] * 6, 25.0, 64)
+    for name, value in motion.params.tensors().items():
+        assert (value - value[:1]).abs().max() < 1e-5 * value.abs().max(), name
+    # What stands still but for a camera's noise does not settle either: the first frame's error
+    # is no larger than that of the others.
+    rng = np.random.default_rng(0)
+    noisy = [
+        (man[0] + rng.normal(0, 1, man[0].shape)).clip(0, 255).astype(np.uint8) for _ in range(8)
+    ]
+    rois = VideoTracker(stack.tracker).update(np.stack(noisy)).rois
+    away = (rois - rois[2:].mean(0))[:, :3].abs().amax(1)
+    assert away[1] < 2 * away[2:].max()

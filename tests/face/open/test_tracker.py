@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from reenact.face.open.following import VideoTracker
 from reenact.face.open.tracker import (
     EXPRESSION_NAMES,
     FaceTracker,
@@ -188,7 +189,7 @@ def test_video_does_not_depend_on_the_batch(tracker: FaceTracker, astronaut: np.
     frames = _moving_face(astronaut)
     results = []
     for size in (1, 5, 12):
-        video = tracker.video()
+        video = VideoTracker(tracker)
         results.append(TrackedFaces.cat([video.update(chunk) for chunk in _chunks(frames, size)]))
     assert results[0].found.tolist() == [True] * 5 + [False] * 2 + [True] * 5
     for other in results[1:]:
@@ -199,7 +200,7 @@ def test_video_does_not_depend_on_the_batch(tracker: FaceTracker, astronaut: np.
 
 def test_video_agrees_with_images(tracker: FaceTracker, astronaut: np.ndarray) -> None:
     frames = _moving_face(astronaut)[:4]
-    faces = tracker.video().update(frames)
+    faces = VideoTracker(tracker).update(frames)
     with torch.no_grad():
         single = tracker.track_images(tracker.images(frames))
     error = (faces.points - single.points)[..., :2].norm(dim=-1).mean(1)
@@ -214,7 +215,7 @@ def test_video_clips_are_tracked(tracker: FaceTracker, shared: Path, name: str) 
     if not path.exists():
         pytest.skip(f"needs {name}")
     frames = _read_video(path, limit=40)
-    faces = tracker.video().update(frames)
+    faces = VideoTracker(tracker).update(frames)
     assert faces.found.float().mean() >= 0.99
     nose = faces.points[:, 4, :2]
     assert (nose[1:] - nose[:-1]).norm(dim=-1).max() < 0.25 * faces.rois[:, 2].min()
@@ -223,7 +224,7 @@ def test_video_clips_are_tracked(tracker: FaceTracker, shared: Path, name: str) 
 @pytest.mark.slow
 def test_every_frame_of_the_clips_is_tracked(tracker: FaceTracker, shared: Path) -> None:
     for path in sorted((shared / "samples").glob("*.mp4")):
-        found = tracker.video().update(_read_video(path)).found
+        found = VideoTracker(tracker).update(_read_video(path)).found
         assert found.float().mean() >= 0.99, path.name
 
 

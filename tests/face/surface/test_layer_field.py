@@ -81,7 +81,7 @@ def test_hair_above_the_head_turns_rigidly_with_it(head):
 def test_the_body_does_not_move(head):
     source = face()
     field = field_of(head, source, face(rotation=[0.4, 0.0, 0.0], translation=[36.0, 30.0]))
-    below = photo_of(head, source).still[0, 0] > 0
+    below = photo_of(head, source).body[0, 0] > 0
     assert below.any()
     assert offsets(field)[0, :, below].abs().max() < 1e-3
     assert offsets(field)[0, :, 40].abs().max() > 1
@@ -113,3 +113,23 @@ def test_filling_a_hole_of_a_plain_picture_gives_the_plain_picture():
     known = torch.ones(1, 1, 45, 37)
     known[..., 10:40, 5:30] = 0
     torch.testing.assert_close(filled_in(plain * known, known), plain, atol=1e-5, rtol=0)
+
+
+def test_nothing_comes_from_beyond_the_photo(head):
+    """The photo ends at the brows; the head goes down by 8 pixels."""
+    source, target = face(), face(translation=[32.0, 40.0])
+    brows = int(head.landmarks(source)[0, 19, 1]) + 16
+    cut = torch.zeros(1, 1, VIEW.size, VIEW.size)
+    cut[..., :brows, 30:66] = 1
+    picture = torch.zeros(1, 3, VIEW.size, VIEW.size)
+    photo = layer_source(head, source, SIZE, VIEW, picture, cut)
+    field = layer_field(head, photo, target)
+    below = field.grid[0, brows:, 30:66, 1]
+    assert below.min() > brows - 2
+    nose = head.landmarks(target)[0, 30] + 16
+    column, row = (int(v) for v in nose)
+    assert float(field.grid[0, row, column, 1]) == pytest.approx(row + 0.5 - 8, abs=1)
+    # The rows next to the border are stretched, not torn.
+    steps = field.grid[0, brows : row + 1, column, 1].diff()
+    assert steps.min() > -0.5
+    assert steps.max() < 4

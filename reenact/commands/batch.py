@@ -1,0 +1,72 @@
+"""Animate many photos with many targets: every photo with every target.
+
+The networks are loaded once, and each target is tracked once. Results that are there already are
+left out, so the same command continues a run that was stopped. A table at the end says what failed.
+"""
+
+import argparse
+import time
+from pathlib import Path
+from typing import Any
+
+from reenact.commands.arguments import add_config, add_device, read_config
+from reenact.commands.motion import shipped_motion
+from reenact.errors import UserError, say
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--sources", nargs="+", type=Path, required=True, help="photos")
+    parser.add_argument(
+        "--targets", nargs="+", required=True, help="videos, pictures, motion files, @names"
+    )
+    parser.add_argument("--out", type=Path, required=True, help="folder of the results")
+    add_config(parser, default="embedded/infer")
+    add_device(parser)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    from reenact.files import make_folder
+    from reenact.inference.paths import default_output
+    from reenact.inference.pipeline import animate_to_file, open_target, track_target
+    from reenact.inference.reenactor import Reenactor
+    from reenact.inference.run_config import InferRun
+    from reenact.media.images import read_frame
+
+    settings = read_config(arguments, InferRun)
+    targets = [
+        shipped_motion(name) if name.startswith("@") else Path(name) for name in arguments.targets
+    ]
+    make_folder(arguments.out)
+    reenactor = Reenactor.load(
+        settings.weights, config=settings.reenactor, device=arguments.device, face=settings.face
+    )
+    faces: dict[Path, Any] = {}
+    rows: list[tuple[str, str, Path | None, str]] = []
+    for target in targets:
+        try:
+            clip = open_target(target, settings.fps)
+            motion = track_target(reenactor, clip, target)
+        except UserError as error:
+            rows += [(path.name, target.name, None, str(error)) for path in arguments.sources]
+            continue
+        for path in arguments.sources:
+            started = time.perf_counter()
+            name = default_output(path, target, is_picture=motion.is_picture).name
+            output: Path | None = arguments.out / name
+            assert output is not None
+            try:
+                if output.exists():
+                    verdict = "was there already"
+                else:
+                    if path not in faces:
+                        faces[path] = reenactor.find(read_frame(path), str(path))
+                    animate_to_file(reenactor, faces[path], motion, clip, output, settings)
+                    verdict = f"{time.perf_counter() - started:.1f} s"
+            except UserError as error:
+                output, verdict = None, str(error)
+            rows.append((path.name, target.name, output, verdict))
+    for source, name, output, verdict in rows:
+        say(f"{'ok    ' if output else 'FAILED'} {source} x {name}: {output or ''} {verdict}")
+    failed = sum(output is None for *_, output, _ in rows)
+    if failed:
+        raise UserError(f"{failed} of {len(rows)} results could not be made, see the lines above")

@@ -1,0 +1,77 @@
+"""Write the motion of a video or picture to a file, without any pixel of it.
+
+A motion file (.motion.safetensors) is a target wherever a video is. --list names the motions that
+ship with the package.
+"""
+
+import argparse
+from pathlib import Path
+
+from reenact.commands.arguments import add_config, add_device, read_config
+from reenact.errors import UsageError, UserError, say
+from reenact.files import check_input_file
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("target", nargs="?", type=Path, help="video or picture")
+    parser.add_argument("--output", type=Path, help="default: results/<target>.motion.safetensors")
+    parser.add_argument("--list", action="store_true", help="name the shipped motions")
+    parser.add_argument(
+        "--from", dest="start", type=float, metavar="SECONDS", help="skip the start"
+    )
+    parser.add_argument("--to", dest="end", type=float, metavar="SECONDS", help="skip the rest")
+    parser.add_argument("--max-frames", type=int, help="take at most so many frames")
+    add_config(parser, default="embedded/infer")
+    add_device(parser)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    if arguments.list:
+        say("\n".join(f"@{name}" for name in shipped_names()))
+        return
+    target = arguments.target
+    if target is None:
+        raise UsageError("give a video or a picture, or --list")
+    check_input_file(target)
+    from reenact.files import check_output_path, make_folder, shortened
+    from reenact.inference.motion_file import SUFFIX, save_motion
+    from reenact.inference.pipeline import open_target, track_target
+    from reenact.inference.reenactor import Reenactor
+    from reenact.inference.run_config import InferRun
+    from reenact.media.animation import is_still, open_clip
+
+    output = arguments.output or Path("results") / f"{shortened(target.stem, 200)}{SUFFIX}"
+    if not str(output).endswith(SUFFIX):
+        raise UserError(f"{output}: a motion file must end in {SUFFIX}")
+    check_output_path(output, makes_folders=True)
+    settings = read_config(arguments, InferRun)
+    if is_still(target):
+        clip = open_target(target)
+    else:
+        limits = {"start": arguments.start, "end": arguments.end}
+        clip = open_clip(target, fps=None, max_frames=arguments.max_frames, **limits)
+    reenactor = Reenactor.load(
+        settings.weights, config=settings.reenactor, device=arguments.device, face=settings.face
+    )
+    motion = track_target(reenactor, clip, target)
+    make_folder(output.parent)
+    save_motion(motion, output)
+    say(f"{output}: {len(motion)} frames, {output.stat().st_size / 1000:.0f} kB")
+
+
+def shipped_names() -> list[str]:
+    """The names of the shipped motions, without the @."""
+    from reenact.assets import ASSETS_DIR
+
+    ending = ".motion.safetensors"
+    return sorted(p.name.removesuffix(ending) for p in (ASSETS_DIR / "motions").glob(f"*{ending}"))
+
+
+def shipped_motion(name: str) -> Path:
+    """The file of "@smile". Raises UserError for an unknown name."""
+    from reenact.assets import ASSETS_DIR
+
+    names = shipped_names()
+    if name[1:] not in names:
+        raise UserError(f"{name}: no shipped motion has this name; there are @{', @'.join(names)}")
+    return ASSETS_DIR / "motions" / f"{name[1:]}.motion.safetensors"

@@ -1,0 +1,50 @@
+"""Change the pose and expression of a photo with sliders: diffusionact pose photo.jpg --yaw 15
+
+Angles are in degrees. yaw turns to the right of the picture, pitch up, roll clockwise. The others
+go from -1 or 0 to 1. 0 changes nothing.
+"""
+
+import argparse
+from pathlib import Path
+
+from reenact.commands.arguments import add_config, add_device, read_config
+from reenact.errors import say
+from reenact.files import check_input_file
+
+ANGLES = ("yaw", "pitch", "roll", "gaze-yaw", "gaze-pitch")
+SHARES = ("smile", "open-mouth", "blink", "brow")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("source", type=Path, help="photo of the face")
+    parser.add_argument("--output", type=Path, help="default: results/<source>_posed.png")
+    for name in (*ANGLES, *SHARES):
+        unit = "DEGREES" if name in ANGLES else "SHARE"
+        parser.add_argument(f"--{name}", type=float, default=0.0, metavar=unit)
+    add_config(parser, default="embedded/infer")
+    add_device(parser)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    check_input_file(arguments.source)
+    from reenact.face.control import Sliders
+    from reenact.files import check_output_path, make_folder, shortened
+    from reenact.inference.reenactor import Reenactor
+    from reenact.inference.run_config import InferRun, animate_options
+    from reenact.media.images import WRITABLE_SUFFIXES, read_frame, write_frame
+
+    names = [name.replace("-", "_") for name in (*ANGLES, *SHARES)]
+    sliders = Sliders(**{name: getattr(arguments, name) for name in names})
+    stem = shortened(arguments.source.stem, 200)
+    output = arguments.output or Path("results") / f"{stem}_posed.png"
+    check_output_path(output, WRITABLE_SUFFIXES, makes_folders=True)
+    settings = read_config(arguments, InferRun)
+    photo = read_frame(arguments.source)
+    reenactor = Reenactor.load(
+        settings.weights, config=settings.reenactor, device=arguments.device, face=settings.face
+    )
+    source = reenactor.find(photo, str(arguments.source))
+    frame = reenactor.pose(source, sliders, **animate_options(settings))
+    make_folder(output.parent)
+    write_frame(output, frame, synthetic=True)
+    say(str(output))

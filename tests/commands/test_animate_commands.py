@@ -1,0 +1,69 @@
+"""The commands that animate, on tiny weights and a few frames of the demo."""
+
+from pathlib import Path
+
+import av
+import pytest
+from PIL import Image
+
+from reenact.commands.main import run_command
+from tools.fuzz import material
+
+
+@pytest.fixture
+def weights(tmp_path: Path) -> str:
+    return f"--set=weights={material.write_weights(tmp_path / 'tiny.safetensors')}"
+
+
+def num_frames(path: Path) -> int:
+    with av.open(str(path)) as file:
+        return sum(1 for _ in file.decode(video=0))
+
+
+def test_motion_file_then_infer(tmp_path: Path, weights: str, capsys):
+    source = material.write_photo(tmp_path / "face.png")
+    clip = material.write_clip(tmp_path / "clip.mp4")
+    motion = tmp_path / "clip.motion.safetensors"
+    assert run_command("motion", "motion", [str(clip), "--output", str(motion), weights]) == 0
+    size = "--set=output_size=32"
+    direct, by_motion = tmp_path / "direct.mp4", tmp_path / "by_motion.mp4"
+    for target, output in ((clip, direct), (motion, by_motion)):
+        words = [str(source), str(target), "--output", str(output), weights, size]
+        assert run_command("infer", "infer", words) == 0
+    assert num_frames(direct) == num_frames(by_motion) == material.NUM_FRAMES
+    words = [str(source), str(motion), "--output", str(direct), weights, size, "--grid"]
+    assert run_command("infer", "infer", words) == 1
+    assert "no grid can be made of a motion file" in capsys.readouterr().err
+    words = [str(source), str(clip), "--output", str(direct), weights, size]
+    assert run_command("infer", "infer", [*words, "--set=repeat=3", "--set=pingpong=true"]) == 0
+    assert num_frames(direct) == 3 * material.NUM_FRAMES - 2
+
+
+def test_pose_writes_a_picture(tmp_path: Path, weights: str, capsys):
+    source = material.write_photo(tmp_path / "face.png")
+    output = tmp_path / "posed.png"
+    words = [str(source), "--yaw", "10", "--smile", "0.5", "--output", str(output), weights]
+    assert run_command("pose", "pose", words) == 0
+    with Image.open(output) as picture:
+        assert picture.size == material.face().size
+    assert run_command("pose", "pose", [str(source), "--yaw", "100", weights]) == 1
+    assert "yaw: must be at least -60" in capsys.readouterr().err
+
+
+def test_batch_makes_all_pairs_and_says_what_failed(tmp_path: Path, weights: str, capsys):
+    source = material.write_photo(tmp_path / "face.png")
+    empty = tmp_path / "empty.png"
+    Image.new("RGB", (64, 64)).save(empty)
+    clip = material.write_clip(tmp_path / "clip.mp4")
+    out = tmp_path / "out"
+    words = ["--sources", str(source), str(empty), "--targets", str(clip), str(tmp_path / "no.mp4")]
+    words += ["--out", str(out), weights, "--set=output_size=32"]
+    assert run_command("batch", "batch", words) == 1
+    printed = capsys.readouterr()
+    assert printed.out.count("FAILED") == 3
+    assert "3 of 4 results could not be made" in printed.err
+    assert [p.name for p in out.iterdir()] == ["face_clip.mp4"]
+    before = (out / "face_clip.mp4").stat().st_mtime_ns
+    assert run_command("batch", "batch", words) == 1
+    assert "was there already" in capsys.readouterr().out
+    assert (out / "face_clip.mp4").stat().st_mtime_ns == before

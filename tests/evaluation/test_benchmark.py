@@ -1,0 +1,92 @@
+import json
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from reenact.errors import UserError
+from reenact.evaluation.benchmark import spec as spec_module
+from reenact.evaluation.benchmark import write as write_module
+from reenact.evaluation.benchmark.spec import (
+    SIZES,
+    THUMBNAIL,
+    parameters_differ,
+    read_spec,
+    thumbnail,
+    thumbnails_path,
+)
+from reenact.evaluation.benchmark.write import write_benchmark
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_the_committed_benchmark_is_complete():
+    spec = read_spec()
+    clips = [clip for track in spec.tracks.values() for clip in track]
+    assert list(spec.tracks) == ["everyday", "turns", "expressions"]
+    assert len(clips) == len(set(clips)) == 24
+    assert spec.parameters.keys() == {str(clip) for clip in clips}
+    for size in SIZES:
+        assert Image.open(thumbnails_path(size)).size == (24 * THUMBNAIL, 2 * THUMBNAIL)
+
+
+def test_everybody_is_source_and_target_once():
+    pairs = read_spec().pairs("turns")
+    assert all(source != target for source, target in pairs)
+    assert sorted(source for source, _ in pairs) == sorted(target for _, target in pairs)
+
+
+def test_a_thumbnail_keeps_the_mean():
+    frame = np.random.default_rng(0).integers(0, 256, (128, 128, 3), dtype=np.uint8)
+    assert thumbnail(frame).mean() == pytest.approx(frame.mean(), abs=0.5)
+
+
+def test_an_unknown_track_is_a_user_error(tmp_path):
+    with pytest.raises(UserError, match="the tracks are everyday, turns, expressions"):
+        write_benchmark(tmp_path, 128, ["portraits"])
+
+
+@pytest.mark.slow
+def test_the_generator_still_gives_the_committed_parameters():
+    """Fails when the generator changes. Then the benchmark needs a new version."""
+    spec = read_spec()
+    assert [clip for clip in spec.parameters if parameters_differ(spec, int(clip))] == []
+
+
+@pytest.mark.slow
+def test_the_truth_scores_as_perfect(tmp_path, monkeypatch, capsys):
+    spec = read_spec()
+    few = replace(spec, tracks={"turns": spec.tracks["turns"][:2]})
+    monkeypatch.setattr(write_module, "read_spec", lambda: few)
+    monkeypatch.setattr(write_module, "level_difference", lambda *arguments: 0.0)
+    for module in (spec_module, write_module):
+        monkeypatch.setattr(module, "NUM_FRAMES", 9)
+    write_benchmark(tmp_path / "set", 64, ["turns"])
+    track = tmp_path / "set" / "turns"
+    rows = (track / "videos.csv").read_text().splitlines()
+    assert len(rows) == 1 + 2 * 2
+    for row in rows[1:]:
+        name, source, target, result = row.split(",")
+        assert (track / source).is_file()
+        assert (track / target).is_file()
+        shutil.copytree(track / name / "truth", tmp_path / "mine" / result.removesuffix(".mp4"))
+    subprocess.run(
+        [
+            *(sys.executable, "eval.py", "--config", "configs/benchmark/eval.yaml"),
+            *("--only-predictions", "--device", "cpu", "--output", str(tmp_path / "out")),
+            *("--set", f"data.folder={track}/clips", "--predictions", f"mine={tmp_path}/mine"),
+        ],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+    )
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert report["meta"]["num_pairs"] == {"self": 4, "cross": 6}
+    for mode in ("self", "cross"):
+        assert report[mode]["mine"]["l1"] == 0
+        assert report[mode]["copy_source"]["l1"] > 0.01
