@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -30,7 +30,23 @@ Frame = np.ndarray
 Watch = Callable[[Iterable[Frame], str], Iterable[Frame]]
 """Hands frames through and shows the progress. The text says what is being done."""
 
+Which = Literal["largest", "leftmost", "rightmost", "topmost"] | int | Frame
+"""Which face of a picture is meant: by size, by place, by `FoundFace.number`, or the person that a
+reference picture (H, W, 3) shows as its largest face."""
+
 Params = TypeVar("Params", bound=FaceBatch)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoundFace:
+    """One of the faces of a picture.
+
+    number: from 1 on, from left to right. box: left, top, right and bottom of the face, from brows
+    to chin and a part of the forehead, in pixels.
+    """
+
+    number: int
+    box: tuple[float, float, float, float]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -200,15 +216,34 @@ class FaceStack(FaceModel[Params], Protocol[Params]):
 
     num_passes: int
 
-    def source_face(self, photo: Frame, size: int) -> SourceFace[Params] | None:
-        """The face of a photo in a crop of side `size`; None if there is no face."""
+    def faces(self, photo: Frame) -> list[FoundFace]:
+        """All faces of a photo, from left to right, for a numbered preview."""
+        ...
+
+    def source_face(
+        self, photo: Frame, size: int, *, which: Which = "largest"
+    ) -> SourceFace[Params] | None:
+        """The chosen face of a photo in a crop of side `size`; None if it is not there.
+
+        Raises UserError for a number beyond the faces that there are, and for a reference picture
+        without a face.
+        """
         ...
 
     def target_motion(
-        self, frames: Iterable[Frame], fps: float, size: int, watch: Watch | None = None
+        self,
+        frames: Iterable[Frame],
+        fps: float,
+        size: int,
+        watch: Watch | None = None,
+        *,
+        which: Which = "largest",
     ) -> TargetMotion[Params] | None:
-        """Follow one face through `frames`, which may be read more than once; None if no frame
-        has a face. Raises ValueError when there is no frame.
+        """Follow one person through `frames`, which may be read more than once.
+
+        The person is chosen in the first frame that has a face; with a reference picture, in the
+        first frame that shows this person. None if there is no such frame. Raises ValueError when
+        there is no frame, UserError as `source_face` does.
         """
         ...
 

@@ -24,7 +24,7 @@ from reenact.media.timeline import Timeline, timeline_from_stamps
 from reenact.media.video_reader import VideoReader
 
 # Animations in other formats (GIF, PNG) are videos for FFmpeg.
-FORMATS = ("WEBP", "AVIF")
+PILLOW_FORMATS = ("WEBP", "AVIF")
 
 # Browsers show a picture that asks for less for as long as this, and files rely on it.
 SHORTEST, DEFAULT_DURATION = 11, 100  # milliseconds
@@ -81,7 +81,7 @@ def open_clip(path: str | Path, **options: Any) -> Clip:
     path = check_input_file(path)
     return (
         AnimationReader(path, **options)
-        if _animated_format(path) in FORMATS
+        if _animated_format(path) in PILLOW_FORMATS
         else VideoReader(path, **options)
     )
 

@@ -104,8 +104,12 @@ class AudioTrack:
     def _transcoded(self) -> Generator["Packet", None, None]:
         start: Fraction | None = None
         length = Fraction(0)  # seconds given to the encoder
+        first: AudioFrame | None = None
         for frame in self._decoded():
             assert frame.time_base is not None
+            first = first or frame
+            if _kind(frame) != _kind(first):  # damage, or another program; the encoder takes one
+                continue
             if frame.pts is not None:
                 time = frame.pts * frame.time_base - self._origin
             else:
@@ -177,7 +181,7 @@ def open_audio(
 
 
 def _demuxed(container: "InputContainer", stream: "AudioStream") -> Iterator["Packet"]:
-    """The packets of the stream; where its clock was reset, times follow what was before."""
+    """The packets of the stream; where its clock jumps, times follow what was before."""
     import av
 
     last: Fraction | None = None
@@ -188,13 +192,17 @@ def _demuxed(container: "InputContainer", stream: "AudioStream") -> Iterator["Pa
             if packet.pts is not None:
                 time = packet.pts * packet.time_base + shift
                 if last is not None:
-                    back = unbroken(last, time, step)
-                    shift, time = shift + back, time + back
+                    jump = unbroken(last, time, step)
+                    shift, time = shift + jump, time + jump
                 ticks = round(shift / packet.time_base)
                 packet.pts += ticks
                 packet.dts = None if packet.dts is None else packet.dts + ticks
                 last, step = time, Fraction((packet.duration or 0) * packet.time_base)
             yield packet
+
+
+def _kind(frame: "AudioFrame") -> tuple[str, str, int]:
+    return frame.format.name, frame.layout.name, frame.sample_rate
 
 
 def _silence(like: "AudioFrame", length: Fraction) -> Iterable["AudioFrame"]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 # The formats that are read, by FFmpeg's names. Each of them reads one file and nothing else. Not
 # here are formats that open other files or addresses (concat, hls, dash, image2, ...), or that take
 # any text for a video (tty).
-FORMATS = (
+DEMUXERS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,m4v,h264,hevc,av1,obu,ivf,flv,"
     "asf,ogg,nut,mxf,dv,rm,wtv,swf,mjpeg,yuv4mpegpipe,gif,apng,"
     "aac,ac3,eac3,mp3,wav,w64,flac,aiff,caf,amr,au,wv,png_pipe,jpeg_pipe"
@@ -29,14 +29,14 @@ FORMATS = (
 def open_container(path: Path) -> "InputContainer":
     """The opened file.
 
-    Raises av.error.FFmpegError if it is no video or sound file, or not in one of FORMATS.
+    Raises av.error.FFmpegError if it is no video or sound file, or not in one of DEMUXERS.
     """
     import av
 
     return av.open(
         str(path.absolute()),
         metadata_errors="replace",
-        options={"format_whitelist": FORMATS, "protocol_whitelist": "file"},
+        options={"format_whitelist": DEMUXERS, "protocol_whitelist": "file"},
     )
 
 

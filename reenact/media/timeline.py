@@ -8,9 +8,10 @@ from fractions import Fraction
 
 # Many containers round time stamps to milliseconds.
 ROUNDING = Fraction(1, 1000)
-# A clock that falls back by more than this was reset. Smaller steps back are damage.
-RESET = Fraction(1, 2)
-DEFAULT_RATE = Fraction(25)
+# A clock that goes back by more than LONGEST_BACK, or forward by more than LONGEST_STEP seconds,
+# was reset or is damaged. Smaller steps back are damage of one time stamp.
+LONGEST_BACK, LONGEST_STEP = Fraction(1, 2), Fraction(3600)
+DEFAULT_RATE, HIGHEST_RATE = Fraction(25), Fraction(1000)
 # Rates are rounded to denominators up to this one, so that an MP4 can hold each of them.
 # 1001 (television rates) and 12800 (a usual clock of MP4) are below it.
 MAX_DENOMINATOR = 20_000
@@ -91,7 +92,7 @@ def timeline_from_stamps(
 
     If the stamps fit a constant rate up to rounding, the timeline is exactly constant.
     """
-    given = [Fraction(rate) for rate in rates if rate and rate > 0]
+    given = [Fraction(rate) for rate in rates if rate and 0 < rate <= HIGHEST_RATE]
     usual_step = 1 / given[0] if given else 1 / DEFAULT_RATE
     times = _increasing(stamps, usual_step, tick)
     num_frames, span = len(times), times[-1] - times[0]
@@ -113,14 +114,16 @@ def exact_rate(fps: float) -> Fraction:
 
 
 def unbroken(previous: Fraction, current: Fraction, step: Fraction) -> Fraction:
-    """What to add to a time stamp after a reset of the clock, so that it follows the previous."""
-    return previous + step - current if current < previous - RESET else Fraction(0)
+    """What to add to a time stamp so that it follows the previous one; 0 if it does already."""
+    if previous - LONGEST_BACK <= current <= previous + LONGEST_STEP:
+        return Fraction(0)
+    return previous + step - current
 
 
 def _increasing(
     stamps: Sequence[Fraction | None], step: Fraction, tick: Fraction
 ) -> list[Fraction]:
-    """The stamps as increasing times: unknown ones filled in, resets of the clock undone."""
+    """The stamps as increasing times: unknown ones filled in, jumps of the clock undone."""
     times: list[Fraction] = []
     shift = Fraction(0)
     for stamp in stamps:
@@ -129,8 +132,8 @@ def _increasing(
             continue
         time = times[-1] + step if stamp is None else stamp + shift
         if stamp is not None:
-            back = unbroken(times[-1], time, step)
-            shift, time = shift + back, time + back
+            jump = unbroken(times[-1], time, step)
+            shift, time = shift + jump, time + jump
         times.append(max(time, times[-1] + tick))
     return times
 
@@ -149,14 +152,25 @@ def _constant_rate(
     candidates += [Fraction(round(average)), Fraction(round(average * 1001 / 1000) * 1000, 1001)]
     candidates = [rate for rate in candidates if rate > 0]
     for rate in sorted(candidates, key=_is_unusual):  # stable: the file's own come first
-        errors = [time - i / rate for i, time in enumerate(times)]
-        if max(errors) - min(errors) <= tolerance:
+        if _follows(times, rate, tolerance):
             return rate
     return None
 
 
+def _follows(times: Sequence[Fraction], rate: Fraction, tolerance: Fraction) -> bool:
+    """Whether times and i / rate differ by the same amount for all i, up to the tolerance."""
+    least = most = times[0]
+    for i, time in enumerate(times):
+        error = time - i / rate
+        least, most = min(least, error), max(most, error)
+        if most - least > tolerance:
+            return False
+    return True
+
+
 def _average_rate(num_frames: int, length: Fraction) -> Fraction:
-    return (num_frames / length).limit_denominator(MAX_DENOMINATOR)
+    rate = (num_frames / length).limit_denominator(MAX_DENOMINATOR)
+    return max(rate, Fraction(1, MAX_DENOMINATOR))
 
 
 def _is_unusual(rate: Fraction) -> bool:

@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 
 MAX_SIDE = 16384  # of pictures in all formats
 
-# The clock of an MP4 counts up to 2^32. At this rate the count lasts for more than an hour.
+# A frame of an MP4 lasts at most 2^31 ticks, at this rate more than half an hour.
 MAX_CLOCK_RATE = 1_000_000
-# The clock that is used if no common clock of all times is slow enough; the times are rounded.
+# Used if only a faster clock could hold all times. The times are rounded to it.
 COMMON_CLOCK_RATE = 90_000
 
 
@@ -156,7 +156,7 @@ class VideoWriter:
             self._discard()
 
     def _time(self, number: int) -> Fraction:
-        """When a frame appears. Frame N is what would follow the last frame, N + 1 the next."""
+        """When a frame appears. Frame N of a timeline of N frames would follow the last one."""
         if self._timeline is None:
             return number / self.fps
         if number < len(self._timeline):
@@ -222,10 +222,10 @@ class VideoWriter:
 
 
 class _Clock:
-    """The time of every frame in ticks. tick: seconds.
+    """The time of every frame, counted in ticks.
 
-    rate: ticks a second; None = such that every time is a whole number of ticks, where that is
-    possible.
+    rate: ticks per second; None = one that makes every time a whole number of ticks, if possible.
+    tick: the length of a tick in seconds.
     """
 
     def __init__(self, fps: Fraction, timeline: Timeline | None, rate: int | None) -> None:
@@ -241,7 +241,7 @@ class _Clock:
             self._ticks.append(max(round(time / self.tick), after))
 
     def ticks(self, number: int) -> int:
-        """When frame `number` appears; behind the last frame of a timeline, when that one ends."""
+        """When frame `number` appears. Frame N of a timeline of N frames is the end of the last."""
         if not self._ticks:
             return round(number / self._fps / self.tick)
         return self._ticks[number]

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from reenact.data.synthetic.camera import Camera, develop, draw_camera, record
-from reenact.data.synthetic.hair import STYLES, HairTraits, Scalp, draw_hairline, grow_hair
+from reenact.data.synthetic.hair import grow_hair
+from reenact.data.synthetic.hair_styles import STYLES, HairTraits, draw_hairline
 from reenact.data.synthetic.head_asset import load_head_asset
 from reenact.data.synthetic.light import (
     LARGEST_CONTRAST,
@@ -22,14 +23,14 @@ from reenact.data.synthetic.panoramas import (
     pixel_directions,
 )
 from reenact.data.synthetic.rooms import draw_background
+from reenact.data.synthetic.scalp import Scalp
 from reenact.data.synthetic.shadows import draw_shadow_map, light_seen
+from reenact.data.synthetic.strand_shader import blend_layers, draw_strands
 from reenact.data.synthetic.strands import (
     CLOTH,
     HAIR,
     ON_FACE,
     Strands,
-    blend_layers,
-    draw_strands,
     flatten,
 )
 from reenact.face.surface.raster import FAR

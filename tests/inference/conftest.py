@@ -11,6 +11,7 @@ from diffae import DiffAE, DiffAEConfig
 from reenact.face.head_model import HeadModel
 from reenact.face.open.stack import OpenFaceStack, TrackResult
 from reenact.face.params import FaceParams
+from reenact.face.stack import Which
 from reenact.models.checkpoint import load_reenactor, save_reenactor
 from reenact.models.reenactment_encoder import ReenactmentEncoder
 from reenact.models.weights import Recipe, ReenactorWeights
@@ -33,10 +34,12 @@ class FakeFaceStack(OpenFaceStack):
         self.head_model = HeadModel()
         self.device = torch.device("cpu")
 
-    def track_image(self, frame: np.ndarray) -> TrackResult:
+    def track_image(self, frame: np.ndarray, which: Which = "largest") -> TrackResult:
         return self.track_video([frame], 25.0)
 
-    def track_video(self, frames: Iterable[np.ndarray], fps: float) -> TrackResult:
+    def track_video(
+        self, frames: Iterable[np.ndarray], fps: float, which: Which = "largest"
+    ) -> TrackResult:
         params, found = [], []
         for frame in frames:
             rows, columns = np.nonzero(frame[..., 0] > 140)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from reenact.errors import UserError
-from reenact.media.container import FORMATS
+from reenact.media.container import DEMUXERS
 from reenact.media.video_reader import VideoReader
 from reenact.media.video_writer import VideoWriter
 
@@ -45,7 +45,7 @@ def test_files_that_name_other_files_are_refused(tmp_path: Path, clip: Path, nam
 def test_no_format_opens_other_files() -> None:
     risky = {"concat", "hls", "dash", "image2", "image2pipe", "data", "tee", "sdp", "rtsp", "lavfi"}
     risky |= {"subfile", "tty", "smoothstreaming", "webm_dash_manifest", "ffmetadata", "applehttp"}
-    assert not risky & set(FORMATS.split(","))
+    assert not risky & set(DEMUXERS.split(","))
 
 
 def test_a_damaged_header_is_called_damaged(tmp_path: Path, clip: Path) -> None:

@@ -76,6 +76,14 @@ def test_time_goes_on_after_a_reset_of_the_clock() -> None:
     assert read(part + part, Fraction(25)) == constant_timeline(100, Fraction(25))
 
 
+def test_an_absurd_step_is_a_jump_of_the_clock() -> None:
+    stamps = [Fraction(i, 25) + (80_000 if i > 3 else 0) for i in range(10)]
+    assert read(stamps, Fraction(25)) == constant_timeline(10, Fraction(25))
+    long = read([Fraction(0), Fraction(3000), Fraction(6000)], Fraction(90_000))
+    assert long.times == (0, 3000, 6000)
+    assert read([Fraction(0)], Fraction(90_000)) == constant_timeline(1, Fraction(25))
+
+
 def test_one_frame_has_the_rate_of_the_file() -> None:
     assert read([Fraction(3)], Fraction(30)) == constant_timeline(1, Fraction(30))
     assert read([None], None) == constant_timeline(1, Fraction(25))

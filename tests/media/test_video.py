@@ -1,4 +1,6 @@
 import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -13,6 +15,7 @@ from reenact.media.images import write_frame
 from reenact.media.video_reader import VideoReader
 from reenact.media.video_writer import VideoWriter
 
+ROOT = Path(__file__).resolve().parents[2]
 NTSC = Fraction(30000, 1001)
 TONE_START = 0.5
 # Left half red, right half blue, a white band at the top: every turn looks different.
@@ -174,6 +177,68 @@ def test_full_range_and_transparency(tmp_path: Path) -> None:
         container.mux(stream.encode(clear))
         container.mux(stream.encode(None))
     assert (next(iter(VideoReader(tmp_path / "a.mov"))) == 255).all()
+
+
+def test_what_a_standard_picture_cannot_show_is_said_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def tag(stream: av.VideoStream) -> None:
+        stream.codec_context.color_trc = 16  # PQ, the curve of HDR10
+        stream.codec_context.colorspace = stream.codec_context.color_primaries = 9
+
+    frames = [numbered(i) for i in range(3)]
+    path = make_clip(tmp_path / "a.mp4", frames, pix_fmt="yuv420p10le", prepare=tag)
+    reader = VideoReader(path)
+    line = f"warning: {path}: has a high dynamic range, it is read in the standard range\n"
+    assert capsys.readouterr().err == line
+    assert reader.num_frames == 3
+
+    # Ten bits alone are no high dynamic range.
+    ten_bits = VideoReader(make_clip(tmp_path / "b.mp4", frames, pix_fmt="yuv420p10le"))
+    assert numbers(ten_bits) == [0, 1, 2]
+
+    with av.open(str(tmp_path / "c.mov"), "w") as container:
+        stream = container.add_stream("png", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "rgba"
+        for alpha in (128, 255):
+            levels = np.full((48, 64, 4), alpha, np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(levels, format="rgba")))
+        container.mux(stream.encode(None))
+    assert len(list(VideoReader(tmp_path / "c.mov"))) == 2
+    line = f"warning: {tmp_path / 'c.mov'}: its transparent parts are shown as white\n"
+    assert capsys.readouterr().err == line
+
+
+COPYING = """
+import sys
+from pathlib import Path
+from reenact.media.video_reader import VideoReader
+from reenact.media.video_writer import VideoWriter
+
+reader = VideoReader(sys.argv[1])
+with VideoWriter(
+    sys.argv[2], width=640, height=480, timeline=reader.timeline, audio_from=sys.argv[1]
+) as writer:
+    for frame in reader:
+        writer.write(frame)
+status = dict(line.split(":") for line in Path("/proc/self/status").read_text().splitlines())
+print(int(status["VmHWM"].split()[0]) // 1024)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux")
+def test_the_memory_does_not_grow_with_the_length(tmp_path: Path) -> None:
+    megabytes = []
+    for num_frames in (100, 300):
+        path = tmp_path / f"{num_frames}.mp4"
+        frames = [numbered(i % 40, 480, 640) for i in range(num_frames)]
+        make_clip(path, frames, audio="aac")
+        command = [sys.executable, "-c", COPYING, str(path), str(tmp_path / "copy.mp4")]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+        megabytes.append(int(done.stdout))
+    # 200 frames of 640 x 480 pixels are 184 MB.
+    assert megabytes[1] - megabytes[0] < 20, megabytes
 
 
 def test_truncated_file_gives_what_decodes(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import numba as nb
 import numpy as np
 
 from reenact.data.synthetic.light import NUM_SHARP_LIGHTS
+from reenact.data.synthetic.materials import Look
 from reenact.data.synthetic.shading_math import (
     Scene,
     blurred_radiance,
@@ -17,7 +18,7 @@ from reenact.data.synthetic.shading_math import (
     step,
     unit,
 )
-from reenact.data.synthetic.surface_shader import Look, Mesh
+from reenact.data.synthetic.surface_shader import Mesh
 from reenact.face.surface.raster import EYE
 
 IRIS_ANGLE = 0.50

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial import cKDTree
 
-from reenact.data.synthetic.hair import strand_colours
+from reenact.data.synthetic.hair_styles import strand_colours
 from reenact.data.synthetic.head_asset import INSIDE_MOUTH, LIPS, HeadAsset
 from reenact.data.synthetic.imaging import smoothstep
 from reenact.data.synthetic.strands import ON_FACE, Strands

@@ -1,218 +1,31 @@
-"""Scalp hair as strands: hairline, cut, parting, fringe, waves and curls."""
+"""Grows scalp hair as strands: roots, growth around the head, clumps, waves and curls."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import fields
 
 import numpy as np
 from scipy.spatial import cKDTree
 
-from reenact.data.synthetic.head_asset import (
-    EARS,
-    SCALP_AXES,
-    SCALP_CENTRE,
-    HeadAsset,
-    scalp_direction,
+from reenact.data.synthetic.hair_styles import (
+    HAIRLINE_ANGLES,
+    Comb,
+    Cut,
+    HairTraits,
+    draw_comb,
+    draw_cut,
+    strand_colours,
 )
+from reenact.data.synthetic.head_asset import SCALP_CENTRE, HeadAsset, scalp_direction
 from reenact.data.synthetic.imaging import smoothstep
+from reenact.data.synthetic.scalp import Scalp
 from reenact.data.synthetic.strands import HAIR, Strands
 
-HAIRLINE_ANGLES = np.radians([0, 18, 36, 52, 64, 74, 82, 92, 104, 120, 150, 180])
-HAIRLINE_HEIGHTS = np.array(
-    [0.63, 0.63, 0.58, 0.41, 0.18, -0.05, -0.22, 0.14, 0.05, -0.35, -0.75, -0.85]
-)
-"""Height (dm) of the hairline over the angle from the forehead to the nape."""
-STYLES = ("bald", "ring", "buzz", "short", "swept", "crop", "mid", "long", "tied", "curls", "afro")
 NUM_STRANDS = 4800
 STRAND_WIDTH = 0.0135
 FACE_ANGLE = 1.12
 """Hair that falls below the hairline keeps this angle (radians) from the middle of the face."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class HairTraits:
-    """What hair is grown from."""
-
-    style: str
-    male: bool
-    hairline: np.ndarray
-    """Heights at HAIRLINE_ANGLES."""
-    colour: np.ndarray
-    """Linear reflectance (3,) of the coloured hairs."""
-    grey: float
-    """Share of grey hairs."""
-
-
-def choose_style(rng: np.random.Generator, *, male: bool, oldness: float, tone: float) -> str:
-    """One of STYLES, about as likely as people wear them."""
-    shares: dict[str, float]
-    if male:
-        shares = {
-            "bald": 0.05 + 0.08 * oldness,
-            "ring": 0.02 + 0.18 * oldness,
-            "buzz": 0.14,
-            "short": 0.30,
-            "swept": 0.16,
-            "crop": 0.12,
-            "mid": 0.07,
-            "long": 0.03,
-            "curls": 0.07,
-            "tied": 0.02,
-        }
-    else:
-        shares = {
-            "buzz": 0.02,
-            "short": 0.06 + 0.2 * oldness,
-            "crop": 0.04,
-            "mid": 0.22,
-            "long": 0.36 * (1 - 0.6 * oldness),
-            "tied": 0.16,
-            "curls": 0.13,
-        }
-    if tone > 0.55:
-        shares = {"buzz": 0.3, "afro": 0.2, "bald": 0.06, "curls": 0.15, "tied": 0.12} | (
-            {"short": 0.15} if male else {"mid": 0.12, "long": 0.18, "buzz": 0.06}
-        )
-    names = list(shares)
-    weights = np.array([shares[name] for name in names])
-    return str(rng.choice(names, p=weights / weights.sum()))
-
-
-def draw_hairline(rng: np.random.Generator, *, male: bool, oldness: float) -> np.ndarray:
-    """Hairline heights, receding on some men."""
-    recession = float(np.clip(rng.normal(0.10 + 0.22 * oldness, 0.12), 0, 0.45)) if male else 0.0
-    heights = HAIRLINE_HEIGHTS + rng.normal(0, 0.03)
-    heights[1:4] += recession * np.array([0.25, 0.55, 0.35]) * 0.6
-    heights[0] += recession * 0.15
-    return heights
-
-
-def strand_colours(
-    rng: np.random.Generator, colour: np.ndarray, grey: float, shape: tuple[int, int]
-) -> np.ndarray:
-    """Reflectance (N, P, 3): each strand has its own tone, some are grey, tips are lighter."""
-    count, num_points = shape
-    tone = np.exp(rng.normal(0, 0.22, (count, 1))) * np.array([1.0, 1.0, 1.0])
-    tone = tone * (1 + rng.normal(0, 0.05, (count, 1)) * np.array([1.0, 0.0, -1.0]))
-    strand = colour * tone
-    silver = np.array([0.52, 0.51, 0.50]) * np.exp(rng.normal(0, 0.2, (count, 1)))
-    faded = np.clip(1.25 * grey + rng.normal(0, 0.28, (count, 1)) * min(1.0, 4 * grey), 0, 1)
-    strand = strand * (1 - faded) + silver * faded
-    along = np.linspace(0.85, 1.15, num_points)[None, :, None]
-    return np.clip(strand[:, None] * along, 0.004, 0.9)
-
-
-class Scalp:
-    """The head's shape below the hair: radius around SCALP_CENTRE in every direction."""
-
-    def __init__(self, asset: HeadAsset, vertices: np.ndarray) -> None:
-        near = (asset.head_weight > 0.9) & (asset.scalp_polar < 1.9) & (asset.masks[:, EARS] < 0.2)
-        self._asset = asset
-        self._moved = (vertices - asset.mean)[near]
-        self._tree = cKDTree(asset.mean[near])
-
-    def polar(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Azimuth, polar angle and distance of points (..., 3)."""
-        offset = points - SCALP_CENTRE
-        distance = np.linalg.norm(offset, axis=-1) + 1e-9
-        up, forward, side = SCALP_AXES
-        polar = np.arccos(np.clip(offset @ up / distance, -1, 1))
-        return np.arctan2(offset @ side, offset @ forward), polar, distance
-
-    def radius(self, azimuth: np.ndarray, polar: np.ndarray) -> np.ndarray:
-        return self._asset.sample_scalp_radius(azimuth, polar)
-
-    def pushed_out(self, points: np.ndarray, clearance: np.ndarray) -> np.ndarray:
-        """Points (N, 3) at least `clearance` (N,) outside of the mean head."""
-        azimuth, polar, distance = self.polar(points)
-        least = self.radius(azimuth, polar) + clearance
-        factor = np.maximum(1.0, least / distance)[:, None]
-        return SCALP_CENTRE + (points - SCALP_CENTRE) * factor
-
-    def pulled_in(self, points: np.ndarray, most: np.ndarray) -> np.ndarray:
-        """Points (N, 3) at most `most` (N,) outside of the mean head; below the ears they stay."""
-        azimuth, polar, distance = self.polar(points)
-        factor = np.minimum(1.0, (self.radius(azimuth, polar) + most) / distance)[:, None]
-        inside = SCALP_CENTRE + (points - SCALP_CENTRE) * factor
-        high = smoothstep(-0.75, -0.25, points[:, 1])[:, None]
-        return points * (1 - high) + inside * high
-
-    def follow_identity(self, points: np.ndarray) -> np.ndarray:
-        """How far the identity moves points (N, 3) near the mean head."""
-        distance, index = self._tree.query(points, 6)
-        weight = 1 / (distance + 0.05) ** 2
-        weight /= weight.sum(1, keepdims=True)
-        return (self._moved[index] * weight[..., None]).sum(1)
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Cut:
-    """How a style grows. Lengths in dm."""
-
-    length: float
-    side_length: float
-    """Length at the sides and the back of the head."""
-    lift: float
-    """How far the hair stands off the head."""
-    gravity: float
-    stiffness: float
-    """Share of the direction that each step keeps."""
-    curl: float
-    """Radius (dm) of the curls."""
-    curl_length: float
-    clumping: float
-    frizz: float
-    looseness: float
-    """How far (dm) a strand may stand off the head beyond `lift`."""
-    outwards: float
-    """How much strands grow away from the skin rather than along it."""
-
-
-def _draw_cut(rng: np.random.Generator, traits: HairTraits) -> _Cut:
-    u = rng.uniform
-    straight = {"curl": 0.0 if rng.random() < 0.5 else u(0.004, 0.025), "curl_length": u(0.35, 0.8)}
-    cuts: dict[str, dict[str, float]] = {
-        "ring": {"length": u(0.08, 0.2), "side_length": u(0.08, 0.2), "lift": 0.05, "gravity": 0.2},
-        "buzz": {
-            "length": u(0.04, 0.09),
-            "side_length": u(0.03, 0.07),
-            "lift": 0.0,
-            "gravity": 0.0,
-        },
-        "short": {"length": u(0.2, 0.42), "side_length": u(0.08, 0.22), "lift": u(0.04, 0.12)},
-        "swept": {"length": u(0.45, 0.8), "side_length": u(0.08, 0.3), "lift": u(0.08, 0.22)},
-        "crop": {"length": u(0.35, 0.65), "side_length": u(0.15, 0.4), "lift": u(0.05, 0.12)},
-        "mid": {"length": u(1.2, 1.8), "side_length": u(0.7, 1.5), "lift": u(0.08, 0.18)},
-        "long": {"length": u(2.2, 3.2), "side_length": u(1.8, 2.8), "lift": u(0.07, 0.16)},
-        "tied": {"length": 3.0, "side_length": 3.0, "lift": u(0.02, 0.06), "gravity": 0.0},
-        "curls": {"length": u(0.6, 2.0), "side_length": u(0.5, 1.8), "lift": u(0.15, 0.3)},
-        "afro": {"length": u(0.3, 0.75), "side_length": u(0.2, 0.7), "lift": 0.0, "gravity": 0.0},
-    }
-    base: dict[str, float] = {
-        "gravity": u(0.25, 0.5),
-        "stiffness": 0.82,
-        "clumping": u(0.2, 0.7),
-        "frizz": u(0.004, 0.016),
-        "outwards": u(0.25, 0.6),
-        "looseness": u(0.02, 0.08),
-    }
-    values = base | straight | cuts[traits.style]
-    if traits.style in ("mid", "long"):
-        values |= {"outwards": u(0.1, 0.3), "gravity": u(0.45, 0.8)}
-    if traits.style == "curls":
-        values |= {"curl": u(0.03, 0.08), "curl_length": u(0.18, 0.4), "clumping": u(0.6, 0.9)}
-        values |= {"outwards": u(0.4, 0.8), "frizz": u(0.012, 0.03), "looseness": u(0.1, 0.35)}
-    if traits.style == "afro":
-        values |= {"curl": u(0.025, 0.045), "curl_length": u(0.09, 0.16), "outwards": 1.0}
-        values |= {"clumping": u(0.1, 0.4), "frizz": u(0.02, 0.04), "looseness": 1.0}
-    if traits.style in ("short", "swept", "crop"):
-        values |= {"looseness": u(0.05, 0.3)}
-    if traits.style in ("buzz", "ring"):
-        values |= {"outwards": 0.5, "curl": 0.0}
-    if traits.style == "tied":
-        values |= {"outwards": 0.0, "curl": 0.0, "frizz": u(0.002, 0.008)}
-    return _Cut(**values)
 
 
 def _roots(scalp: Scalp, traits: HairTraits, rng: np.random.Generator, count: int) -> np.ndarray:
@@ -242,50 +55,7 @@ def _unit(vectors: np.ndarray) -> np.ndarray:
     return vectors / (np.linalg.norm(vectors, axis=-1, keepdims=True) + 1e-9)
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Comb:
-    """Where the hair is combed to."""
-
-    part: float
-    """X (dm) of the parting; None-like values beyond the head comb all hair to one side."""
-    sideways: float
-    back: float
-    fringe: float
-    """Half width (dm) of the hair that falls on the forehead; 0 for none."""
-    fringe_end: float
-    """Height (dm) at which the fringe ends."""
-    tie: np.ndarray
-    """Where tied hair meets."""
-
-
-def _draw_comb(rng: np.random.Generator, traits: HairTraits) -> _Comb:
-    style = traits.style
-    part = float(rng.choice([0.0, 0.35, -0.35]) + rng.normal(0, 0.06))
-    fringe = 0.0
-    if style in ("mid", "long", "tied", "curls") and rng.random() < (0.1 if traits.male else 0.3):
-        fringe = rng.uniform(0.35, 0.6)
-    sideways, back = rng.uniform(0.5, 1.0), rng.uniform(0.0, 0.8)
-    if style == "swept":
-        sideways, back = rng.uniform(0.0, 0.5), rng.uniform(0.8, 1.3)
-    if style == "crop":
-        fringe, sideways, back = 0.9, rng.uniform(-0.2, 0.3), -rng.uniform(0.6, 1.0)
-    if style == "short":
-        part = float(rng.choice([0.45, -0.45, 3.0, -3.0]))
-        sideways, back = rng.uniform(0.1, 0.8), rng.uniform(-0.7, 0.7)
-    height = rng.uniform(-0.2, 1.0)
-    return _Comb(
-        part=part,
-        sideways=sideways,
-        back=back,
-        fringe=fringe,
-        fringe_end=rng.uniform(0.26, 0.5),
-        tie=np.array([0.0, height, -1.95 + 0.3 * max(0.0, height - 0.4)]),
-    )
-
-
-def _combed(
-    roots: np.ndarray, normals: np.ndarray, cut: _Cut, comb: _Comb, style: str
-) -> np.ndarray:
+def _combed(roots: np.ndarray, normals: np.ndarray, cut: Cut, comb: Comb, style: str) -> np.ndarray:
     """First direction (N, 3) of every strand."""
     side = np.sign(roots[:, 0] - comb.part)[:, None]
     flow = side * np.array([1.0, 0, 0]) * comb.sideways - np.array([0, 0, 1.0]) * comb.back
@@ -301,7 +71,7 @@ def _combed(
     return _unit(along * (1 - cut.outwards) + normals * cut.outwards)
 
 
-def _is_fringe(roots: np.ndarray, comb: _Comb) -> np.ndarray:
+def _is_fringe(roots: np.ndarray, comb: Comb) -> np.ndarray:
     """How much a strand belongs to the fringe (N,)."""
     if comb.fringe <= 0:
         return np.zeros(len(roots))
@@ -312,8 +82,8 @@ def _is_fringe(roots: np.ndarray, comb: _Comb) -> np.ndarray:
 def _grow(
     scalp: Scalp,
     roots: np.ndarray,
-    cut: _Cut,
-    comb: _Comb,
+    cut: Cut,
+    comb: Comb,
     style: str,
     num_points: int,
     hairline: np.ndarray,
@@ -365,7 +135,7 @@ def _grow(
 
 
 def _off_the_face(
-    scalp: Scalp, points: np.ndarray, hairline: np.ndarray, fringe: np.ndarray, comb: _Comb
+    scalp: Scalp, points: np.ndarray, hairline: np.ndarray, fringe: np.ndarray, comb: Comb
 ) -> np.ndarray:
     """Turn points (N, 3) that hang before the face to its side; the fringe stays."""
     azimuth, _, _ = scalp.polar(points)
@@ -388,7 +158,7 @@ def _beside_neck(points: np.ndarray, clearance: np.ndarray) -> np.ndarray:
     return np.stack([x * factor, points[:, 1], z * factor - 1.0], 1)
 
 
-def _styled(points: np.ndarray, cut: _Cut, rng: np.random.Generator) -> np.ndarray:
+def _styled(points: np.ndarray, cut: Cut, rng: np.random.Generator) -> np.ndarray:
     """Clumps, waves, curls and frizz on strands (N, P, 3)."""
     count, num_points = points.shape[:2]
     along = np.linspace(0, 1, num_points)[None, :, None]
@@ -415,14 +185,12 @@ def _styled(points: np.ndarray, cut: _Cut, rng: np.random.Generator) -> np.ndarr
         points = points + grown * (
             np.cos(angle)[..., None] * beside + 0.7 * np.sin(angle)[..., None] * outward
         )
-    wild = np.exp(rng.normal(0, 0.8, (count, 1, 1)))
+    wild = np.minimum(np.exp(rng.normal(0, 0.7, (count, 1, 1))), 3.0)
     noise = np.cumsum(rng.normal(0, 1, points.shape), axis=1) / math.sqrt(num_points)
     return points + cut.frizz * wild * noise * np.clip(arc / 0.2, 0, 1)[..., None]
 
 
-def _bun(
-    comb: _Comb, cut: _Cut, rng: np.random.Generator, count: int, num_points: int
-) -> np.ndarray:
+def _bun(comb: Comb, cut: Cut, rng: np.random.Generator, count: int, num_points: int) -> np.ndarray:
     """A bun or a tail (N, P, 3) where tied hair meets."""
     if rng.random() < 0.5:
         radius = rng.uniform(0.22, 0.36)
@@ -450,7 +218,7 @@ def grow_hair(
     if traits.style == "bald":
         return None
     scalp = Scalp(asset, vertices)
-    cut, comb = _draw_cut(rng, traits), _draw_comb(rng, traits)
+    cut, comb = draw_cut(rng, traits), draw_comb(rng, traits)
     num_points = _num_points(traits.style, cut)
     count = int(NUM_STRANDS * {"buzz": 1.3, "ring": 0.7, "afro": 1.25}.get(traits.style, 1.0))
     roots = _roots(scalp, traits, rng, count)
@@ -487,13 +255,13 @@ def grow_hair(
     )
 
 
-def _num_points(style: str, cut: _Cut) -> int:
+def _num_points(style: str, cut: Cut) -> int:
     if style in ("buzz", "ring"):
         return 3
     if style == "afro":
         return 12
     if style == "curls":
-        return int(np.clip(cut.length / cut.curl_length * 5, 10, 22))
+        return int(np.clip(cut.length / cut.curl_length * 6, 12, 24))
     return {"short": 6, "crop": 7, "swept": 8, "mid": 11}.get(style, 13)
 
 

@@ -14,13 +14,8 @@ from reenact.data.synthetic.facial_hair import (
     grow_brows,
     grow_lashes,
 )
-from reenact.data.synthetic.hair import (
-    HairTraits,
-    choose_style,
-    draw_hairline,
-    grow_hair,
-    under_hat,
-)
+from reenact.data.synthetic.hair import grow_hair, under_hat
+from reenact.data.synthetic.hair_styles import HairTraits, choose_style, draw_hairline
 from reenact.data.synthetic.head_asset import HeadAsset, load_head_asset
 from reenact.data.synthetic.skin import SkinTraits, linear, paint_skin
 from reenact.data.synthetic.strands import Strands

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from reenact.data.synthetic.hair import HAIRLINE_ANGLES
+from reenact.data.synthetic.hair_styles import HAIRLINE_ANGLES
 from reenact.data.synthetic.head_asset import SCALP_AXES, SCALP_CENTRE, HeadAsset
 from reenact.data.synthetic.imaging import halve, smoothstep
+from reenact.data.synthetic.materials import Look
 from reenact.data.synthetic.person import Person
 from reenact.data.synthetic.strands import StrandArrays, flatten
-from reenact.data.synthetic.surface_shader import Look
 from reenact.face.surface.raster import EYE, LASH
 from reenact.face.surface.visible import UPPER_TEETH_SHIFT, upper_teeth
 

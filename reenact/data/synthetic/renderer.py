@@ -8,6 +8,7 @@ import numpy as np
 
 from reenact.data.synthetic.camera import Camera, develop, record
 from reenact.data.synthetic.eye_shader import shade_eyes
+from reenact.data.synthetic.frame_light import draw_shadows, light_frame
 from reenact.data.synthetic.geometry import (
     CAMERA_DISTANCE,
     DEPTH_ORIGIN,
@@ -21,7 +22,7 @@ from reenact.data.synthetic.geometry import (
     vertex_normals,
 )
 from reenact.data.synthetic.head_asset import TEXTURE_SIZE, HeadAsset, load_head_asset
-from reenact.data.synthetic.light import NUM_SHARP_LIGHTS, Light, spherical_harmonics
+from reenact.data.synthetic.light import Light
 from reenact.data.synthetic.person import Person
 from reenact.data.synthetic.prepared import (
     SPHERE_RINGS,
@@ -30,15 +31,14 @@ from reenact.data.synthetic.prepared import (
     prepare,
 )
 from reenact.data.synthetic.rooms import Background
-from reenact.data.synthetic.shading_math import Scene
-from reenact.data.synthetic.shadows import ShadowMap, draw_shadow_map, light_seen
-from reenact.data.synthetic.strands import (
-    ON_FACE,
+from reenact.data.synthetic.shadows import light_seen
+from reenact.data.synthetic.strand_shader import (
     blend_layers,
     draw_strands,
     light_strands,
     move_strands,
 )
+from reenact.data.synthetic.strands import ON_FACE
 from reenact.data.synthetic.surface_shader import NUM_ATTRIBUTES, Mesh, shade_surface
 from reenact.face.expressions import EXPRESSION_NAMES
 from reenact.face.params import FaceParams
@@ -46,10 +46,6 @@ from reenact.face.surface.raster import FAR, rasterize
 from reenact.face.surface.visible import unit_sphere
 
 NEAR_PLANE, DEPTH_RANGE = 4.0, 20.0
-SHADOW_SOFTNESS = 1.6
-"""Reach of the shadow's soft edge, in pixels of the shadow map."""
-FAINT_LIGHT = 0.10
-"""A sharp light below this share of all light on the face casts no shadow."""
 MOUTH_OPENERS = {
     "jawOpen": 1.6,
     "mouthUpperUpLeft": 0.5,
@@ -58,7 +54,6 @@ MOUTH_OPENERS = {
     "mouthLowerDownRight": 0.4,
     "mouthFunnel": 0.4,
 }
-CAMERA_PLACE = np.array([0.0, 0.0, CAMERA_DISTANCE + DEPTH_ORIGIN])
 PLAIN_CAMERA = Camera()
 
 
@@ -204,8 +199,10 @@ class Renderer:
     ) -> np.ndarray:
         """Draw the person over the radiance `image`; returns the coverage planes (S, S, 4)."""
         mesh, strands = posed.mesh, prepared.strands
-        shadows = self._shadows(prepared, posed, light)
-        scene = self._light(posed, light, shadows, face)
+        casting = posed.strand_points[strands.kind != ON_FACE]
+        shadows = draw_shadows(light, mesh, casting, prepared.strand_weight)
+        opening = float(face["expression"] @ self._openers)
+        scene = light_frame(self.asset, mesh, light, shadows, posed.rotation, posed.eyes, opening)
         xy = project(mesh.points, face["translation"], float(face["scale"]))
         side = size * supersample
         depth = _depth(mesh.points)
@@ -253,69 +250,6 @@ class Renderer:
         )
         blend_layers(image, plate_cover, surface, coverage)
         return coverage
-
-    def _shadows(self, prepared: Prepared, posed: _Posed, light: Light) -> list[ShadowMap | None]:
-        """Shadow maps of the sharp lights; None for faint ones."""
-        total = float(np.clip(light.directions[:, 2], 0, None) @ light.colours.mean(1)) + 1e-9
-        maps: list[ShadowMap | None] = []
-        for k in range(NUM_SHARP_LIGHTS):
-            power = float(light.colours[k].mean())
-            if power < FAINT_LIGHT * total:
-                maps.append(None)
-                continue
-            hair = posed.strand_points[prepared.strands.kind != ON_FACE]
-            points, triangles = posed.mesh.points, posed.mesh.triangles
-            maps.append(
-                draw_shadow_map(
-                    light.directions[k], points, triangles, hair, prepared.strand_weight
-                )
-            )
-        return maps
-
-    def _light(
-        self,
-        posed: _Posed,
-        light: Light,
-        shadows: list[ShadowMap | None],
-        face: dict[str, np.ndarray],
-    ) -> Scene:
-        """Fill the light columns of the vertex attributes; returns the frame's scene."""
-        asset, attributes, sharp = self.asset, self._attributes, NUM_SHARP_LIGHTS
-        rotation, directions = posed.rotation, light.directions[sharp:]
-        colours = light.colours[sharp:].astype(np.float32)
-        # The transfer was baked on the unposed head: lights are turned into the head's frame,
-        # except for the shoulders.
-        still = spherical_harmonics(directions).T.astype(np.float32) @ colours
-        turned = spherical_harmonics(directions @ rotation).T.astype(np.float32) @ colours
-        weight = asset.head_weight[:, None]
-        received = (asset.transfer @ turned) * weight + (asset.transfer @ still) * (1 - weight)
-        attributes[:, 6:9] = np.maximum(received, 0) * np.float32(np.pi)
-        skin = posed.mesh.points[: posed.mesh.num_body]
-        eyes_seen = np.ones((2, sharp))
-        forward = posed.eyes[:2] + 0.15 * posed.rotation[:, 2]
-        for k, shadow in enumerate(shadows):
-            if shadow is None:
-                attributes[:, 9 + k] = asset.transfer[:, 0] / 0.2821
-            else:
-                lifted = skin + attributes[:, :3] * np.float32(0.02)
-                attributes[:, 9 + k] = light_seen(shadow, lifted, SHADOW_SOFTNESS)
-                eyes_seen[:, k] = light_seen(shadow, forward.astype(np.float32), 2.5)
-        forehead = spherical_harmonics(rotation[:, 2][None])[0]
-        bands = np.array([1, *[2 / 3] * 3, *[1 / 4] * 5])
-        front = np.maximum((forehead * bands) @ still * np.pi, 0.02)
-        opening = float(face["expression"] @ self._openers)
-        return Scene(
-            light.directions[:sharp].astype(np.float64),
-            light.colours[:sharp].astype(np.float64),
-            still.astype(np.float64),
-            light.environment,
-            front,
-            rotation,
-            CAMERA_PLACE,
-            posed.eyes.astype(np.float64),
-            eyes_seen,
-            0.36 + 0.55 * min(1.0, opening),
-        )
 
 
 def _full(posed: _Posed) -> np.ndarray:

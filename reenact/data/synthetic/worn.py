@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from reenact.data.synthetic.hair import Scalp, strand_colours
+from reenact.data.synthetic.hair_styles import strand_colours
 from reenact.data.synthetic.head_asset import EARS, SCALP_CENTRE, HeadAsset, scalp_direction
+from reenact.data.synthetic.scalp import Scalp
 from reenact.data.synthetic.skin import linear
 from reenact.data.synthetic.strands import CLOTH, ON_FACE, ON_HEAD, Strands
 

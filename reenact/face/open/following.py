@@ -2,7 +2,7 @@
 
 The rules:
 
-- The film belongs to the first person that is found.
+- The film belongs to the first person that is found, or to the chosen one.
 - While the face is in sight, each frame is read where the face was in the frame before.
 - When the face is lost, or when the picture may have been cut, the identity net compares the faces
   that are there with the first person. Another person is never followed in the first one's place.
@@ -17,10 +17,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from reenact.face.open.choosing import FaceChoice
 from reenact.face.open.tracker import MIN_PRESENCE, FaceTracker, TrackedFaces, same_face
 from reenact.face.people import People
 from reenact.face.points import five_points_from_points478, rois_from_points
 from reenact.face.shots import Change, CutDetector, jumped
+from reenact.face.stack import Which
 
 _TILES_EVERY = 5  # frames, while the face is lost
 _MAX_READS, _STILL = 8, 5e-4  # a new face is read again until its square moves by less, in sides
@@ -78,9 +80,11 @@ class VideoTracker:
     """Follows one person; a frame's result does not depend on how the frames are batched."""
 
     tracker: FaceTracker
+    which: Which = "largest"
     _people: People = field(default_factory=People)
     _cuts: CutDetector = field(default_factory=CutDetector)
     _first: _Reading | None = None  # the first person, first time; None once encoded
+    _choice: FaceChoice | None = None
     _seen: _Reading | None = None  # the first person, last time
     _encoded: _Reading | None = None  # the last sight of the first person that was encoded
     _seen_shot: int = 0
@@ -128,14 +132,19 @@ class VideoTracker:
             return self._follow(seen[0])
         self._lost.num_frames += 1
         if not seen:
-            return self._read(frame, _whole(frame, self._seen.roi)), -1
+            return self._read(frame, _whole(frame, self.tracker.device)), -1
         return seen[min(seen)], min(seen)
 
     def _first_time(self, frame: np.ndarray) -> tuple[_Reading, int]:
         tiles = self._lost.num_frames % _TILES_EVERY == 0
-        found, rois = self.tracker.detect(frame, tiles=tiles)
-        reading = self._read(frame, rois[0])
-        if found[0] and reading.found:
+        if isinstance(self.which, str) and self.which == "largest":
+            found, rois = self.tracker.detect(frame, tiles=tiles)
+            roi = rois[0] if found[0] else None
+        else:
+            self._choice = self._choice or FaceChoice(self.tracker, self.which)
+            roi = self._choice.roi(frame)
+        reading = self._read(frame, _whole(frame, self.tracker.device) if roi is None else roi)
+        if roi is not None and reading.found:
             self._first = reading = self._settled(reading)
             return self._follow(reading)
         self._lost.num_frames += 1
@@ -259,9 +268,9 @@ class VideoTracker:
         return self.tracker.images(frame[top:bottom, left:right]), roi.new_tensor([left, top])
 
 
-def _whole(frame: np.ndarray, like: Tensor) -> Tensor:
+def _whole(frame: np.ndarray, device: torch.device) -> Tensor:
     height, width = frame.shape[:2]
-    return like.new_tensor([width / 2, height / 2, max(height, width), 0.0])
+    return torch.tensor([width / 2, height / 2, max(height, width), 0.0], device=device)
 
 
 def _span(low: float, high: float, length: int) -> tuple[int, int]:

@@ -17,6 +17,7 @@ from reenact.face.crop import (
     warp_to_crop,
 )
 from reenact.face.expressions import BLINKS
+from reenact.face.open.choosing import FaceChoice, find_faces
 from reenact.face.open.fitting import FitConfig, fit_params
 from reenact.face.open.following import FollowedFaces, VideoTracker
 from reenact.face.open.model import OpenFaceModel
@@ -24,7 +25,15 @@ from reenact.face.open.tracker import FaceTracker
 from reenact.face.params import FaceParams
 from reenact.face.points import five_points_from_points478
 from reenact.face.shots import drivers, hold_last, runs
-from reenact.face.stack import Frame, SourceFace, TargetMotion, Watch, chunks
+from reenact.face.stack import (
+    FoundFace,
+    Frame,
+    SourceFace,
+    TargetMotion,
+    Watch,
+    Which,
+    chunks,
+)
 from reenact.face.steadying import blink_weights, bridged, calmed
 
 
@@ -82,10 +91,17 @@ class OpenFaceStack(OpenFaceModel):
         self.config = config or StackConfig()
         self.tracker = FaceTracker(self.device)
 
-    def track_image(self, frame: np.ndarray) -> TrackResult:
-        """The largest face of `frame` (H, W, 3) uint8. Without one `found` is False."""
+    def faces(self, photo: Frame) -> list[FoundFace]:
+        return [face for face, _ in find_faces(self.tracker, photo)]
+
+    def track_image(self, frame: np.ndarray, which: Which = "largest") -> TrackResult:
+        """The chosen face of `frame` (H, W, 3) uint8. Without one `found` is False."""
+        image = self.tracker.images(frame)
+        roi = FaceChoice(self.tracker, which).roi(frame)
         with torch.no_grad():
-            tracked = self.tracker.track_images(self.tracker.images(frame))
+            if roi is None:
+                return self._result(FaceParams.neutral(), np.zeros(1, dtype=bool))
+            tracked = self.tracker.mesh_from_rois(image, roi[None])
         params = fit_params(tracked, self.head_model, config=self.config.fit)
         return self._result(params, tracked.found.cpu().numpy())
 
@@ -96,14 +112,16 @@ class OpenFaceStack(OpenFaceModel):
         params = fit_params(tracked, self.head_model, config=self.config.fit)
         return self._result(params, tracked.found.cpu().numpy())
 
-    def track_video(self, frames: Iterable[Frame], fps: float) -> TrackResult:
-        """Follow one person through `frames` (each (H, W, 3) uint8, all of one size).
+    def track_video(
+        self, frames: Iterable[Frame], fps: float, which: Which = "largest"
+    ) -> TrackResult:
+        """Follow the chosen person through `frames` (each (H, W, 3) uint8, all of one size).
 
         The frames are read once and not kept. One identity is fitted for the whole video. See
         `following` for what happens at cuts and with several people. Raises ValueError when there
         is no frame.
         """
-        video = VideoTracker(self.tracker)
+        video = VideoTracker(self.tracker, which)
         parts: list[FollowedFaces] = []
         for chunk in chunks(frames, self.config.chunk):
             parts.append(video.update(np.stack(chunk)).cpu())
@@ -141,9 +159,11 @@ class OpenFaceStack(OpenFaceModel):
         ]
         return FaceParams.cat(fits)
 
-    def source_face(self, photo: Frame, size: int) -> SourceFace[FaceParams] | None:
-        """The largest face of a photo in an FFHQ crop of side `size`; None if there is none."""
-        tracked = self.track_image(photo)
+    def source_face(
+        self, photo: Frame, size: int, *, which: Which = "largest"
+    ) -> SourceFace[FaceParams] | None:
+        """The chosen face of a photo in an FFHQ crop of side `size`; None if it is not there."""
+        tracked = self.track_image(photo, which)
         if not tracked.found.any():
             return None
         crop = crop_from_landmarks(tracked.landmarks[0], size)
@@ -155,10 +175,16 @@ class OpenFaceStack(OpenFaceModel):
         )
 
     def target_motion(
-        self, frames: Iterable[Frame], fps: float, size: int, watch: Watch | None = None
+        self,
+        frames: Iterable[Frame],
+        fps: float,
+        size: int,
+        watch: Watch | None = None,
+        *,
+        which: Which = "largest",
     ) -> TargetMotion[FaceParams] | None:
-        """The motion of the largest face, in calm crops (`crops_for_video`). Reads once."""
-        tracked = self.track_video(watch(frames, "tracking") if watch else frames, fps)
+        """The motion of the chosen person, in calm crops (`crops_for_video`). Reads once."""
+        tracked = self.track_video(watch(frames, "tracking") if watch else frames, fps, which)
         if not tracked.found.any():
             return None
         crops, followed = keep_heads_inside(

@@ -50,6 +50,7 @@ _SMALL_FACE = 0.1  # of the long side: below it the tiles look for something bet
 _MAX_TILE_LEVEL = 3
 _TILE_SHRINK = 1.3  # tiles must shrink the picture by this: faces they add are too small to read
 _MAX_CANDIDATES = 4
+_MANY_CANDIDATES = 50  # in a photo of a group
 _SAME_FACE = 0.5  # of a roi's side: two faces whose centres are closer are one face
 
 
@@ -141,22 +142,30 @@ class FaceTracker(nn.Module):
 
     @torch.no_grad()
     def faces(
-        self, frame: np.ndarray, tiles: bool = True, known: Sequence[Tensor] = ()
+        self,
+        frame: np.ndarray,
+        tiles: bool = True,
+        known: Sequence[Tensor] = (),
+        thorough: bool = False,
     ) -> list[Tensor]:
         """All faces of one frame (H, W, 3) uint8: rois (4,), the one of `detect` first.
 
         With `tiles` the picture is also searched piece by piece when it shows no face, or only
-        tiny ones. Faces in the squares `known` are left out.
+        tiny ones. Faces in the squares `known` are left out. `thorough`: the picture is searched
+        piece by piece in any case, at all sizes.
         """
         image = self.images(frame)
-        found = list(self._whole_faces(image, self.detector.whole(image)[0], known))
-        best = next(iter([*found, *known]), None)
+        limit = _MANY_CANDIDATES if thorough else _MAX_CANDIDATES
+        found = list(self._whole_faces(image, self.detector.whole(image)[0], known, limit))
+        best = None if thorough else next(iter([*found, *known]), None)
         for level in self._tile_levels(image, best) if tiles else ():
-            small = list(self._confirmed(image, self.detector.tiles(image, level), known))
+            known = [*known, *found] if thorough else known
+            small = list(self._confirmed(image, self.detector.tiles(image, level), known, limit))
             if small:
                 first = not found or bool(small[0][2] > found[0][2])
                 found = small + found if first else found + small
-                break
+                if not thorough:
+                    break
         different: list[Tensor] = []
         for roi in found:
             if not any(same_face(roi, other) for other in different):
@@ -164,11 +173,15 @@ class FaceTracker(nn.Module):
         return different
 
     def _whole_faces(
-        self, image: Tensor, candidates: Candidates, known: Sequence[Tensor] = ()
+        self,
+        image: Tensor,
+        candidates: Candidates,
+        known: Sequence[Tensor] = (),
+        limit: int = _MAX_CANDIDATES,
     ) -> Iterator[Tensor]:
         """Confirmed faces of the whole picture; without any, those found with a margin around."""
         none = not known
-        for roi in self._confirmed(image, candidates, known):
+        for roi in self._confirmed(image, candidates, known, limit):
             none = False
             yield roi
         if none:
@@ -185,11 +198,15 @@ class FaceTracker(nn.Module):
             yield level
 
     def _confirmed(
-        self, image: Tensor, candidates: Candidates, known: Sequence[Tensor] = ()
+        self,
+        image: Tensor,
+        candidates: Candidates,
+        known: Sequence[Tensor] = (),
+        limit: int = _MAX_CANDIDATES,
     ) -> Iterator[Tensor]:
-        """Rois (4,) of the candidates in which the landmark net sees a face too."""
+        """Rois (4,) of the first `limit` candidates in which the landmark net sees a face too."""
         new = (r for r in candidates.rois() if not any(same_face(r, other) for other in known))
-        for roi in itertools.islice(new, _MAX_CANDIDATES):
+        for roi in itertools.islice(new, limit):
             points, presence = self.mesh(image, roi[None])
             if presence > MIN_PRESENCE:
                 # Twice, because the detector's box and angle are rougher than the points' own.

@@ -15,6 +15,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from reenact.errors import UserError
 from reenact.face.crop import FaceCrop, crops_for_video, keep_heads_inside
 from reenact.face.identity import IdentityNet
 from reenact.face.people import TrackRecogniser
@@ -28,7 +29,15 @@ from reenact.face.released.landmarks import LandmarkDetector
 from reenact.face.released.model import SIZE, ReleasedFaceModel, check_size
 from reenact.face.released.params import FlameParams
 from reenact.face.shots import drivers, hold_last, runs
-from reenact.face.stack import Frame, SourceFace, TargetMotion, Watch, chunks
+from reenact.face.stack import (
+    FoundFace,
+    Frame,
+    SourceFace,
+    TargetMotion,
+    Watch,
+    Which,
+    chunks,
+)
 from reenact.face.steadying import calmed
 from reenact.media.images import frame_from_image
 
@@ -80,8 +89,20 @@ class ReleasedFaceStack(ReleasedFaceModel):
         emoca, flame = load_emoca(files.emoca)
         return cls(detector, emoca, flame, GazeNet.from_file(files.gaze), config, device)
 
-    def source_face(self, photo: Frame, size: int) -> SourceFace[FlameParams] | None:
+    def faces(self, photo: Frame) -> list[FoundFace]:
+        """The most probable face only: the published detector is used as it is."""
+        found, landmarks, _ = self._find([photo])
+        if not found[0]:
+            return []
+        (left, top), (right, bottom) = landmarks[0].min(0).tolist(), landmarks[0].max(0).tolist()
+        return [FoundFace(number=1, box=(left, top, right, bottom))]
+
+    def source_face(
+        self, photo: Frame, size: int, *, which: Which = "largest"
+    ) -> SourceFace[FlameParams] | None:
+        """The most probable face of the photo."""
         check_size(size)
+        _check_choice(which)
         found, landmarks, _ = self._find([photo])
         if not found[0]:
             return None
@@ -91,7 +112,13 @@ class ReleasedFaceStack(ReleasedFaceModel):
         return SourceFace(photo=photo, crop=crop, crop_frame=crop_frame, params=params.to("cpu"))
 
     def target_motion(
-        self, frames: Iterable[Frame], fps: float, size: int, watch: Watch | None = None
+        self,
+        frames: Iterable[Frame],
+        fps: float,
+        size: int,
+        watch: Watch | None = None,
+        *,
+        which: Which = "largest",
     ) -> TargetMotion[FlameParams] | None:
         """Reads `frames` twice: first to find the faces, then to read them in steady crops.
 
@@ -99,6 +126,7 @@ class ReleasedFaceStack(ReleasedFaceModel):
         (`TrackRecogniser`), and another person is not followed in the first one's place.
         """
         check_size(size)
+        _check_choice(which)
         watch = watch or (lambda passed, what: passed)
         parts: list[tuple[np.ndarray, np.ndarray]] = []
         seen: list[tuple[int, int]] = []
@@ -273,6 +301,14 @@ def steadied(params: FlameParams, sigma: float) -> FlameParams:
         cam=torch.cat([zoom, shift], 1),
         gaze=calmed(params.gaze, sigma, jitter.gaze),
     )
+
+
+def _check_choice(which: Which) -> None:
+    if not (isinstance(which, str) and which == "largest"):
+        raise UserError(
+            "the released face stack always takes the most probable face: use the open one to "
+            "choose another"
+        )
 
 
 def _squeeze(shape: tuple[int, int]) -> np.ndarray:
