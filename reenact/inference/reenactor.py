@@ -31,8 +31,8 @@ from reenact.media.timeline import DEFAULT_RATE, Timeline, constant_timeline, ex
 class Reenactor(CropReenactor):
     """Animates the face of a photo with the expression, pose and gaze of a target.
 
-    `load`, `find`, `track`, `animate` and `pose` work on pictures. `set_source` and `render`, of the base
-    class, work on crops and face parameters.
+    `load`, `find`, `track`, `animate` and `pose` work on pictures. `set_source` and `render`, of
+    the base class, work on crops and face parameters.
     """
 
     @classmethod
