@@ -1,4 +1,4 @@
-"""Which architecture a state dict belongs to, read off the shapes of its tensors alone."""
+"""The architecture of a state dict, found from the shapes of its tensors alone."""
 
 import re
 from collections.abc import Mapping
@@ -11,10 +11,10 @@ Shapes = Mapping[str, tuple[int, ...]]
 def infer_config(shapes: Shapes, image_size: int | None = None) -> DiffAEConfig:
     """The config whose networks have these parameters.
 
-    Levels show in the U-Net's output half: the last entry of every level but the finest ends with a
-    second residual block (the upsampling one). A `z_grid` map tells the resolution of the middle
-    block. Without it or `image_size`, the released models' rule decides: attention sits at
-    16x16. Dropout and `prediction` leave no trace in the shapes and keep their defaults.
+    The levels show in the output half of the U-Net: in every level but the finest, the last entry
+    ends with a second residual block, which upsamples. A `z_grid` map tells the resolution of the
+    middle block. Without this map and without `image_size`, we assume attention at 16x16, as in the
+    released models. Dropout and `prediction` do not show in the shapes and keep their defaults.
 
     Args:
         shapes: official key (no `model.` prefix) -> shape.

@@ -10,7 +10,10 @@ from diffae.unet import ConditionalUNet
 
 
 class DiffAE(nn.Module):
-    """An image is a semantic code z_sem (B, z_channels) and a stochastic code x_T (B, 3, S, S)."""
+    """Turns an image into a semantic code z_sem and a stochastic code x_T, and back.
+
+    z_sem is (B, z_channels), x_T is (B, 3, S, S) like the images.
+    """
 
     def __init__(self, config: DiffAEConfig) -> None:
         super().__init__()

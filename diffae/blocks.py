@@ -1,4 +1,4 @@
-"""Building blocks of the two networks; submodule names follow the released checkpoints' keys."""
+"""Building blocks of the two networks. Names of submodules are the keys of released checkpoints."""
 
 import math
 from typing import Literal, TypeVar
@@ -29,8 +29,8 @@ def conv3x3(in_channels: int, out_channels: int) -> nn.Conv2d:
 
 
 def run(block: nn.Module, recompute: bool, *inputs: Tensor) -> Tensor:
-    """The block's output; with `recompute` its activations are not kept for the backward pass, but
-    computed there again.
+    """The output of the block. With `recompute` its activations are not kept: the backward pass
+    computes them again. This saves memory and costs time.
     """
     if recompute and torch.is_grad_enabled():
         return checkpoint(block, *inputs, use_reentrant=False)
@@ -62,7 +62,7 @@ def timestep_sinusoid(t: Tensor, channels: int) -> Tensor:
 
 
 class TimeEmbed(nn.Module):
-    """Timestep sinusoid -> two-layer MLP. (The doubled key `time_embed.time_embed` is official.)"""
+    """Timestep sinusoid -> two-layer MLP. The official keys have `time_embed.time_embed`, too."""
 
     def __init__(self, base_channels: int, time_channels: int) -> None:
         super().__init__()
@@ -94,7 +94,7 @@ class ResBlock(nn.Module):
         )
 
     def _in_and_skip(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """First convolution's output, and the skip branch; resampling precedes the convolution."""
+        """The output of the first convolution and the skip branch, both resampled."""
         norm, act, conv = self.in_layers
         h = conv(resample(act(norm(x)), self.mode))
         return h, self.skip_connection(resample(x, self.mode))
@@ -152,8 +152,8 @@ class ConditionedResBlock(ResBlock):
 class AttentionBlock(nn.Module):
     """Single-head self-attention over all positions with a residual.
 
-    Written out instead of scaled_dot_product_attention: at 16x16 positions it is 0.1 % of the
-    work, and this order of operations reproduces the released models' float32 outputs.
+    It does not use scaled_dot_product_attention. This order of operations gives the float32 outputs
+    of the released models exactly, and at 16x16 positions attention is 0.1 % of the work.
     """
 
     def __init__(self, channels: int) -> None:

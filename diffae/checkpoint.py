@@ -1,9 +1,10 @@
-"""Reading released and own checkpoints, and writing own ones.
+"""Checkpoints of the Diffusion Autoencoder: released files are read, own files read and written.
 
-A released file is a Lightning checkpoint whose state dict holds `model.*`, `ema_model.*` and x_T.
-An own file is .safetensors with the same parameter names without prefix and the config in its
-metadata. Names are the official ones: the U-Net's are unprefixed and the encoder's start with
-`encoder.`; `DiffAE` itself says `unet.` for the former.
+A released file is a Lightning checkpoint. Its state dict holds `model.*`, `ema_model.*` and x_T.
+An own file is a .safetensors with one copy of the weights and the config in its metadata.
+
+Both use the official names: those of the encoder start with `encoder.`, those of the U-Net have no
+prefix. In the module `DiffAE` the names of the U-Net start with `unet.`.
 """
 
 import contextlib
@@ -29,8 +30,8 @@ from diffae.unpickle import read_torch
 FORMAT = "diffae-1"
 UNET, ENCODER = "unet.", "encoder."
 PREFIXES = {"ema": "ema_model.", "model": "model."}
-# What released files hold besides the autoencoder: the fixed noise of sample grids, and in the
-# latent checkpoints the prior over z_sem (an MLP) with the codes' mean and standard deviation.
+# Released files also hold the fixed noise of sample grids. The latent checkpoints also hold the
+# prior over z_sem (an MLP) and the mean and standard deviation of the codes.
 UNUSED_KEYS = frozenset({"x_T", "conds_mean", "conds_std"})
 UNUSED_PREFIX = "latent_net."
 
@@ -54,13 +55,13 @@ def load_checkpoint(
 
     Args:
         path: the file.
-        weights: which copy to take of a file that holds both; if it is not there, the other one is
-            taken with a warning.
+        weights: which copy to take from a file that holds both. If the file lacks this copy, the
+            other one is taken with a warning.
         map_location: device of the returned parameters.
 
     Returns:
-        The model in eval mode, float32. The config comes from the own file's metadata, else from
-        the tensors' shapes (`infer_config`), with prediction "eps".
+        The model in eval mode, float32. The config comes from the metadata of an own file. For
+        other files it comes from the shapes of the tensors (`infer_config`), with prediction "eps".
 
     Raises:
         CheckpointError: missing, empty, truncated or foreign file, or keys that do not match.
@@ -82,9 +83,9 @@ def from_state_dict(
     map_location: str | torch.device = "cpu",
     metadata: Mapping[str, str] | None = None,
 ) -> DiffAE:
-    """`load_checkpoint` for tensors at hand; `path` names where they are from in errors.
+    """`load_checkpoint` for tensors that were read already; errors name `path`.
 
-    The model holds copies of the tensors; `metadata` may hold its config.
+    The model holds copies of the tensors. `metadata` may hold its config.
     """
     path = Path(path)
     tensors = _select(path, state_dict, weights)
@@ -166,7 +167,7 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
 
 
 def _select(path: Path, state_dict: Mapping[str, Tensor], weights: str) -> dict[str, Tensor]:
-    """The wanted copy of the autoencoder's tensors under official names, extras left out."""
+    """The wanted copy of the autoencoder's tensors, under official names, without the extras."""
     names = list(PREFIXES) if weights == "ema" else list(reversed(PREFIXES))
     chosen = [w for w in names if any(key.startswith(PREFIXES[w]) for key in state_dict)]
     if not chosen:

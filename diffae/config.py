@@ -9,29 +9,27 @@ from typing import Any, Literal, Self
 
 @dataclass(frozen=True, kw_only=True)
 class DiffAEConfig:
-    """Architecture and parameterisation; the defaults are those of the released checkpoints.
+    """Architecture and parameterisation. The defaults are those of the released checkpoints.
 
-    Attributes:
-        image_size: side of the square images in pixels.
-        base_channels: U-Net width at full resolution and dimension of the timestep sinusoid.
-        channel_mults: U-Net width of each level, in units of `base_channels`, finest level first.
-        encoder_channel_mults: the same for the semantic encoder (usually one level more).
-        attention_resolutions: feature resolutions with self-attention (besides both middle blocks).
-        num_res_blocks: residual blocks per level going down (one more going up).
-        z_channels: length of the semantic code.
-        time_channels: length of the timestep embedding.
-        dropout: inside the U-Net's residual blocks, training only.
-        prediction: what the U-Net outputs, "eps" or "v" = sqrt(abar) eps - sqrt(1 - abar) x_0
-            (Salimans & Ho 2022, Eq. in Sec. 4).
-        conditioning: "scale" is the official one (the code only scales the features);
-            "scale_shift" lets it shift them, too.
-        patch_size: 1, or p to let both networks work on p x p pixel blocks as channels (features of
-            side image_size / p): a quarter of the cost at p = 2 (ours).
-        z_grid: 0, or the lowest U-Net resolution k to add a zero-initialised linear map of the code
-            to the (k, k) features before the middle block.
+    image_size: side of the square images in pixels.
+    base_channels: U-Net width at full resolution and dimension of the timestep sinusoid.
+    channel_mults: U-Net width of each level, in units of `base_channels`, finest level first.
+    encoder_channel_mults: the same for the semantic encoder (usually one level more).
+    attention_resolutions: feature resolutions with self-attention (besides both middle blocks).
+    num_res_blocks: residual blocks per level going down (one more going up).
+    z_channels: length of the semantic code.
+    time_channels: length of the timestep embedding.
+    dropout: dropout in the residual blocks of the U-Net, in training only.
+    prediction: what the U-Net predicts: "eps", or "v" = sqrt(abar) eps - sqrt(1 - abar) x_0
+        (Salimans & Ho 2022, Sec. 4).
+    conditioning: with "scale", the official one, the code scales the features. With
+        "scale_shift" it also shifts them (ours).
+    patch_size: both networks see blocks of p x p pixels as channels, so that their features
+        have the side image_size / p (ours). 2 costs a quarter of 1, the official value.
+    z_grid: 0, or the lowest resolution k of the U-Net. Then a linear map of the code, which
+        starts at zero, is added to the (k, k) features before the middle block (ours).
 
-    Raises:
-        ValueError: a value is out of range or the levels do not fit the image size.
+    Raises ValueError when a value is out of range or the levels do not fit the image size.
     """
 
     image_size: int

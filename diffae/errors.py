@@ -1,4 +1,4 @@
-"""The error of unusable checkpoints, and the check that comes before opening one."""
+"""The error for an unusable checkpoint, and a check before a checkpoint is opened."""
 
 from pathlib import Path
 

@@ -16,7 +16,7 @@ def allowed_num_steps(num_timesteps: int = 1000) -> list[int]:
 def respaced_timesteps(num_steps: int, num_timesteps: int = 1000) -> tuple[int, ...]:
     """Timesteps 0, i, 2i, ... of the smallest integer stride i that gives `num_steps` of them.
 
-    This is the rule called "ddimN" in the released code; most large N cannot be reached.
+    This is the rule called "ddimN" in the released code. Most large N cannot be reached.
 
     Raises:
         ValueError: no stride gives `num_steps`; the message lists the nearest possible numbers.
@@ -101,7 +101,7 @@ class Schedule:
         key = (name, like.device)
         table = self._float32.get(key)
         if table is None:
-            # A table first asked for inside torch.inference_mode() must stay usable in training.
+            # A table that is made inside torch.inference_mode() could not be used in training.
             with torch.inference_mode(False):
                 table = torch.from_numpy(self._tables[name].astype(np.float32)).to(like.device)
             self._float32[key] = table

@@ -8,9 +8,9 @@ from diffae.config import DiffAEConfig
 
 
 class SemanticEncoder(nn.Module):
-    """The U-Net's input half without conditioning, then a pooled linear head.
+    """The input half of the U-Net without conditioning, then a pooled linear head.
 
-    Setting `recompute` saves memory in training: see `run`.
+    Set `recompute` to save memory in training (see `run`).
     """
 
     def __init__(self, config: DiffAEConfig) -> None:

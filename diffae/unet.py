@@ -28,9 +28,9 @@ class ConditionedSequential(nn.Sequential):
 
 
 class ConditionalUNet(nn.Module):
-    """U-Net of the Diffusion Autoencoder; parameter names are the released checkpoints' keys.
+    """U-Net of the Diffusion Autoencoder. Parameter names are the keys of released checkpoints.
 
-    Setting `recompute` saves memory in training: see `run`.
+    Set `recompute` to save memory in training (see `run`).
     """
 
     def __init__(self, config: DiffAEConfig) -> None:
@@ -120,7 +120,7 @@ class ConditionalUNet(nn.Module):
         for block in self.output_blocks:
             h = torch.cat([h, skips.pop()], dim=1)
             h = run(block, self.recompute, h, time_emb, z_sem)
-        # The last layer is cheap and its rounding goes straight into the image: keep it in float32.
+        # The last layer is cheap, and its rounding errors show in the image: compute it in float32.
         with torch.autocast(h.device.type, enabled=False):
             h = self.out(h.to(next(self.out.parameters()).dtype)).float()
         return F.pixel_shuffle(h, self.config.patch_size)

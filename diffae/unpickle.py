@@ -1,9 +1,9 @@
 """Reading what torch.save wrote without trusting it.
 
 A torch file is a pickle plus raw storages, and a pickle may name any function to call.
-`torch.load(weights_only=True)` refuses files that hold anything besides tensors, which released
-checkpoints do (callback classes, config objects). Here every name outside a short list becomes an
-inert class: nothing is imported, nothing runs, and the tensors beside it are read.
+Released checkpoints also hold callback classes and config objects, so that
+`torch.load(weights_only=True)` refuses them. Here every name outside a short list becomes an inert
+class: nothing is imported and nothing runs, but the tensors are read.
 """
 
 import pickle
@@ -51,10 +51,10 @@ CONTAINERS: dict[tuple[str, str], type] = {
 
 
 class Inert:
-    """Stands in for everything that a file names besides tensors and containers.
+    """Takes the place of everything that a file names besides tensors and containers.
 
-    It takes any arguments, state and items, and keeps none of them. Instances cannot be called, so
-    a pickle that calls what it made is refused.
+    It accepts any arguments, state and items, and keeps none of them. Instances cannot be called. A
+    pickle that calls an object it made is therefore refused.
     """
 
     def __new__(cls, *args: object, **kwargs: object) -> "Inert":
@@ -152,10 +152,11 @@ class RestrictedUnpickler(pickle.Unpickler):
 def read_torch(path: str | Path) -> Any:
     """The content of a file of torch.save, zip or legacy, on the CPU; nothing in it is executed.
 
-    Dicts, lists, tuples, sets, numbers and text come as they are, tensors and parameters as
-    tensors without gradients, and everything else, numpy numbers too, as `Inert`. The tensors of a
-    zip file are mapped, not read: memory is taken only by what is touched, changes stay private,
-    and the file must not be rewritten meanwhile.
+    Dicts, lists, tuples, sets, numbers and text stay what they are. Tensors and parameters become
+    tensors without gradients. Everything else, also numpy numbers, becomes `Inert`.
+
+    The tensors of a zip file are mapped into memory. Only the parts that are used take memory, and
+    changes do not reach the file. The file must not be rewritten while they are in use.
 
     Raises:
         CheckpointError: missing, empty, truncated or foreign file, in one line.

@@ -12,16 +12,14 @@ everyday: the first of the other clips.
 """
 
 import argparse
-import shutil
-import tempfile
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from reenact.data.synthetic.clips import clip_name, plan_clip
-from reenact.data.synthetic.generate import write_clip
+from reenact.data.synthetic.clips import plan_clip
+from reenact.data.synthetic.generate import draw_frame, make_stage
 from reenact.data.synthetic.renderer import Renderer
 from reenact.evaluation.benchmark.spec import (
     SIZES,
@@ -65,15 +63,16 @@ def chosen_tracks() -> dict[str, list[int]]:
 def write_thumbnails(spec: Spec, size: int) -> None:
     """Two frames of each clip, one column for each clip."""
     renderer, columns = Renderer(), []
-    folder = Path(tempfile.mkdtemp())
     clips = [clip for part in spec.tracks.values() for clip in part]
     for clip in tqdm(clips, unit="clip", desc=f"{size} pixels"):
-        config = config_of(folder, size, clips)
-        write_clip(config, clip, renderer, [])
-        frames = np.load(folder / clip_name(config, clip) / "frames.npy")
-        columns.append(np.concatenate([thumbnail(frames[i]) for i in THUMBNAIL_FRAMES]))
-        shutil.rmtree(folder / clip_name(config, clip))
-    shutil.rmtree(folder)
+        config = config_of(Path(), size, clips)
+        plan = plan_clip(config, clip, renderer.asset)
+        stage = make_stage(config, plan, clip, renderer.asset)
+        frames = [
+            draw_frame(renderer, stage, plan.params[n], plan.crop_from_frame[n], size, n)[0]
+            for n in THUMBNAIL_FRAMES
+        ]
+        columns.append(np.concatenate([thumbnail(frame) for frame in frames]))
     Image.fromarray(np.concatenate(columns, axis=1)).save(thumbnails_path(size))
 
 

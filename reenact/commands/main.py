@@ -13,6 +13,7 @@ COMMANDS = {
     "motion": ("reenact.commands.motion", "write the motion of a video to a small file"),
     "batch": ("reenact.commands.batch", "animate many photos with many targets"),
     "train": ("reenact.commands.train", "train one stage"),
+    "curves": ("reenact.commands.curves", "draw the curves of a training run"),
     "eval": ("reenact.commands.evaluate", "measure a reenactor or any method's results"),
     "benchmark": ("reenact.commands.benchmark", "write the benchmark for any method"),
     "prepare": ("reenact.commands.prepare", "turn raw videos into tracked face crops"),

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from reenact.assets import asset_path
+from reenact.face.box import box_mean
 from reenact.face.crop import FaceCrop
 from reenact.face.graph import load_graphs
 
@@ -83,24 +84,17 @@ def guided_filter(guide: Tensor, mask: Tensor, radius: int, eps: float) -> Tenso
     guide (B, 3, H, W), mask (B, 1, H, W), both in [0, 1] -> (B, 1, H, W): in every window of side
     2 * radius + 1 the best linear function of the guide's colours.
     """
-    mean = _box(torch.cat([guide, mask], 1), radius)
+    mean = box_mean(torch.cat([guide, mask], 1), radius)
     mean_guide, mean_mask = mean.split([3, 1], 1)
     products = torch.cat([guide * mask, *(guide * guide[:, k : k + 1] for k in range(3))], 1)
-    products = _box(products, radius)
+    products = box_mean(products, radius)
     covariance = products[:, :3] - mean_guide * mean_mask
     variance = products[:, 3:].unflatten(1, (3, 3)) - mean_guide[:, :, None] * mean_guide[:, None]
     variance = variance.movedim((1, 2), (-2, -1)) + eps * torch.eye(3, device=guide.device)
     slope = torch.linalg.solve(variance, covariance.movedim(1, -1)).movedim(-1, 1)
     offset = mean_mask - (slope * mean_guide).sum(1, keepdim=True)
-    smooth = _box(torch.cat([slope, offset], 1), radius)
+    smooth = box_mean(torch.cat([slope, offset], 1), radius)
     return (smooth[:, :3] * guide).sum(1, keepdim=True) + smooth[:, 3:]
-
-
-def _box(image: Tensor, radius: int) -> Tensor:
-    """Means over squares of side 2 * radius + 1; at the border over what lies in the picture."""
-    for kernel, pad in (((2 * radius + 1, 1), (radius, 0)), ((1, 2 * radius + 1), (0, radius))):
-        image = F.avg_pool2d(image, kernel, 1, pad, count_include_pad=False)
-    return image
 
 
 def _reduced(image: Tensor, factor: float) -> Tensor:

@@ -114,19 +114,19 @@ def _view(
     window = FaceCrop(crop_from_frame=matrix, size=side)
     mask = net.of_photo(image_from_frame(photo).to(net.device), crop).cpu()
     levels = (mask[0, 0].numpy() * 255).round().astype(np.uint8)
-    seen = image_from_frame(_cut(levels[..., None].repeat(3, 2), window))[:, :1] / 2 + 0.5
+    seen = image_from_frame(cut_out(levels[..., None].repeat(3, 2), window))[:, :1] / 2 + 0.5
     inner = slice(border, border + canvas.size)
     inside = torch.from_numpy(_inside(photo, window))[None, None, inner, inner]
     is_person = seen[..., inner, inner] > MOST_MOVED
     return SourceView(
         canvas=canvas,
-        picture=image_from_frame(_cut(photo, window)),
+        picture=image_from_frame(cut_out(photo, window)),
         mask=seen,
         cut=(~inside & is_person).float(),
     )
 
 
-def _cut(frame: Frame, window: FaceCrop) -> Frame:
+def cut_out(frame: Frame, window: FaceCrop) -> Frame:
     """What the window shows of a frame; beyond it the outermost pixels are repeated."""
     corners = window.points_to_frame(np.array([[0, 0], [1, 0], [1, 1], [0, 1]]) * window.size)
     beyond = np.maximum(-corners.min(0), corners.max(0) - frame.shape[1::-1])

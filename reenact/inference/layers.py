@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from reenact.face.box import box_max, box_mean
 from reenact.face.crop import FaceCrop
 from reenact.face.surface.continuation import filled_in
 from reenact.face.surface.layer_field import LayerField, LayerSource
@@ -54,8 +55,7 @@ class Layers:
 def make_layers(view: SourceView, face: LayerSource) -> Layers:
     """The layers of a photo from its view and the face in it."""
     margin = max(1, round(PERSON_MARGIN * face.size * view.canvas.zoom))
-    near = F.max_pool2d(view.mask, 2 * margin + 1, 1, margin)
-    known = (near < PERSON_ABOVE).to(view.picture)
+    known = (box_max(view.mask, margin) < PERSON_ABOVE).to(view.picture)
     plate = filled_in(view.picture * known, known)
     person = torch.cat([view.picture - (1 - view.mask) * plate, view.mask], 1)
     return Layers(
@@ -79,21 +79,30 @@ def layered(images: Tensor, layers: Layers, field: LayerField) -> Tensor:
 
     Without any motion the result is the photo itself, whatever the networks draw.
     """
-    side, size = layers.canvas.size, field.grid.shape[1]
-    unit = images.shape[-1] * layers.canvas.zoom / side
+    side = layers.canvas.size
     person = field.resized_grid(side).warp(layers.person, layers.reach)
-    small, hidden = resampled(person[:, :3], size), _soft_edge(field.hidden)
-    fitted = onto_canvas(images, layers.canvas, size)
-    shown = field.sure * (1 - hidden)
-    fitted = fitted + smooth(small - fitted, shown, NEIGHBOUR_REACH * unit)
-    mirrored = field.hidden * field.seen
-    fitted = fitted + mirrored * (small - smooth(small, mirrored, FEATURE_REACH * unit))
+    hidden = _soft_edge(field.hidden)
+    fitted = _fitted(images, layers, field, person, hidden) if bool(hidden.any()) else None
+    if bool(field.fill.any()):
+        fill = resampled(field.fill, side)
+        person = person.mul_(1 - fill[:, 3:]).add_(fill)
+    if fitted is not None:
+        fitted = torch.cat([fitted, torch.ones_like(hidden)], 1)
+        person = person.lerp_(resampled(fitted, side), resampled(hidden, side))
+    return torch.addcmul(person[:, :3], 1 - person[:, 3:], layers.plate)
 
-    fill, fitted, hidden = (resampled(x, side) for x in (field.fill, fitted, hidden))
-    person = person * (1 - fill[:, 3:]) + torch.cat([fill[:, :3], fill[:, 3:]], 1)
-    covered = torch.cat([fitted, torch.ones_like(hidden)], 1)
-    person = person.lerp(covered, hidden)
-    return person[:, :3] + (1 - person[:, 3:]) * layers.plate
+
+def _fitted(
+    images: Tensor, layers: Layers, field: LayerField, person: Tensor, hidden: Tensor
+) -> Tensor:
+    """What is drawn where the source hides the face: (B, 3, R, R)."""
+    size = field.grid.shape[1]
+    unit = images.shape[-1] * layers.canvas.zoom / layers.canvas.size
+    small = resampled(person[:, :3], size)
+    drawn = onto_canvas(images, layers.canvas, size)
+    drawn = drawn + smooth(small - drawn, field.sure * (1 - hidden), NEIGHBOUR_REACH * unit)
+    mirrored = field.hidden * field.seen
+    return drawn + mirrored * (small - smooth(small, mirrored, FEATURE_REACH * unit))
 
 
 def onto_canvas(images: Tensor, canvas: FaceCrop, size: int) -> Tensor:
@@ -112,5 +121,4 @@ def onto_canvas(images: Tensor, canvas: FaceCrop, size: int) -> Tensor:
 
 def _soft_edge(mask: Tensor) -> Tensor:
     """`mask` (B, 1, S, S) grown by two pixels, its edge softened over two more."""
-    grown = F.max_pool2d(mask, 5, 1, 2)
-    return F.avg_pool2d(F.pad(grown, (2, 2, 2, 2), mode="replicate"), 5, stride=1)
+    return box_mean(box_max(mask, 2), 2)

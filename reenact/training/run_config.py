@@ -65,9 +65,9 @@ class ReenactConfig(Checked):
     one_step_t: first and last timestep of `one_step`.
     x_T: where rendering starts, one of `reenact.inference.start.STARTS`.
     encode_steps: DDIM steps of the inversion.
-    carry_detail: training does not use it. It goes into the exported weights, like the other
-        settings of rendering, and inference takes them from there.
-    temperature: likewise.
+    carry_detail: whether inference moves the source's fine features with the head. Training does
+        not use it: it goes into the recipe of the exported weights.
+    temperature: strength of the noise in x_T at inference. It goes into the recipe, too.
     tune_unet: train a copy of the U-Net as the renderer. The inversion keeps the frozen one.
     cross_fraction: share of cross pairs.
     cross_start: the step from which on there are cross pairs.

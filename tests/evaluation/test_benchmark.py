@@ -9,12 +9,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from reenact.data.synthetic.clips import clip_name
+from reenact.data.synthetic.generate import write_clip
+from reenact.data.synthetic.renderer import Renderer
 from reenact.errors import UserError
 from reenact.evaluation.benchmark import spec as spec_module
 from reenact.evaluation.benchmark import write as write_module
 from reenact.evaluation.benchmark.spec import (
+    LEVEL_TOLERANCE,
     SIZES,
     THUMBNAIL,
+    config_of,
+    level_difference,
     parameters_differ,
     read_spec,
     thumbnail,
@@ -56,6 +62,18 @@ def test_the_generator_still_gives_the_committed_parameters():
     """Fails when the generator changes. Then the benchmark needs a new version."""
     spec = read_spec()
     assert [clip for clip in spec.parameters if parameters_differ(spec, int(clip))] == []
+
+
+@pytest.mark.slow
+def test_the_generator_still_draws_the_committed_pictures(tmp_path):
+    """Fails when the generator changes. Then the benchmark needs a new version."""
+    spec = read_spec()
+    for clip in (clips[0] for clips in spec.tracks.values()):
+        config = config_of(tmp_path, 128, [clip])
+        write_clip(config, clip, Renderer(), [])
+        frames = np.load(tmp_path / clip_name(config, clip) / "frames.npy")
+        assert level_difference(spec, 128, clip, frames) <= LEVEL_TOLERANCE
+        assert level_difference(spec, 128, clip, 255 - frames) > 10
 
 
 @pytest.mark.slow

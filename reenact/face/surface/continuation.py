@@ -11,6 +11,7 @@ from torch import Tensor
 
 from reenact.face.surface.visible import num_head_vertices, rest_points
 
+CONTINUED_SIZE = 128
 SMOOTHING_ROUNDS, CONTINUING_ROUNDS = 4, 16
 """More rounds make what is filled meet what is known more smoothly."""
 SKULL_DEPTHS, SKULL_ABOVE = (-1.2, -0.4), -0.7
@@ -48,9 +49,10 @@ def continued(offset: Tensor, known: Tensor, rigid: Tensor) -> Tensor:
     move alike, the result is `rigid`; next to known parts it changes smoothly into their motion.
     """
     rest = (offset - rigid) * known
-    share = F.avg_pool2d(known, 2, ceil_mode=True)
-    # Half the size is fine enough for what is smooth.
-    mean = F.avg_pool2d(rest, 2, ceil_mode=True) / share.clamp(min=0.2)
+    # A coarser field is fine enough for what is smooth.
+    step = max(2, round(offset.shape[-1] / CONTINUED_SIZE))
+    share = F.avg_pool2d(known, step, ceil_mode=True)
+    mean = F.avg_pool2d(rest, step, ceil_mode=True) / share.clamp(min=1e-3)
     coarse = filled_in(mean, (share > 0).to(known), rounds=CONTINUING_ROUNDS)
     rest = F.interpolate(coarse, rest.shape[-2:], mode="bilinear")
     return torch.where(known > 0, offset, rest + rigid)

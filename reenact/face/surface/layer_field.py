@@ -10,11 +10,20 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from reenact.face.box import box_max, box_mean
 from reenact.face.crop import FaceCrop
 from reenact.face.head_model import HeadModel
 from reenact.face.params import FaceParams
 from reenact.face.surface.continuation import continued, skull_motion
-from reenact.face.surface.look import MATERIALS, Look, read_look, shaded, shares
+from reenact.face.surface.look import (
+    MATERIALS,
+    Look,
+    darken_closing_eyes,
+    eye_areas,
+    read_look,
+    shaded,
+    shares,
+)
 from reenact.face.surface.motion_field import pixel_centres, resampled
 from reenact.face.surface.sight import is_seen, pixel_of, shown
 from reenact.face.surface.usual_look import USUAL_PARTS
@@ -94,7 +103,8 @@ class LayerSource:
     view: the square of the crop's plane that fields cover, and its side S; its `crop_from_frame`
         maps pixels of the face crop, of side `size`, to pixels of the field.
     points: (1, V, 3), `surface_points` in pixels of the view. planes: what the photo shows of them,
-        see `shown`. gaze: (1, 2) radians.
+        see `shown`. gaze: (1, 2) radians. scale: (1,), see `FaceParams`.
+    eyes: (2,), see `eye_areas`.
     body: (1, 1, S, S), 1 on the shoulders, which do not move.
     cut: (1, 1, S, S), 1 on and beyond the photo's border where it cuts the person. There nothing
         moves, and nothing comes from there.
@@ -106,6 +116,8 @@ class LayerSource:
     points: np.ndarray
     planes: np.ndarray
     gaze: Tensor
+    scale: Tensor
+    eyes: np.ndarray
     body: Tensor
     cut: Tensor
     look: Look
@@ -133,6 +145,8 @@ def layer_source(
         points=points,
         planes=shown(points[0], view.size, round(OUTLINE * size * view.zoom)),
         gaze=face.gaze,
+        scale=face.scale,
+        eyes=eye_areas(part, _middle(points[0])),
         body=is_body.to(cut)[None, None],
         cut=cut,
         look=read_look(levels, part, drawn, _middle(points[0])),
@@ -152,10 +166,13 @@ def layer_field(model: HeadModel, source: LayerSource, target: FaceParams) -> La
     places = np.concatenate([start[0], mirrored(start)[0], rest_points()], 1)
     turned = (target.gaze - source.gaze.to(target.gaze)).norm(dim=-1) / EYE_TURN
     turned = turned.clamp(max=1).cpu().numpy()
+    zoom = (target.scale / source.scale.to(target.scale)).cpu().numpy()
 
     def one(i: int) -> np.ndarray:
         drawn, part = draw_surface(end[i], places, source.view.size)
-        return _looked_up(drawn, part, source, _middle(end[i]), float(turned[i]))
+        middle = _middle(end[i])
+        openness = eye_areas(part, middle) / (source.eyes * zoom[i] ** 2).clip(min=1)
+        return _looked_up(drawn, part, source, middle, float(turned[i]), openness)
 
     with ThreadPoolExecutor() as pool:
         planes = np.stack(list(pool.map(one, range(len(end)))))
@@ -183,7 +200,7 @@ def layer_field(model: HeadModel, source: LayerSource, target: FaceParams) -> La
     return LayerField(
         grid=(here + offset).permute(0, 2, 3, 1),
         seen=seen,
-        sure=_softened(anchor * is_inner * is_face),
+        sure=box_mean(anchor * is_inner * is_face, 1),
         hidden=torch.maximum(hidden, stretched),
         fill=torch.cat([colours, cover], 1),
     )
@@ -209,12 +226,8 @@ def _with_one(points: Tensor) -> Tensor:
 
 def _without_specks(mask: Tensor, radius: int) -> Tensor:
     """`mask` (B, 1, S, S) of zeros and ones without what is narrower than 2 * radius + 1 pixels."""
-    eroded = 1 - F.max_pool2d(1 - mask, 2 * radius + 1, 1, radius)
-    return torch.minimum(mask, F.max_pool2d(eroded, 2 * radius + 1, 1, radius))
-
-
-def _softened(mask: Tensor) -> Tensor:
-    return F.avg_pool2d(F.pad(mask, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
+    eroded = 1 - box_max(1 - mask, radius)
+    return torch.minimum(mask, box_max(eroded, radius))
 
 
 def _stretched(offset: Tensor) -> Tensor:
@@ -231,14 +244,21 @@ def _stretched(offset: Tensor) -> Tensor:
     least = det / greatest.clamp(min=1e-6)
     # Where the field tears the derivative says nothing.
     is_whole = (greatest < 3).to(offset)
-    return _softened(is_whole * (3 - 2 * MOST_STRETCH * least).clamp(0, 1))
+    return box_mean(is_whole * (3 - 2 * MOST_STRETCH * least).clamp(0, 1), 1)
 
 
 def _looked_up(
-    drawn: np.ndarray, part: np.ndarray, source: LayerSource, middle: float, turned: float
+    drawn: np.ndarray,
+    part: np.ndarray,
+    source: LayerSource,
+    middle: float,
+    turned: float,
+    openness: np.ndarray,
 ) -> np.ndarray:
-    """Planes (14, S, S) float32 of a drawn surface. middle: column half-way between the
-    pupils. turned: 1 if the eyes turn, 0 if not.
+    """Planes (14, S, S) float32 of a drawn surface.
+
+    middle: the column half-way between the pupils. turned: 1 if the eyes turn, 0 if not. openness:
+    see `darken_closing_eyes`.
 
     These are: source x and y; whether there is a head above the neck; whether there is a face;
     whether the source point lies well inside the outline; whether x and y are those of a visible
@@ -267,5 +287,6 @@ def _looked_up(
     drawn_share = np.where(own_seen, 0, 1.0)[..., None].repeat(len(MATERIALS), -1)
     drawn_share[..., -1] = np.maximum(drawn_share[..., -1], turned)
     fill *= drawn_share
+    darken_closing_eyes(fill, part, middle, openness)
     values = [place[..., 0], place[..., 1], is_above, is_face, is_inner, anchor, hidden, seen]
     return np.stack([*values, *fill.transpose(2, 0, 1)]).astype(np.float32)

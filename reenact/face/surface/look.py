@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
+from reenact.face.box import box_mean
 from reenact.face.surface.raster import SKIN, TEETH, TONGUE
 from reenact.face.surface.visible import BALLS, INSIDE, rest_points, upper_teeth
 
@@ -47,6 +47,8 @@ TEETH_PER_RADIAN, ARCH_CENTRE = 7.5, -0.35
 GAP_WIDTH, GAP_SHADE = 0.12, 0.12
 LIPS_REACH = 1 / 28
 """Within this share of the side of the face crop lips and lids shade what lies behind them."""
+LASHES_BELOW, LASHES_DARK = 0.7, 0.9
+"""Below this share of the photo's opening an eye gets darker, up to this share of black."""
 LIPS_SHADE, LIDS_SHADE = 1.0, 0.35
 
 
@@ -112,6 +114,24 @@ def shares(part: np.ndarray, rest: np.ndarray, middle: float, look: Look) -> np.
     return result
 
 
+def eye_areas(part: np.ndarray, middle: float) -> np.ndarray:
+    """How many pixels each eye shows between its lids (2,), picture's left eye first."""
+    return np.bincount(_side_of(part == BALLS, middle), minlength=2)
+
+
+def darken_closing_eyes(
+    fill: np.ndarray, part: np.ndarray, middle: float, openness: np.ndarray
+) -> None:
+    """Draws the shadow of the lashes over eyes that close: in `fill` (S, S, 6), see `shares`.
+
+    openness: (2,), the visible area of each eye relative to the photo's.
+    """
+    is_ball = part == BALLS
+    dark = LASHES_DARK * ((LASHES_BELOW - openness) / LASHES_BELOW).clip(0, 1)
+    free = 1 - fill[is_ball].sum(-1)
+    fill[is_ball, MATERIALS.index("pupil")] += free * dark[_side_of(is_ball, middle)]
+
+
 def shaded(fill: Tensor, crop_side: float) -> Tensor:
     """Shares (B, 6, S, S) with soft edges, darker behind lips and lids.
 
@@ -125,8 +145,7 @@ def shaded(fill: Tensor, crop_side: float) -> Tensor:
     dark_eye = LIDS_SHADE * (1 - open_eye)
     planes = [teeth - dark_teeth, tongue, inside + dark_teeth]
     planes += [pupil + sclera * dark_eye, iris, sclera * (1 - dark_eye)]
-    soft = torch.cat(planes, 1)
-    return F.avg_pool2d(F.pad(soft, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
+    return box_mean(torch.cat(planes, 1), 1)
 
 
 def _side_of(mask: np.ndarray, middle: float) -> np.ndarray:
@@ -161,8 +180,7 @@ def _iris_shift(rest: np.ndarray, light: np.ndarray) -> float:
 
 def _open(cover: Tensor, radius: int) -> Tensor:
     """1 in the middle of wide openings, 0 in narrow ones."""
-    mean = F.avg_pool2d(cover, 2 * radius + 1, 1, radius)
-    return ((mean - 0.2) / 0.4).clamp(0, 1)
+    return ((box_mean(cover, radius) - 0.2) / 0.4).clamp(0, 1)
 
 
 def _bright(levels: np.ndarray) -> np.ndarray | None:

@@ -9,7 +9,15 @@ import torch
 from reenact.face.expressions import EXPRESSION_NAMES
 from reenact.face.head_model import HeadModel
 from reenact.face.params import FaceParams
-from reenact.face.surface.look import MATERIALS, Look, read_look, shaded, shares
+from reenact.face.surface.look import (
+    MATERIALS,
+    Look,
+    darken_closing_eyes,
+    eye_areas,
+    read_look,
+    shaded,
+    shares,
+)
 from reenact.face.surface.raster import TEETH
 from reenact.face.surface.visible import BALLS, draw_surface, rest_points, surface_points
 
@@ -91,3 +99,16 @@ def test_teeth_are_seen_in_a_wide_mouth_and_not_between_closed_lips():
     # Nothing is added or lost where lips shade, and edges are soft.
     torch.testing.assert_close(drawn.sum(), fill.sum())
     assert 0.2 < drawn[0, :, 9:11, 30].sum(0).mean() < 0.8
+
+
+def test_an_eye_that_closes_gets_the_shadow_of_its_lashes(drawn):
+    part, _ = drawn
+    areas = eye_areas(part, SIZE / 2)
+    assert areas.min() > 50
+    assert areas[0] == pytest.approx(areas[1], rel=0.1)
+    fill = np.zeros((SIZE, SIZE, 6), np.float32)
+    darken_closing_eyes(fill, part, SIZE / 2, np.array([1.0, 0.1]))
+    left, right = fill[:, : SIZE // 2], fill[:, SIZE // 2 :]
+    assert left.max() == 0
+    assert 0.5 < right.max() <= 1
+    assert right[..., MATERIALS.index("pupil")].sum() == pytest.approx(right.sum())
