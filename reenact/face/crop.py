@@ -1,4 +1,4 @@
-"""The square, upright face crop: an invertible similarity, kept so that a result can go back."""
+"""The square, upright face crop. It is an invertible similarity, so a result can be put back."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from scipy.ndimage import gaussian_filter1d
 from reenact.face.shots import hold_last, runs
 
 SMOOTHING_SECONDS = 0.7
-"""Sigma of the video crop: head motion of a second or two stays visible, a slow drift does not."""
+"""Sigma of the video crop. Head motion of a second or two stays visible; slow drift does not."""
 
 FACE_RANGE = ((0.15, 0.85), (0.2, 0.95))
 """Where the middle of the 68 landmarks may lie in a crop (x, y), in units of the crop's side."""

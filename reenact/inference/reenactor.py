@@ -15,7 +15,7 @@ from reenact.face.batch import FaceBatch
 from reenact.face.control import Sliders
 from reenact.face.factory import FaceConfig
 from reenact.face.person_mask import PersonMask
-from reenact.face.stack import Frame, SourceFace, Watch
+from reenact.face.stack import Frame, SourceFace, Watch, Which
 from reenact.inference.canvas import SourceView, is_cut
 from reenact.inference.compose import Scene, find_composition
 from reenact.inference.config import ReenactorConfig
@@ -90,12 +90,14 @@ class Reenactor(CropReenactor):
         motion = target if isinstance(target, Motion) else self.track(target, fps)
         return self.frames(source, motion, chosen)
 
-    def find(self, photo: Picture, where: str = "photo") -> SourceFace[Any]:
-        """The face of a photo, the largest one if there are several.
+    def find(
+        self, photo: Picture, where: str = "photo", *, which: Which = "largest"
+    ) -> SourceFace[Any]:
+        """The face of a photo; `which` chooses one of several.
 
-        where: names the photo in errors. Raises UserError if there is no face in it.
+        where: names the photo in errors. Raises UserError if there is no such face in it.
         """
-        face = self.face.source_face(frame_of(photo, where), self.size)
+        face = self.face.source_face(frame_of(photo, where), self.size, which=which)
         if face is None:
             raise UserError(f"{where}: no face found, take a photo that shows one face clearly")
         if self.recipe.carry_detail and is_cut(face, self.face.outline(face.params)):
@@ -109,6 +111,7 @@ class Reenactor(CropReenactor):
         *,
         where: str = "target",
         watch: Watch | None = None,
+        which: Which = "largest",
     ) -> Motion:
         """The motion of a target's face. It can be kept and used for many sources.
 
@@ -118,6 +121,7 @@ class Reenactor(CropReenactor):
             fps: frames per second; None takes 25, or the times of a `VideoReader`.
             where: names the target in errors.
             watch: shows the progress, see `face.stack.Watch`.
+            which: chooses one of several faces, see `face.stack.Which`.
 
         Raises:
             UserError: a frame that cannot be used, or no face in any frame.
@@ -133,7 +137,7 @@ class Reenactor(CropReenactor):
         rate = DEFAULT_RATE if timeline is None else timeline.fps
         if fps is not None:
             rate, timeline = exact_rate(fps), None
-        tracked = self.face.target_motion(frames, float(rate), self.size, watch)
+        tracked = self.face.target_motion(frames, float(rate), self.size, watch, which=which)
         if tracked is None:
             what = "the picture" if is_picture else f"any of the {frames.count} frames"
             raise UserError(

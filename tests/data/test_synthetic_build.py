@@ -1,9 +1,13 @@
-"""The baked light of the shipped bundle against closed forms."""
+"""The tools of the generator: baked light, panoramas, the judge of realism."""
 
 import numpy as np
+import pytest
 
 from reenact.data.synthetic.light import spherical_harmonics
+from reenact.errors import UserError
 from tools.bake_light import bake_transfer
+from tools.build_panoramas import build, scaled
+from tools.judge_synthetic import rendered_crops
 
 
 def _ball() -> tuple[np.ndarray, np.ndarray]:
@@ -38,3 +42,31 @@ def test_free_transfer_of_a_ball_is_the_clamped_cosine():
     np.testing.assert_allclose(free, expected, atol=0.03)
     # A convex body casts no shadow on itself; the shadow map costs a little near the rim.
     assert np.abs(shadowed[:, 0] / 0.2821 - 1).max() < 0.2
+
+
+def test_scaled_panoramas_have_mean_1_and_no_infinite_sun():
+    picture = np.random.default_rng(0).uniform(0.1, 0.5, (64, 128, 3)).astype(np.float32)
+    picture[20, 30] = np.inf
+    result = scaled(picture)
+    assert np.isfinite(result).all()
+    weight = np.cos((np.arange(64) + 0.5) / 64 * np.pi - np.pi / 2)[:, None]
+    mean = (result.mean(-1) * weight).mean() / weight.mean()
+    assert mean == pytest.approx(1, rel=1e-4)
+    assert result.argmax() // 3 == 20 * 128 + 30
+
+
+def test_another_package_is_refused(tmp_path):
+    package = tmp_path / "other.tgz"
+    package.write_bytes(b"other")
+    with pytest.raises(UserError, match="sha256"):
+        build(package)
+
+
+def test_the_judge_says_when_there_are_no_clips(tmp_path):
+    np.save(tmp_path / "frames.npy", np.zeros((2, 8, 8, 3), np.uint8))
+    with pytest.raises(UserError, match="no clips"):
+        rendered_crops(tmp_path)
+    folder = tmp_path / "set" / "train_000000"
+    folder.mkdir(parents=True)
+    np.save(folder / "frames.npy", np.zeros((2, 8, 8, 3), np.uint8))
+    assert len(rendered_crops(tmp_path / "set")) == 2

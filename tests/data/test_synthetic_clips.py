@@ -129,6 +129,22 @@ def test_motion_is_smooth_at_video_rate():
     assert np.quantile(jumps, 0.99) < 0.25
 
 
+def test_most_frames_are_near_rest_and_smiles_are_commoner_than_frowns():
+    frames = [draw_motion(np.random.default_rng(seed), 100, 25).expression for seed in range(40)]
+    together = np.concatenate(frames)
+
+    def unit(name):
+        return together[:, EXPRESSION_NAMES.index(name)]
+
+    assert (unit("browDownLeft") > 0.3).mean() < 0.12
+    assert (unit("mouthSmileLeft") > 0.4).mean() > 0.15
+    assert (unit("mouthSmileLeft") > 0.4).mean() > 2 * (unit("mouthFrownLeft") > 0.4).mean()
+    assert np.median(unit("browDownLeft")) < 0.05
+    # Rare expressions still occur.
+    for name in ("cheekPuff", "noseSneerLeft", "jawLeft", "mouthPucker"):
+        assert unit(name).max() > 0.3
+
+
 def test_minimum_jerk_ends_at_rest():
     t = np.array([-1.0, 0.0, 0.5, 1.0, 2.0])
     np.testing.assert_allclose(minimum_jerk(t), [0, 0, 0.5, 1, 1])

@@ -40,6 +40,8 @@ SKIN_ANCHORS = (
     )
     / 255
 )
+UNDERTONE = np.array([0.0, 0.025, -0.05])
+"""How warm, yellowish skin differs from neutral skin. Cool, pink skin differs the other way."""
 HAIR_COLOURS = {
     "black": (0.014, 0.011, 0.010),
     "dark": (0.042, 0.025, 0.017),
@@ -218,12 +220,13 @@ def make_person(seed: int, split: str, asset: HeadAsset | None = None) -> Person
     silver = np.array([0.55, 0.54, 0.53])
     faded = hair_colour * (1 - grey) + silver * grey
     brow_colour = np.clip((hair_colour * (1 - 0.6 * grey) + 0.6 * grey * silver) * 0.6, 0.006, 0.4)
+    undertone = rng.uniform(-1, 1)
     traits = SkinTraits(
         male=male,
         age=who.age,
         oldness=oldness,
         tone=tone,
-        base=base * (1 + rng.normal(0, 0.03, 3)),
+        base=base * (1 + undertone * UNDERTONE) * (1 + rng.normal(0, 0.02, 3)),
         hair_colour=faded,
         brow_colour=brow_colour,
         beard=beard,
