@@ -1,4 +1,4 @@
-"""The square, upright face crop: an invertible similarity, kept so that a result can go back."""
+"""The square, upright face crop. It is an invertible similarity, so a result can be put back."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from scipy.ndimage import gaussian_filter1d
 from reenact.face.shots import hold_last, runs
 
 SMOOTHING_SECONDS = 0.7
-"""Sigma of the video crop: head motion of a second or two stays visible, a slow drift does not."""
+"""Sigma of the video crop. Head motion of a second or two stays visible; slow drift does not."""
 
-FACE_RANGE = ((0.15, 0.85), (0.2, 0.95))
-"""Where the middle of the 68 landmarks may lie in a crop (x, y), in units of the crop's side."""
+FACE_RANGE = ((0.25, 0.75), (0.42, 0.8))
+"""Where the middle of the 68 landmarks may lie in a crop (x, y), in units of the crop's side. About
+as far as a neck can carry a head; the middle of a still head lies near (0.5, 0.6)."""
 LARGEST_FACE = 0.9
 """Largest extent of the 68 landmarks in a crop, in units of the crop's side."""
 

@@ -108,8 +108,9 @@ def rois_from_landmarks68(landmarks: Tensor) -> Tensor:
 
 
 def eye_mouth_openings(points: Tensor) -> Tensor:
-    """(B, 478, 2 or 3) -> (B, 3): left lid gap, right lid gap, inner lip gap, over the inter-ocular
-    distance.
+    """(B, 478, 2 or 3) -> (B, 3): left lid gap, right lid gap and inner lip gap.
+
+    They are divided by the distance between the outer eye corners.
     """
     unit = (points[:, 263] - points[:, 33]).norm(dim=-1).clamp_min(1e-6)
     pairs = ((159, 145), (386, 374), (13, 14))

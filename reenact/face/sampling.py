@@ -1,4 +1,4 @@
-"""Samples square patches of pictures: rotated, antialiased, batched, differentiable."""
+"""Samples square, rotated patches of pictures, with antialiasing and gradients."""
 
 import torch
 import torch.nn.functional as F

@@ -18,9 +18,9 @@ from reenact.errors import UserError, warn
 from reenact.files import atomic_output, check_input_file, check_output_path
 from reenact.media.provenance import picture_options
 
-# More than this is refused before any pixel is decoded: a crafted header must not fill the memory.
+# Larger pictures are refused before a pixel is decoded, so that no crafted header fills the memory.
 MAX_PIXELS = 128_000_000
-# More than this is read reduced: a face needs far less, and the memory of a run stays below 2 GB.
+# Larger pictures are read reduced, so that a run needs less than 2 GB.
 MAX_FRAME_PIXELS = 36_000_000
 
 HEIF_SUFFIXES = (".heic", ".heif", ".hif")  # photos of recent phones and cameras
@@ -31,7 +31,8 @@ IMAGE_SUFFIXES = frozenset(
 
 ANIMATED_FORMATS = ("WEBP", "PNG", "GIF", "AVIF")
 
-REDUCED_MODES = ("L", "RGB", "RGBA", "CMYK")  # of Pillow; their values are brightness
+# Modes of Pillow in which the mean of two pixels is the colour between them.
+REDUCED_MODES = ("L", "RGB", "RGBA", "CMYK")
 
 # The largest brightness of a float picture in which 1 means white.
 MAX_FLOAT_WHITE = 4.0
@@ -52,9 +53,9 @@ def read_frame(path: str | Path, *, quiet: bool = False) -> NDArray[np.uint8]:
     """Read a picture as a frame (H, W, 3) uint8 RGB, as a viewer would show it.
 
     The EXIF orientation is applied. Grey, palette, CMYK and 16-bit pictures become 8-bit RGB.
-    Three things are warned of, unless `quiet`: transparent parts are laid over white, of an
-    animation only the first picture is read, and a picture of more than MAX_FRAME_PIXELS is reduced
-    by a whole factor.
+    Transparent parts are laid over white. Of an animation only the first picture is read. A picture
+    of more than MAX_FRAME_PIXELS is reduced by a factor of 2, 4 or 8. Unless `quiet`, each of these
+    three gives one warning.
 
     Raises UserError if the file is missing, empty, truncated, not a picture, or larger than
     MAX_PIXELS.
@@ -62,8 +63,8 @@ def read_frame(path: str | Path, *, quiet: bool = False) -> NDArray[np.uint8]:
     path = check_input_file(path)
     tell = (lambda text: None) if quiet else (lambda text: warn(f"{path}: {text}"))
     try:
-        # Pillow warns of large pictures, which are checked here, and of damaged EXIF blocks, which
-        # do not matter.
+        # Pillow warns of large pictures, but the size is checked below. It also warns of damaged
+        # EXIF blocks, which do not matter.
         with warnings.catch_warnings(action="ignore"), _opened(path) as picture:
             return frame_from_pil(picture, str(path), tell)
     except UserError:

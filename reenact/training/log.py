@@ -16,7 +16,7 @@ import yaml
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from reenact.errors import UserError
+from reenact.errors import UserError, warn
 from reenact.files import atomic_output, make_folder
 from reenact.media.images import frame_from_image
 from reenact.processes import ALONE, World
@@ -175,7 +175,7 @@ class RunLog:
             try:
                 from torch.utils.tensorboard import SummaryWriter
             except ImportError:
-                print("tensorboard is not installed: scalars go to metrics.jsonl only")
+                warn("tensorboard is not installed: scalars go to metrics.jsonl only")
             else:
                 self.writer = SummaryWriter(run_dir / "tensorboard", purge_step=start_step + 1)
                 # Markdown shows indented lines as they are.

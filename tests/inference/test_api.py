@@ -154,9 +154,9 @@ def test_a_stack_that_reads_twice_gets_a_generator_twice(reenactor, monkeypatch)
     class Twice(FakeFaceStack):
         num_passes = 2
 
-        def target_motion(self, frames, *arguments):
+        def target_motion(self, frames, *arguments, **options):
             assert len(list(frames)) == len(TARGET)
-            return super().target_motion(frames, *arguments)
+            return super().target_motion(frames, *arguments, **options)
 
     reenactor.face = Twice()
     assert len(list(reenactor.animate(PHOTO, iter(TARGET)))) == len(TARGET)

@@ -104,7 +104,7 @@ def test_one_step_at_full_size(make_run: Callable[..., TrainRun], tmp_path: Path
     export_released(weights, path)
     del weights
     run = make_run("reenact", size=256, init=str(path), batch_size=1)
-    run = tuning(run, x_T="random", render="one_step", encode_steps=1)
+    run = tuning(run, x_T="random", render="one_step", encode_steps=2)
     stage = ReenactStage(run, CPU)
     path.unlink()
     before = stage.model.encoder.zero_conv.weight.clone()

@@ -1,4 +1,4 @@
-"""Finds faces in whole pictures with MediaPipe's short-range detector, small ones by tiles."""
+"""Finds faces with MediaPipe's short-range detector: in whole pictures, and in tiles of them."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ BOX_TO_ROI = 1.5  # side of the landmark net's square over the side of the detec
 _MIN_SCORE = 0.5
 _SAME_FACE_IOU = 0.3
 _TILE_STRIDE = SIDE // 2
-_LARGEST_IN_TILE = 80  # px of the tile; larger faces are seen whole at the level above
+_LARGEST_IN_TILE = 80  # px of the tile; the level above shows larger faces whole
 _TILES_AT_ONCE = 32
 
 
@@ -49,7 +49,7 @@ def _anchors() -> Tensor:
 
 
 def _overlap(box: Tensor, boxes: Tensor) -> Tensor:
-    """Intersection over union of (4,) with (N, 4), both centre and size."""
+    """Intersection over union of a box (4,) with boxes (N, 4), each given by centre and size."""
     low = torch.maximum(box[:2] - box[2:] / 2, boxes[:, :2] - boxes[:, 2:] / 2)
     high = torch.minimum(box[:2] + box[2:] / 2, boxes[:, :2] + boxes[:, 2:] / 2)
     common = (high - low).clamp_min(0).prod(1)
@@ -82,8 +82,9 @@ def merge_candidates(raw: Candidates) -> Candidates:
 
 
 class FaceDetector(nn.Module):
-    """The 128-px detector with its anchors; works on images (B, 3, H, W) in [-1, 1], without
-    gradients.
+    """The 128-px detector with its anchors.
+
+    It works on images (B, 3, H, W) in [-1, 1], without gradients.
     """
 
     anchors: Tensor
@@ -95,8 +96,9 @@ class FaceDetector(nn.Module):
 
     @torch.no_grad()
     def whole(self, images: Tensor, margin: float = 0.0) -> list[Candidates]:
-        """Candidates of each whole picture, letterboxed; a margin (part of the side) helps with
-        faces that fill it.
+        """Candidates of each whole picture, which is letterboxed.
+
+        A margin (a share of the side) helps with faces that fill the picture.
         """
         inner = round(SIDE / (1 + 2 * margin))
         small, scale = _shrink(images, inner)
@@ -108,8 +110,9 @@ class FaceDetector(nn.Module):
 
     @torch.no_grad()
     def tiles(self, image: Tensor, level: int) -> Candidates:
-        """Candidates of one picture (1, 3, H, W) seen through half-overlapping tiles of 1 / 2^level
-        of its long side.
+        """Candidates of one picture (1, 3, H, W), searched in tiles that overlap by half.
+
+        A tile's side is 1 / 2^level of the picture's long side.
         """
         scaled, scale = _shrink(image, SIDE << level)
         height, width = scaled.shape[-2:]
@@ -151,7 +154,7 @@ def _starts(length: int) -> list[int]:
 
 
 def _shrink(images: Tensor, long_side: int) -> tuple[Tensor, Tensor]:
-    """Resizes to a long side; also returns (2,) picture pixels per new pixel, along x and y."""
+    """Resizes to a long side. Also returns (2,): picture pixels per new pixel, along x and y."""
     height, width = images.shape[-2:]
     factor = long_side / max(height, width)
     size = (max(round(height * factor), 1), max(round(width * factor), 1))

@@ -11,6 +11,8 @@ from reenact.face.params import CAMERA_DISTANCE, CAMERA_PLANE, FaceParams, rotat
 
 MAX_GAZE = 0.6
 """Largest angle, radians."""
+_OPEN = 0.15
+"""Lids that are open by more than this show enough of the iris."""
 _BLINKS = [EXPRESSION_NAMES.index(n) for n in ("eyeBlinkRight", "eyeBlinkLeft")]
 
 
@@ -19,8 +21,8 @@ def gaze_from_pupils(
 ) -> Tensor:
     """Gaze (B, 2) that puts the model's pupils where the tracker saw them between the corners.
 
-    pupils (B, 2, 2), landmarks (B, 68, 2) px as tracked. Both eyes look in parallel; the eye that
-    is more open and nearer to the camera counts more.
+    pupils (B, 2, 2) and landmarks (B, 68, 2) are the tracked ones, in pixels. Both eyes look in the
+    same direction. The eye that is more open and nearer to the camera counts more.
     """
     corners = [[36, 39], [42, 45]]
     offset = head.landmarks(params)[:, corners].mean(2) - landmarks[:, corners].mean(2)
@@ -44,6 +46,6 @@ def gaze_from_pupils(
     gaze = torch.stack(
         [torch.atan2(mean[:, 0], mean[:, 2]), torch.atan2(-mean[:, 1], mean[:, 2])], -1
     )
-    # Behind closed lids there is no iris to see: look ahead.
-    open_part = (1 - blink.amin(1)).clamp(0, 0.3) / 0.3
+    # Closed lids hide the iris, so the eyes look straight ahead there.
+    open_part = (1 - blink.amin(1)).clamp(0, _OPEN) / _OPEN
     return gaze.clamp(-MAX_GAZE, MAX_GAZE) * open_part[:, None]

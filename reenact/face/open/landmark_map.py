@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 
 CANVAS = 256
-"""The released drawing's canvas; line width and pupil radius are stated for it."""
+"""Side of the released drawing. Line width and pupil radius are given for this side."""
 LINE_WIDTH = 2.0
 PUPIL_RADIUS = 5.0
 MIN_WIDTH = 1.0
 BACKGROUND = 1 / 255
-"""The released canvas is filled with 1, not 0."""
+"""The released drawing has the grey value 1 of 255 where nothing is drawn."""
 
 _MAX_SAMPLES = 4_000_000
 
@@ -51,10 +51,11 @@ _PARTS = (
 def landmark_map(landmarks: Tensor, pupils: Tensor, size: int) -> Tensor:
     """Draw faces: landmarks (B, 68, 2), pupils (B, 2, 2) in pixels -> (B, 3, size, size).
 
-    Values in [-1, 1]; parts, colours, order and background of the released drawing; pupils[:, 0]
-    belongs to the image-left eye (points 36-41). Anti-aliased: a pixel is covered by
-    clamp(half width + 0.5 - distance of its centre, 0, 1). Line width 2 and pupil radius 5 at
-    256 pixels, scaled with `size`, at least 1. Points may lie outside.
+    Values are in [-1, 1]. Parts, colours, order and background are those of the released drawing.
+    pupils[:, 0] belongs to the eye on the picture's left (points 36-41). The drawing is
+    anti-aliased: the coverage of a pixel is clamp(half width + 0.5 - distance of its centre, 0, 1).
+    Lines are 2 pixels wide and pupils have a radius of 5 at 256 pixels. Both scale with `size` and
+    are at least 1. Points may lie outside.
     """
     points = torch.cat([landmarks, pupils], 1).float()
     zoom = size / CANVAS
@@ -70,7 +71,7 @@ def landmark_map(landmarks: Tensor, pupils: Tensor, size: int) -> Tensor:
 def _coverage(start: Tensor, end: Tensor, reach: float, size: int) -> Tensor:
     """How much of each pixel the segments (B, N, 2) cover: (B, size * size), their largest value.
 
-    Only a square of pixels around each segment is looked at, as wide as the longest needs.
+    Only a square of pixels around each segment is computed, as wide as the longest one needs.
     """
     low = (torch.minimum(start, end) - reach).floor().clamp(0, size)
     high = (torch.maximum(start, end) + reach).ceil().clamp(0, size)

@@ -23,7 +23,7 @@ BLENDSHAPE_POINTS = (
 
 
 class MeshNet(nn.Module):
-    """Both nets, frozen. Differentiable in the image; never in the region of interest."""
+    """Both nets, frozen. Gradients flow to the image, but not to the region of interest."""
 
     def __init__(self, landmarks: StaticGraph, blendshapes: StaticGraph) -> None:
         super().__init__()
@@ -31,10 +31,10 @@ class MeshNet(nn.Module):
         self.register_buffer("_used", torch.tensor(BLENDSHAPE_POINTS), persistent=False)
 
     def forward(self, images: Tensor, rois: Tensor) -> tuple[Tensor, Tensor]:
-        """images (B, 3, H, W) in [-1, 1], rois (B, 4) px -> points (B, 478, 3) px, presence (B,) in
-        [0, 1].
+        """images (B, 3, H, W) in [-1, 1], rois (B, 4) px -> points (B, 478, 3), presence (B,).
 
-        z is in pixels too, negative towards the camera, zero near the head's centre.
+        Points are in pixels, z too: it is negative towards the camera and zero near the head's
+        centre. The presence of a face is in [0, 1].
         """
         rois = rois.detach().float()
         transform = roi_transform(rois)
@@ -46,8 +46,9 @@ class MeshNet(nn.Module):
         return torch.cat([xy, z], -1), torch.sigmoid(logit.flatten())
 
     def blendshapes(self, points: Tensor) -> Tensor:
-        """points (B, 478, 2 or 3) px -> (B, 52) in [0, 1] in EXPRESSION_NAMES order; tongueOut is
-        always 0.
+        """points (B, 478, 2 or 3) px -> scores (B, 52) in [0, 1], in EXPRESSION_NAMES order.
+
+        The net knows no tongueOut; its score is always 0.
         """
         used = points[:, self._used, :2]  # type: ignore[index]
         (scores,) = self.blendshape_graph(used.mT[:, :, None])

@@ -1,8 +1,8 @@
 """Where the tracker's 68 points lie beside the head model's landmark vertices.
 
-The model's landmarks are vertices of a coarse mesh, so none of them sits exactly where the
-tracker puts its point. `tools/calibrate_tracker.py` measures the mean difference on rendered
-heads whose parameters are known and prints this table; the fit takes it into account.
+The model's landmarks are vertices of a coarse mesh, so none of them lies exactly where the tracker
+puts its point. `tools/calibrate_tracker.py` measures the mean difference on rendered heads whose
+parameters are known, and prints this table. The fit takes the difference into account.
 """
 
 import torch

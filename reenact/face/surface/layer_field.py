@@ -46,6 +46,8 @@ hair or clothes, of which the head model knows nothing.
 """
 SHOULDER_HEIGHT = -1.75
 """dm: below this height at rest the shoulders begin."""
+SQUEEZED = 1 / 100
+"""So near to the outline of the head, in shares of the crop's side, the motion is continued."""
 FOLD = 1 / 40
 """Hidden parts of the face that are narrower than this share of the crop's side are folds."""
 EYE_TURN = 0.04
@@ -184,6 +186,8 @@ def layer_field(model: HeadModel, source: LayerSource, target: FaceParams) -> La
     hidden = _without_specks(hidden, max(1, round(FOLD * source.crop_side / 2)))
     # At the outline single visible pixels lie between hidden ones.
     anchor = torch.where(is_inner > 0, anchor, _without_specks(anchor, 1))
+    # The last pixels before the outline are squeezed; hair beside them has its own depth.
+    anchor = anchor * (1 - box_max(1 - is_above, max(1, round(SQUEEZED * source.crop_side))))
     here = pixel_centres(source.view.size, drawn.device)
     offset = (place - here) * anchor
     body, cut = source.body.to(drawn.device), source.cut.to(drawn.device)

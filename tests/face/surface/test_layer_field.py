@@ -133,3 +133,14 @@ def test_nothing_comes_from_beyond_the_photo(head):
     steps = field.grid[0, brows : row + 1, column, 1].diff()
     assert steps.min() > -0.5
     assert steps.max() < 4
+
+
+def test_the_motion_is_smooth_across_the_outline_of_the_head(head):
+    """A turned head: from its squeezed side to the hair beside it no pixel is left out."""
+    source, target = face(), face(rotation=[-0.35, 0.0, 0.0])
+    field = field_of(head, source, target)
+    row = int(head.landmarks(target)[0, 27, 1]) + 16
+    places = field.grid[0, row, :, 0]
+    steps = places.diff()
+    assert steps.max() < 2.5, "no tear"
+    assert steps.min() > 0, "no fold"
