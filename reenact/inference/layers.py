@@ -77,9 +77,12 @@ def layered(images: Tensor, layers: Layers, field: LayerField) -> Tensor:
     3. Parts of the face that the source hides: fine features of the other half of the face where
        the source shows that, on the networks' picture in the light and colour of the surroundings.
 
-    Without any motion the result is the photo itself, whatever the networks draw.
+    A grey photo stays grey. Without any motion the result is the photo itself, whatever the
+    networks draw.
     """
     side = layers.canvas.size
+    if layers.face.look.is_grey:
+        images = images.mean(1, keepdim=True).expand_as(images)
     person = field.resized_grid(side).warp(layers.person, layers.reach)
     hidden = _soft_edge(field.hidden)
     fitted = _fitted(images, layers, field, person, hidden) if bool(hidden.any()) else None
