@@ -23,6 +23,7 @@ from diffae import (
     load_checkpoint,
     save_checkpoint,
 )
+from diffae.errors import existing_file
 from reenact.files import atomic_output
 from reenact.models.reenactment_encoder import ReenactmentEncoder
 from reenact.models.released import is_released, load_released
@@ -90,9 +91,7 @@ def load_reenactor(
     the file is missing, unreadable or of another kind, and when its tensors do not fit its config
     one to one.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise CheckpointError(f"{path}: no such file")
+    path = existing_file(path)
     if path.suffix != ".safetensors":
         beside = path.with_name("last.ckpt")
         if diffae_path is None and beside.is_file():
