@@ -1,6 +1,7 @@
 """Errors that a user can mend, warnings, and how a command turns them into exit codes."""
 
 import contextlib
+import errno
 import json
 import os
 import signal
@@ -12,6 +13,9 @@ from pathlib import Path
 from types import FrameType
 
 SECONDS_TO_WAIT = 3.0
+_LIMITS = ("ENOSPC", "EDQUOT", "EFBIG", "EROFS", "EACCES", "EPERM", "EIO", "EMFILE", "ENFILE")
+LIMITS_OF_FILES = frozenset(getattr(errno, name) for name in _LIMITS if hasattr(errno, name))
+"""Numbers of an OSError that no program can prevent: full, read-only or broken disks, and so on."""
 
 
 class UserError(ValueError):
@@ -56,10 +60,11 @@ def say(text: str) -> None:
 def exit_code(main: Callable[[], None]) -> int:
     """Run `main` and return the exit code of the command.
 
-    0: success. 1: `UserError` or `diffae.CheckpointError`, printed as one line `error: ...` on
-    stderr. Of several processes only one prints the line. 2: `UsageError`. 130: Ctrl-C. 143 or
-    129: SIGTERM or SIGHUP; the `with` and `finally` blocks have run by then, so no temporary file
-    is left. Every other exception is a bug and passes through with its traceback.
+    0: success. 1: `UserError`, `diffae.CheckpointError`, or a limit of the machine such as a full
+    disk or too little memory, printed as one line `error: ...` on stderr. Of several processes
+    only one prints the line. 2: `UsageError`. 130: Ctrl-C. 143 or 129: SIGTERM or SIGHUP; the
+    `with` and `finally` blocks have run by then, so no temporary file is left. Every other
+    exception is a bug and passes through with its traceback.
     """
     _make_streams_usable()
     try:
@@ -72,9 +77,10 @@ def exit_code(main: Callable[[], None]) -> int:
         print(f"stopped by {signal.Signals(stop.signum).name}", file=sys.stderr)
         return 128 + stop.signum
     except Exception as error:
-        if not _is_for_user(error):
+        text = str(error) if _is_for_user(error) else _limit_of_the_machine(error)
+        if text is None:
             raise
-        _tell(" ".join(part.strip() for part in str(error).splitlines() if part.strip()))
+        _tell(" ".join(part.strip() for part in text.splitlines() if part.strip()))
         return 2 if isinstance(error, UsageError) else 1
     return 0
 
@@ -146,3 +152,23 @@ def _is_for_user(error: Exception) -> bool:
     from diffae import CheckpointError
 
     return isinstance(error, CheckpointError)
+
+
+def _limit_of_the_machine(error: Exception) -> str | None:
+    """What to tell the user about a full disk or too little memory; None for any other error.
+
+    Outputs are checked before the work starts, but a disk can fill up in the middle of it.
+    """
+    if isinstance(error, OSError) and error.errno in LIMITS_OF_FILES:
+        where = error.filename if error.filename is not None else "a file"
+        reason = (error.strerror or str(error)).lower()
+        return f"{where}: cannot read or write ({reason}), make room or choose another place"
+    text = " ".join(str(error).split())
+    # torch raises OutOfMemoryError for a GPU, and a plain RuntimeError for the CPU.
+    is_torch = isinstance(error, RuntimeError) and any(
+        words in text for words in ("out of memory", "can't allocate memory", "not enough memory")
+    )
+    if isinstance(error, MemoryError) or is_torch:
+        what = f" ({text[:200]})" if text else ""
+        return f"not enough memory{what}, choose a smaller size, batch or number of steps"
+    return None

@@ -1,7 +1,10 @@
+import errno
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+import torch
 
 from diffae import CheckpointError
 from reenact import errors
@@ -32,7 +35,35 @@ def test_ctrl_c_is_130() -> None:
     assert exit_code(_raising(KeyboardInterrupt())) == 130
 
 
-@pytest.mark.parametrize("error", [ValueError("bug"), KeyError("bug"), SystemExit(2)])
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device", "a.npy"), "a.npy: cannot read or write"),
+        (OSError(errno.EACCES, "Permission denied", "b"), "b: cannot read or write (permission"),
+        (MemoryError(), "not enough memory, choose a smaller size"),
+        (torch.OutOfMemoryError("CUDA out of memory. Tried\nto"), "memory (CUDA out of memory."),
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"), "not enough"),
+    ],
+)
+def test_limits_of_the_machine_are_one_line(
+    error: Exception, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert exit_code(_raising(error)) == 1
+    line = capsys.readouterr().err
+    assert line.startswith("error: ")
+    assert line.count("\n") == 1
+    assert words in line
+
+
+def test_memory_that_no_machine_has_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    for allocate in (lambda: torch.empty(2**55), lambda: np.empty(2**55), lambda: bytes(2**55)):
+        assert exit_code(lambda make=allocate: make()) == 1  # type: ignore[misc]
+        assert capsys.readouterr().err.startswith("error: not enough memory")
+
+
+@pytest.mark.parametrize(
+    "error", [ValueError("bug"), KeyError("bug"), FileNotFoundError(2, "bug"), SystemExit(2)]
+)
 def test_bugs_pass_through(error: BaseException) -> None:
     with pytest.raises(type(error)):
         exit_code(_raising(error))

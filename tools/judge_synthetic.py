@@ -12,6 +12,8 @@ the clips. For each set the tool prints, as JSON:
   model, in percent of the distance between the outer eye corners.
 - `frechet`: the Fréchet distance of EfficientNet features to those of the real pictures. Each set
   gives equally many pictures, because the distance depends on the number.
+- `person`: intersection over union of the person that the mask network finds and the rendered
+  one. Real pictures have no such truth.
 - `scores`: for each expression unit the 10th, 50th and 90th percentile of the tracker's score.
 """
 
@@ -25,6 +27,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 
 from reenact.errors import UserError, exit_code
 from reenact.evaluation.measuring.frechet import frechet_distance
@@ -33,8 +36,9 @@ from reenact.face.expressions import EXPRESSION_NAMES
 from reenact.face.head_model import HeadModel
 from reenact.face.open.fitting import fit_params
 from reenact.face.open.tracker import FaceTracker
+from reenact.face.person_mask import SIDE, PersonMask
 from reenact.face.points import landmarks_from_points
-from reenact.media.images import is_image_path, read_frame
+from reenact.media.images import image_from_frame, is_image_path, read_frame
 from reenact.media.video_reader import VideoReader
 from reenact.models.perceptual import PerceptualNet
 
@@ -65,12 +69,27 @@ def _frames(path: Path, every: int) -> Iterator[np.ndarray]:
         yield from VideoReader(path).every(every)
 
 
-def rendered_crops(folder: Path) -> list[np.ndarray]:
-    """The frames (S, S, 3) of all clips of a folder of the generator."""
-    paths = sorted(folder.glob("*/frames.npy"))
+def rendered_crops(folder: Path, name: str = "frames") -> list[np.ndarray]:
+    """The frames (S, S, 3) of all clips of a folder of the generator, or another array of them."""
+    paths = sorted(folder.glob(f"*/{name}.npy"))
     if not paths:
         raise UserError(f"{folder}: no clips of `python -m reenact synthetic` in it")
     return [frame for path in paths for frame in np.load(path)]
+
+
+@torch.no_grad()
+def person_overlap(crops: list[np.ndarray], persons: list[np.ndarray]) -> float:
+    """Mean intersection over union of the mask network's person and `persons` (S, S) uint8."""
+    net = PersonMask()
+    overlaps = []
+    for crop, person in zip(crops, persons, strict=True):
+        image = image_from_frame(crop)
+        image = F.interpolate(image, (SIDE, SIDE), mode="bilinear", antialias=True)
+        truth = torch.from_numpy(person)[None, None].float() / 255
+        truth = F.interpolate(truth, (SIDE, SIDE), mode="bilinear", antialias=True) > 0.5
+        found = net(image) > 0.5
+        overlaps.append(float((found & truth).sum() / (found | truth).sum().clamp_min(1)))
+    return float(np.mean(overlaps))
 
 
 @torch.no_grad()
@@ -121,6 +140,10 @@ def compare(real: Path, folders: list[Path], every: int) -> dict[str, Any]:
         chosen[name] = features[order]
     for name, (numbers, _) in judged.items():
         numbers["frechet"] = round(frechet_distance(chosen["real"], chosen[name]), 2)
+    for folder in folders:
+        persons = rendered_crops(folder, "foreground")
+        overlap = person_overlap(sets[str(folder)], persons)
+        judged[str(folder)][0]["person"] = round(overlap, 3)
     return {name: numbers for name, (numbers, _) in judged.items()}
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from reenact.commands.arguments import add_config, add_device, read_config
 from reenact.commands.motion import shipped_motion
 from reenact.errors import UsageError, say
-from reenact.files import check_input_file
+from reenact.files import check_input_file, check_output_path
+from reenact.media.formats import check_written_kind
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,6 +43,9 @@ def run(arguments: argparse.Namespace) -> None:
     for path in (source, target):
         if path is not None:
             check_input_file(path)
+    if output is not None:  # a mistyped name need not wait for the imports below
+        check_output_path(output, makes_folders=True)
+        check_written_kind(output)
     from reenact.assets import asset_path
     from reenact.inference.pipeline import reenact_files
     from reenact.inference.run_config import InferRun

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from reenact.commands.arguments import add_config, add_device, read_config
 from reenact.errors import say
-from reenact.files import check_input_file
+from reenact.files import check_input_file, check_output_path, make_folder, shortened
+from reenact.media.formats import WRITABLE_SUFFIXES
 
 ANGLES = ("yaw", "pitch", "roll", "gaze-yaw", "gaze-pitch")
 SHARES = ("smile", "open-mouth", "blink", "brow")
@@ -27,17 +28,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     check_input_file(arguments.source)
-    from reenact.face.control import Sliders
-    from reenact.files import check_output_path, make_folder, shortened
-    from reenact.inference.reenactor import Reenactor
-    from reenact.inference.run_config import InferRun, animate_options
-    from reenact.media.images import WRITABLE_SUFFIXES, read_frame, write_frame
-
-    names = [name.replace("-", "_") for name in (*ANGLES, *SHARES)]
-    sliders = Sliders(**{name: getattr(arguments, name) for name in names})
     stem = shortened(arguments.source.stem, 200)
     output = arguments.output or Path("results") / f"{stem}_posed.png"
     check_output_path(output, WRITABLE_SUFFIXES, makes_folders=True)
+    from reenact.face.control import Sliders
+    from reenact.inference.reenactor import Reenactor
+    from reenact.inference.run_config import InferRun, animate_options
+    from reenact.media.images import read_frame, write_frame
+
+    names = [name.replace("-", "_") for name in (*ANGLES, *SHARES)]
+    sliders = Sliders(**{name: getattr(arguments, name) for name in names})
     settings = read_config(arguments, InferRun)
     photo = read_frame(arguments.source)
     reenactor = Reenactor.load(

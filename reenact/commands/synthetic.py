@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from reenact.errors import UserError, say
+from reenact.errors import say
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,8 +26,4 @@ def run(arguments: argparse.Namespace) -> None:
     from reenact.data.synthetic.clips import SyntheticConfig
     from reenact.data.synthetic.generate import generate
 
-    try:
-        path = generate(SyntheticConfig(**vars(arguments)), progress=True)
-    except ValueError as error:
-        raise UserError(str(error)) from error
-    say(str(path))
+    say(str(generate(SyntheticConfig(**vars(arguments)), progress=True)))

@@ -3,7 +3,9 @@
 import argparse
 from pathlib import Path
 
-from reenact.errors import say
+from reenact.errors import UserError, say
+from reenact.files import check_output_path, make_folder
+from reenact.media.formats import WRITABLE_SUFFIXES
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,11 +20,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    from PIL import Image
-
+    check_output_path(arguments.out, WRITABLE_SUFFIXES, makes_folders=True)
+    if arguments.rows < 1:
+        raise UserError(f"--rows: must be at least 1, got {arguments.rows}")
     from reenact.data.synthetic.clips import SyntheticConfig
     from reenact.data.synthetic.sheet import contact_sheet
-    from reenact.files import make_folder
+    from reenact.media.images import write_frame
 
     config = SyntheticConfig(
         out=arguments.out.parent,
@@ -33,5 +36,5 @@ def run(arguments: argparse.Namespace) -> None:
     )
     sheet = contact_sheet(config, range(arguments.rows))
     make_folder(arguments.out.parent)
-    Image.fromarray(sheet).save(arguments.out)
+    write_frame(arguments.out, sheet, synthetic=True)
     say(str(arguments.out))

@@ -15,8 +15,9 @@ from reenact.face.shots import hold_last, runs
 SMOOTHING_SECONDS = 0.7
 """Sigma of the video crop. Head motion of a second or two stays visible; slow drift does not."""
 
-FACE_RANGE = ((0.15, 0.85), (0.2, 0.95))
-"""Where the middle of the 68 landmarks may lie in a crop (x, y), in units of the crop's side."""
+FACE_RANGE = ((0.25, 0.75), (0.42, 0.8))
+"""Where the middle of the 68 landmarks may lie in a crop (x, y), in units of the crop's side. About
+as far as a neck can carry a head; the middle of a still head lies near (0.5, 0.6)."""
 LARGEST_FACE = 0.9
 """Largest extent of the 68 landmarks in a crop, in units of the crop's side."""
 

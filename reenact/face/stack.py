@@ -135,7 +135,7 @@ class TargetMotion(Generic[Params]):
             )
         if self.num_crop_followed:
             lines.append(
-                f"the head moved very fast in {self.num_crop_followed} of {len(self)} target "
+                f"the head moved far and fast in {self.num_crop_followed} of {len(self)} target "
                 "frames; there the view follows it at once, so the result shows less of the motion"
             )
         return lines

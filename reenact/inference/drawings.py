@@ -30,16 +30,16 @@ class Drawings:
         *,
         size: int,
         device: torch.device,
-        field_size: int | None = None,
     ) -> None:
-        """source: B faces, or one for all; target: B faces, whose identity is not used. All are in
-        pixels of crops of side `size`, which is S below.
-
-        device: where the drawings are needed. field_size: the side of `detailed_field`; None: S.
+        """
+        Args:
+            source: B faces, or one for all.
+            target: B faces, whose identity is not used.
+            size: the side S of the crops in whose pixels the faces are given.
+            device: where the drawings are needed.
         """
         self.face, self.source, self.size, self.device = face, source, size, device
         self.wanted = face.retarget(source, target)
-        self.field_size = field_size or size
         self._field: MotionField | None = None
 
     def landmark_map(self, *, of_source: bool = False) -> Tensor:
@@ -67,15 +67,9 @@ class Drawings:
 
     def motion_field(self) -> MotionField:
         """The motion from the wanted picture back to the source, of side S."""
-        return self.detailed_field().resized(self.size)
-
-    def detailed_field(self) -> MotionField:
-        """The motion field of side `field_size`."""
         if self._field is None:
             with self._exact():
-                self._field = self.face.motion_field(
-                    self.source, self.wanted, self.size, self.field_size
-                )
+                self._field = self.face.motion_field(self.source, self.wanted, self.size, self.size)
         return self._field
 
     def layer_field(self, source: LayerSource) -> LayerField:

@@ -14,6 +14,7 @@ from reenact.face.surface.continuation import filled_in
 from reenact.face.surface.layer_field import LayerField, LayerSource
 from reenact.face.surface.motion_field import resampled
 from reenact.inference.canvas import SourceView
+from reenact.inference.smoothing import smooth
 
 FEATURE_REACH = 1 / 32
 """Mirrored features are finer than about this share of the side of the face crop."""
@@ -21,7 +22,6 @@ NEIGHBOUR_REACH = 1 / 16
 """Where the networks draw what the source hides, light and colour are fitted to the surroundings
 within about this share of the side of the face crop.
 """
-SMOOTHING_SIZE = 128
 PERSON_ABOVE = 0.02
 PERSON_MARGIN = 1 / 64
 """The plate is filled where the mask is above the one, and within a margin: a share of the side of
@@ -77,9 +77,12 @@ def layered(images: Tensor, layers: Layers, field: LayerField) -> Tensor:
     3. Parts of the face that the source hides: fine features of the other half of the face where
        the source shows that, on the networks' picture in the light and colour of the surroundings.
 
-    Without any motion the result is the photo itself, whatever the networks draw.
+    A grey photo stays grey. Without any motion the result is the photo itself, whatever the
+    networks draw.
     """
     side = layers.canvas.size
+    if layers.face.look.is_grey:
+        images = images.mean(1, keepdim=True).expand_as(images)
     person = field.resized_grid(side).warp(layers.person, layers.reach)
     hidden = _soft_edge(field.hidden)
     fitted = _fitted(images, layers, field, person, hidden) if bool(hidden.any()) else None
@@ -119,28 +122,6 @@ def onto_canvas(images: Tensor, canvas: FaceCrop, size: int) -> Tensor:
     return F.grid_sample(images, grid, mode="bicubic", padding_mode="border", align_corners=False)
 
 
-def smooth(image: Tensor, weight: Tensor, reach: float) -> Tensor:
-    """Gaussian means (B, C, S, S) of `image` under `weight` (B, 1, S, S), `reach` a share of the
-    side; linear in `image`; 0 far from all weight.
-    """
-    size = image.shape[-1]
-    side = min(size, SMOOTHING_SIZE)
-    small, share = (resampled(x, side) for x in (image * weight, weight))
-    sigma = reach * side
-    mean = _blurred(small, sigma) / _blurred(share, sigma).clamp(min=1e-5)
-    return resampled(mean, size)
-
-
 def _soft_edge(mask: Tensor) -> Tensor:
     """`mask` (B, 1, S, S) grown by two pixels, its edge softened over two more."""
     return box_mean(box_max(mask, 2), 2)
-
-
-def _blurred(image: Tensor, sigma: float) -> Tensor:
-    radius = round(3 * sigma)
-    ticks = torch.arange(-radius, radius + 1, device=image.device)
-    kernel = torch.exp(-(ticks / sigma).square() / 2)
-    kernel, planes = kernel / kernel.sum(), image.flatten(0, 1)[:, None]
-    planes = F.pad(planes, (radius,) * 4, mode="replicate")
-    planes = F.conv2d(F.conv2d(planes, kernel[None, None, None]), kernel[None, None, :, None])
-    return planes.view(image.shape)

@@ -20,7 +20,7 @@ class SourceState:
     params: B faces in the terms of the crop.
     image: (B, 3, S, S) in [-1, 1].
     x_T: (B, 3, S, S), or None where it depends on the motion and is made for each frame.
-    detail: the source's own detail in D pixels, if it is carried and there are no layers.
+    detail: the source's own detail, if it is carried and there are no layers.
     layers: the source photo in layers; then B = 1.
     """
 

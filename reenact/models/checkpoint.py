@@ -24,6 +24,7 @@ from diffae import (
     load_checkpoint,
     save_checkpoint,
 )
+from diffae.errors import existing_file
 from reenact.files import atomic_output
 from reenact.models.adapter import apply_adapter, find_base, is_adapter, read_adapter
 from reenact.models.reenactment_encoder import ReenactmentEncoder
@@ -94,9 +95,7 @@ def load_reenactor(
     Raises CheckpointError when the file is missing, unreadable or of another kind, and when its
     tensors do not fit its config one to one.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise CheckpointError(f"{path}: no such file")
+    path = existing_file(path)
     if path.suffix != ".safetensors":
         beside = path.with_name("last.ckpt")
         if diffae_path is None and beside.is_file():

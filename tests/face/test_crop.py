@@ -150,8 +150,8 @@ def test_a_crop_follows_a_head_that_would_leave_it(face):
         middle = (inside.min(0) + inside.max(0)) / 2
         if moved:
             assert (inside.max(0) - inside.min(0)).max() < 0.9 + 1e-6
-            assert (middle > (0.15 - 1e-6, 0.2 - 1e-6)).all()
-            assert (middle < (0.85 + 1e-6, 0.95 + 1e-6)).all()
+            assert (middle > (0.25 - 1e-6, 0.42 - 1e-6)).all()
+            assert (middle < (0.75 + 1e-6, 0.8 + 1e-6)).all()
             assert crop.zoom <= before.zoom + 1e-9
         else:
             assert crop is before

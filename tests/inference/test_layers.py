@@ -77,6 +77,16 @@ def test_the_networks_draw_what_is_hidden_in_the_light_of_its_surroundings():
     )
 
 
+def test_a_grey_photo_stays_grey():
+    """Whatever the networks draw where the photo hides the face."""
+    hidden, sure = torch.zeros(2, 1, 1, SIDE, SIDE)
+    hidden[..., 18:30, 18:30] = 1
+    sure[..., 16:32, 16:32] = 1
+    field = shifted(2.0, hidden=hidden, sure=sure, seen=1 - hidden)
+    result = layered(torch.rand(1, 3, 24, 24), layers_of(view()), field)
+    torch.testing.assert_close(result, result.mean(1, keepdim=True).expand_as(result))
+
+
 def test_usual_colours_cover_the_person():
     fill = torch.zeros(1, 4, SIDE, SIDE)
     fill[:, :, 20:24, 20:24] = torch.tensor([0.3, 0.2, 0.1, 1.0])[None, :, None, None]

@@ -26,7 +26,6 @@ class Brows:
 
     thickness: float
     density: float
-    arch: float
     path: np.ndarray
     """(5, 3) middle line of the picture-right brow on the mean head, from the nose outwards."""
 
@@ -49,7 +48,6 @@ def draw_brows(rng: np.random.Generator, asset: HeadAsset, *, male: bool) -> Bro
     return Brows(
         thickness=float(rng.uniform(0.7, 1.15) * (1.15 if male else 0.8)),
         density=float(rng.uniform(0.6, 1.1) * (1.1 if male else 0.85)),
-        arch=arch,
         path=path,
     )
 

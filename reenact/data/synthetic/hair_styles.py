@@ -161,7 +161,7 @@ class Comb:
     """Where the hair is combed to."""
 
     part: float
-    """X (dm) of the parting; None-like values beyond the head comb all hair to one side."""
+    """X (dm) of the parting. A value beyond the head combs all hair to one side."""
     sideways: float
     back: float
     fringe: float

@@ -203,7 +203,7 @@ def _collar(cloth: np.ndarray, rng: np.random.Generator) -> Strands:
     lines, normals = [], []
     for side in (-1.0, 1.0):
         around = side * np.linspace(math.pi, open_angle, num)
-        front = smooth_front(around)
+        front = _frontness(around)
         for row in rng.permutation(np.linspace(0, 1, rows)):
             top = -1.10 - 0.22 * front
             reach = NECK_RADIUS + 0.06 + flare * row + 0.08 * front
@@ -219,7 +219,7 @@ def _collar(cloth: np.ndarray, rng: np.random.Generator) -> Strands:
     return _strands(np.stack(lines), direction, colour * weave, 0.016, CLOTH, weight=0.12)
 
 
-def smooth_front(around: np.ndarray) -> np.ndarray:
+def _frontness(around: np.ndarray) -> np.ndarray:
     """1 in front of the neck, 0 behind it."""
     return 0.5 + 0.5 * np.cos(around)
 
@@ -231,7 +231,7 @@ def _rolled(cloth: np.ndarray, loose: bool, rng: np.random.Generator) -> Strands
     thickness = rng.uniform(0.04, 0.07) if not loose else rng.uniform(0.14, 0.24)
     row = rng.random((count, 1))
     around = np.linspace(-math.pi, math.pi, num)[None] + rng.uniform(-1, 1, (count, 1))
-    front = smooth_front(around)
+    front = _frontness(around)
     middle = -1.24 - 0.16 * front
     fold = np.sin(row * rng.uniform(6, 14) + (np.sin(around * 2 + row * 5) if loose else 0.0))
     bulge = np.sqrt(np.clip(1 - (2 * row - 1) ** 2, 0, 1)) * thickness

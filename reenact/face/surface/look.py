@@ -55,6 +55,7 @@ LIPS_SHADE, LIDS_SHADE = 1.0, 0.35
 @dataclass(frozen=True, kw_only=True)
 class Look:
     """colours: (6, 3) in [-1, 1], those of MATERIALS in one photo. iris: its angle in radians.
+    is_grey: whether the photo is.
     shift: (2,) how far to the right of the tracked pupil the photo shows the iris, picture's left
     eye first, in radii of the eyeball.
     """
@@ -62,6 +63,7 @@ class Look:
     colours: Tensor
     iris: float
     shift: np.ndarray
+    is_grey: bool = False
 
 
 def read_look(picture: np.ndarray, part: np.ndarray, rest: np.ndarray, middle: float) -> Look:
@@ -88,10 +90,11 @@ def read_look(picture: np.ndarray, part: np.ndarray, rest: np.ndarray, middle: f
             usual[k] = np.median(ball[where], 0)
     sclera = _bright(ball[angle > iris + EDGE_ANGLE])
     usual[5] = usual[5] if sclera is None else sclera
-    if np.ptp(picture, axis=-1).mean() < GREY:
+    is_grey = bool(np.ptp(picture, axis=-1).mean() < GREY)
+    if is_grey:
         usual[:] = usual.mean(-1, keepdims=True)
     colours = torch.from_numpy(usual.clip(0, 255) / 127.5 - 1).float()
-    return Look(colours=colours, iris=iris, shift=shift)
+    return Look(colours=colours, iris=iris, shift=shift, is_grey=is_grey)
 
 
 def shares(part: np.ndarray, rest: np.ndarray, middle: float, look: Look) -> np.ndarray:
