@@ -13,6 +13,7 @@ from pathlib import Path
 from types import FrameType
 
 SECONDS_TO_WAIT = 3.0
+LONGEST_LINE = 1000  # characters of an error
 _LIMITS = ("ENOSPC", "EDQUOT", "EFBIG", "EROFS", "EACCES", "EPERM", "EIO", "EMFILE", "ENFILE")
 LIMITS_OF_FILES = frozenset(getattr(errno, name) for name in _LIMITS if hasattr(errno, name))
 """Numbers of an OSError that no program can prevent: full, read-only or broken disks, and so on."""
@@ -67,22 +68,30 @@ def exit_code(main: Callable[[], None]) -> int:
     exception is a bug and passes through with its traceback.
     """
     _make_streams_usable()
+    received: list[int] = []
     try:
-        with _signals_as_exceptions():
+        with _signals_as_exceptions(received):
             main()
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
+        return _ended_by(signal.SIGINT)
     except Stopped as stop:
-        print(f"stopped by {signal.Signals(stop.signum).name}", file=sys.stderr)
-        return 128 + stop.signum
+        return _ended_by(stop.signum)
     except Exception as error:
+        if received:  # a library made an error of its own of the interruption
+            return _ended_by(received[0])
         text = str(error) if _is_for_user(error) else _limit_of_the_machine(error)
         if text is None:
             raise
         _tell(" ".join(part.strip() for part in text.splitlines() if part.strip()))
         return 2 if isinstance(error, UsageError) else 1
     return 0
+
+
+def _ended_by(signum: int) -> int:
+    """Say which signal ended the run, and return the exit code."""
+    name = signal.Signals(signum).name
+    print("interrupted" if name == "SIGINT" else f"stopped by {name}", file=sys.stderr)
+    return 128 + signum
 
 
 def _tell(line: str) -> None:
@@ -93,6 +102,8 @@ def _tell(line: str) -> None:
         # torchrun ends this one while it waits. Only an error of this process alone is printed.
         time.sleep(SECONDS_TO_WAIT)
         line = f"process {rank}: {line}"
+    if len(line) > LONGEST_LINE:  # a damaged file can hold texts of any length
+        line = f"{line[: LONGEST_LINE - 200]} ... {line[-200:]}"
     text = f"error: {line}"
     print(text, file=sys.stderr)
     if torchrun_file is not None:
@@ -104,13 +115,20 @@ def _tell(line: str) -> None:
 
 
 @contextlib.contextmanager
-def _signals_as_exceptions() -> Iterator[None]:
-    """SIGTERM and SIGHUP raise `Stopped` in the main thread, unless the process ignores them."""
+def _signals_as_exceptions(received: list[int]) -> Iterator[None]:
+    """SIGTERM and SIGHUP raise `Stopped` in the main thread, unless the process ignores them.
+
+    Ctrl-C raises KeyboardInterrupt, as always. received: gets the number of every signal.
+    """
 
     owner = os.getpid()
 
     def stop(signum: int, frame: FrameType | None) -> None:
+        if signum == signal.SIGINT:
+            received.append(signum)
+            raise KeyboardInterrupt
         if os.getpid() == owner:
+            received.append(signum)
             raise Stopped(signum)
         # A forked worker inherits this handler; it ends at once, as without us.
         signal.signal(signum, signal.SIG_DFL)
@@ -118,9 +136,10 @@ def _signals_as_exceptions() -> Iterator[None]:
 
     replaced = {}
     if threading.current_thread() is threading.main_thread():
-        for name in ("SIGTERM", "SIGHUP"):
+        for name in ("SIGINT", "SIGTERM", "SIGHUP"):
             number = getattr(signal, name, None)  # Windows has no SIGHUP
-            if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+            usual = (signal.SIG_DFL, signal.default_int_handler)
+            if number is not None and signal.getsignal(number) in usual:
                 replaced[number] = signal.signal(number, stop)
     try:
         yield

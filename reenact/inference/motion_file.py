@@ -86,7 +86,7 @@ def load_motion(path: str | Path) -> Motion:
         return _motion(json.loads(metadata[FORMAT]), arrays)
     except (KeyError, TypeError, ValueError, AssertionError, ZeroDivisionError) as error:
         what = f"lacks {error}" if isinstance(error, KeyError) else str(error)
-        raise UserError(f"{path}: damaged motion file ({what}), write it again") from error
+        raise UserError(f"{path}: damaged motion file ({what[:200]}), write it again") from error
 
 
 def _motion(header: dict[str, Any], arrays: dict[str, np.ndarray]) -> Motion:
