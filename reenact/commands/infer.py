@@ -20,14 +20,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "target", nargs="?", type=Path, help="video, picture, motion file, or @name"
     )
     parser.add_argument(
-        "--output", type=Path, help="default: results/<source>_<target>.mp4, .png for a picture"
+        "--output",
+        type=Path,
+        help="file to write (default: results/<source>_<target>.mp4, .png for a picture)",
     )
     add_config(parser, default="embedded/infer")
-    parser.add_argument("--num-steps", type=int, help="sampling steps of each frame")
+    parser.add_argument(
+        "--num-steps",
+        type=int,
+        help="sampling steps of each frame (default: the recipe of the weights)",
+    )
     add_device(parser)
-    parser.add_argument("--precision", choices=("auto", "fp32", "bf16", "fp16"))
-    parser.add_argument("--seed", type=int, help="seed of the noise, where x_T has any")
-    parser.add_argument("--grid", action="store_true", help="write source | target | result")
+    parser.add_argument(
+        "--precision",
+        choices=("auto", "fp32", "bf16", "fp16"),
+        help="number format of the networks (default: the config's)",
+    )
+    parser.add_argument(
+        "--seed", type=int, help="seed of the noise, where x_T has any (default: the config's)"
+    )
+    parser.add_argument(
+        "--grid", action="store_true", help="write source | target | result side by side"
+    )
     parser.add_argument(
         "--relative", action="store_true", help="take the change since the first target frame"
     )

@@ -15,7 +15,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, help="picture to write")
     option("--rows", 8, "number of people")
     option("--size", 128, "side of a tile in pixels")
-    parser.add_argument("--split", choices=("train", "val", "test"), default="train")
+    parser.add_argument(
+        "--split",
+        choices=("train", "val", "test"),
+        default="train",
+        help="split, each with people of its own (default: %(default)s)",
+    )
     option("--seed", 0, "seed of all people and motions")
 
 

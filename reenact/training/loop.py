@@ -44,7 +44,13 @@ def train(run: TrainRun, device: torch.device, world: World = ALONE) -> int:
     step = checkpoint.resume(session, meter)
     log = None
     if world.is_main:
-        log = RunLog(run.run_dir, step, to_dict(run), tensorboard=logging.tensorboard)
+        log = RunLog(
+            run.run_dir,
+            step,
+            to_dict(run),
+            tensorboard=logging.tensorboard,
+            wandb=logging.wandb,
+        )
         say(describe(session, dataset, step))
     is_saved = run.export.is_file()
     bar = tqdm(total=run.num_steps, initial=step, unit="step", disable=not world.is_main)

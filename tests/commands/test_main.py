@@ -1,5 +1,6 @@
 """The command line itself: names, help, exit codes, streams and signals."""
 
+import importlib
 import os
 import shlex
 import signal
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from reenact.commands.arguments import Parser
 from reenact.commands.configs import config_names, find_config
 from reenact.commands.main import COMMANDS, run_command
 from reenact.errors import UserError
@@ -51,6 +53,21 @@ def test_help_of_every_command_answers_without_torch(name: str):
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(f"usage: {name}")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_explains_every_option_and_says_what_holds_without_it(name: str):
+    module = importlib.import_module(COMMANDS[name][0])
+    parser = Parser(name, "")
+    module.add_arguments(parser)
+    for action in parser._actions:
+        text = action.help or ""
+        assert text, f"{action.dest} has no help"
+        is_switch = action.nargs == 0
+        if action.option_strings and not (is_switch or action.required or action.default == []):
+            assert "default" in text, f"{action.dest} does not say its default"
+            given = action.default not in (None, "", 0, 0.0)
+            assert not given or "%(default)s" in text or str(action.default) in text
 
 
 def test_a_source_without_a_target_is_a_usage_error():

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from tqdm import tqdm
 
 from reenact.data.synthetic.camera import Camera, draw_camera
 from reenact.data.synthetic.clips import (
@@ -295,8 +296,9 @@ def generate(config: SyntheticConfig, progress: bool = False) -> Path:
             if progress:
                 rate = done / (now - start)
                 frames = rate * (config.frames + config.cross)
+                left = tqdm.format_interval((len(missing) - done) / rate)
                 text = f"{done}/{len(missing)} clips, {rate:.2f} clips/s, {frames:.0f} frames/s"
-                print(f"\r{text}", end="", file=sys.stderr, flush=True)
+                print(f"\r{text}, {left} left", end="", file=sys.stderr, flush=True)
     if progress and missing:
         print(file=sys.stderr)
     return write_manifest(config)
