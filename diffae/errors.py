@@ -8,10 +8,14 @@ class CheckpointError(ValueError):
 
 
 def existing_file(path: str | Path) -> Path:
-    """`path` as a Path. Raises CheckpointError when there is no such file, or an empty one."""
+    """`path` as a Path. Raises CheckpointError unless it is a regular file that is not empty."""
     path = Path(path)
-    if not path.is_file():
+    if path.is_dir():
+        raise CheckpointError(f"{path}: is a folder, give the path of a file")
+    if not path.exists():
         raise CheckpointError(f"{path}: no such file")
+    if not path.is_file():
+        raise CheckpointError(f"{path}: is not a regular file, copy it to one first")
     if path.stat().st_size == 0:
         raise CheckpointError(f"{path}: the file is empty")
     return path

@@ -1,5 +1,6 @@
 """Where a run computes, and in which number format."""
 
+import warnings
 from contextlib import AbstractContextManager, nullcontext
 from typing import Literal
 
@@ -13,18 +14,20 @@ Precision = Literal["auto", "fp32", "bf16", "fp16"]
 def pick_device(name: str) -> torch.device:
     """A device by name; "auto" takes a GPU if there is one.
 
-    Raises UserError if it does not work here.
+    There is one CPU device: "cpu:0" is "cpu". Raises UserError if the device does not work here.
     """
     if name == "auto":
         if torch.cuda.is_available():
             return torch.device("cuda")
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     try:
-        device = torch.device(name)
-        torch.empty(1, device=device)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch warns of names that it will forget
+            device = torch.device(name)
+        float(torch.ones(1, device=device))
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise UserError(f"device {name!r}: not usable on this machine, try cpu") from error
-    return device
+    return torch.device("cpu") if device.type == "cpu" else device
 
 
 def compute_dtype(precision: Precision, device: torch.device) -> torch.dtype:

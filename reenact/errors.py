@@ -1,6 +1,7 @@
 """Errors that a user can mend, warnings, and how a command turns them into exit codes."""
 
 import contextlib
+import errno
 import json
 import os
 import signal
@@ -12,6 +13,10 @@ from pathlib import Path
 from types import FrameType
 
 SECONDS_TO_WAIT = 3.0
+LONGEST_LINE = 1000  # characters of an error
+_LIMITS = ("ENOSPC", "EDQUOT", "EFBIG", "EROFS", "EACCES", "EPERM", "EIO", "EMFILE", "ENFILE")
+LIMITS_OF_FILES = frozenset(getattr(errno, name) for name in _LIMITS if hasattr(errno, name))
+"""Numbers of an OSError that no program can prevent: full, read-only or broken disks, and so on."""
 
 
 class UserError(ValueError):
@@ -56,27 +61,37 @@ def say(text: str) -> None:
 def exit_code(main: Callable[[], None]) -> int:
     """Run `main` and return the exit code of the command.
 
-    0: success. 1: `UserError` or `diffae.CheckpointError`, printed as one line `error: ...` on
-    stderr. Of several processes only one prints the line. 2: `UsageError`. 130: Ctrl-C. 143 or
-    129: SIGTERM or SIGHUP; the `with` and `finally` blocks have run by then, so no temporary file
-    is left. Every other exception is a bug and passes through with its traceback.
+    0: success. 1: `UserError`, `diffae.CheckpointError`, or a limit of the machine such as a full
+    disk or too little memory, printed as one line `error: ...` on stderr. Of several processes
+    only one prints the line. 2: `UsageError`. 130: Ctrl-C. 143 or 129: SIGTERM or SIGHUP; the
+    `with` and `finally` blocks have run by then, so no temporary file is left. Every other
+    exception is a bug and passes through with its traceback.
     """
     _make_streams_usable()
+    received: list[int] = []
     try:
-        with _signals_as_exceptions():
+        with _signals_as_exceptions(received):
             main()
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
+        return _ended_by(signal.SIGINT)
     except Stopped as stop:
-        print(f"stopped by {signal.Signals(stop.signum).name}", file=sys.stderr)
-        return 128 + stop.signum
+        return _ended_by(stop.signum)
     except Exception as error:
-        if not _is_for_user(error):
+        if received:  # a library made an error of its own of the interruption
+            return _ended_by(received[0])
+        text = str(error) if _is_for_user(error) else _limit_of_the_machine(error)
+        if text is None:
             raise
-        _tell(" ".join(part.strip() for part in str(error).splitlines() if part.strip()))
+        _tell(" ".join(part.strip() for part in text.splitlines() if part.strip()))
         return 2 if isinstance(error, UsageError) else 1
     return 0
+
+
+def _ended_by(signum: int) -> int:
+    """Say which signal ended the run, and return the exit code."""
+    name = signal.Signals(signum).name
+    print("interrupted" if name == "SIGINT" else f"stopped by {name}", file=sys.stderr)
+    return 128 + signum
 
 
 def _tell(line: str) -> None:
@@ -87,6 +102,8 @@ def _tell(line: str) -> None:
         # torchrun ends this one while it waits. Only an error of this process alone is printed.
         time.sleep(SECONDS_TO_WAIT)
         line = f"process {rank}: {line}"
+    if len(line) > LONGEST_LINE:  # a damaged file can hold texts of any length
+        line = f"{line[: LONGEST_LINE - 200]} ... {line[-200:]}"
     text = f"error: {line}"
     print(text, file=sys.stderr)
     if torchrun_file is not None:
@@ -98,13 +115,20 @@ def _tell(line: str) -> None:
 
 
 @contextlib.contextmanager
-def _signals_as_exceptions() -> Iterator[None]:
-    """SIGTERM and SIGHUP raise `Stopped` in the main thread, unless the process ignores them."""
+def _signals_as_exceptions(received: list[int]) -> Iterator[None]:
+    """SIGTERM and SIGHUP raise `Stopped` in the main thread, unless the process ignores them.
+
+    Ctrl-C raises KeyboardInterrupt, as always. received: gets the number of every signal.
+    """
 
     owner = os.getpid()
 
     def stop(signum: int, frame: FrameType | None) -> None:
+        if signum == signal.SIGINT:
+            received.append(signum)
+            raise KeyboardInterrupt
         if os.getpid() == owner:
+            received.append(signum)
             raise Stopped(signum)
         # A forked worker inherits this handler; it ends at once, as without us.
         signal.signal(signum, signal.SIG_DFL)
@@ -112,9 +136,10 @@ def _signals_as_exceptions() -> Iterator[None]:
 
     replaced = {}
     if threading.current_thread() is threading.main_thread():
-        for name in ("SIGTERM", "SIGHUP"):
+        for name in ("SIGINT", "SIGTERM", "SIGHUP"):
             number = getattr(signal, name, None)  # Windows has no SIGHUP
-            if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+            usual = (signal.SIG_DFL, signal.default_int_handler)
+            if number is not None and signal.getsignal(number) in usual:
                 replaced[number] = signal.signal(number, stop)
     try:
         yield
@@ -146,3 +171,23 @@ def _is_for_user(error: Exception) -> bool:
     from diffae import CheckpointError
 
     return isinstance(error, CheckpointError)
+
+
+def _limit_of_the_machine(error: Exception) -> str | None:
+    """What to tell the user about a full disk or too little memory; None for any other error.
+
+    Outputs are checked before the work starts, but a disk can fill up in the middle of it.
+    """
+    if isinstance(error, OSError) and error.errno in LIMITS_OF_FILES:
+        where = error.filename if error.filename is not None else "a file"
+        reason = (error.strerror or str(error)).lower()
+        return f"{where}: cannot read or write ({reason}), make room or choose another place"
+    text = " ".join(str(error).split())
+    # torch raises OutOfMemoryError for a GPU, and a plain RuntimeError for the CPU.
+    is_torch = isinstance(error, RuntimeError) and any(
+        words in text for words in ("out of memory", "can't allocate memory", "not enough memory")
+    )
+    if isinstance(error, MemoryError) or is_torch:
+        what = f" ({text[:200]})" if text else ""
+        return f"not enough memory{what}, choose a smaller size, batch or number of steps"
+    return None

@@ -15,6 +15,17 @@ def test_an_unknown_device_is_named():
         pick_device("toaster")
 
 
+def test_the_only_cpu_has_one_name():
+    assert pick_device("cpu:0") == torch.device("cpu")
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("name", ["meta", "mkldnn", "", "cpu:x"])
+def test_devices_that_cannot_compute_are_one_line(name: str):
+    with pytest.raises(UserError, match="not usable on this machine"):
+        pick_device(name)
+
+
 def test_precision_names():
     assert compute_dtype("fp32", torch.device("cpu")) is torch.float32
     assert compute_dtype("bf16", torch.device("cpu")) is torch.bfloat16

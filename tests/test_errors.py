@@ -1,7 +1,13 @@
+import errno
+import os
+import signal
 import subprocess
 import sys
+import time
 
+import numpy as np
 import pytest
+import torch
 
 from diffae import CheckpointError
 from reenact import errors
@@ -32,10 +38,65 @@ def test_ctrl_c_is_130() -> None:
     assert exit_code(_raising(KeyboardInterrupt())) == 130
 
 
-@pytest.mark.parametrize("error", [ValueError("bug"), KeyError("bug"), SystemExit(2)])
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device", "a.npy"), "a.npy: cannot read or write"),
+        (OSError(errno.EACCES, "Permission denied", "b"), "b: cannot read or write (permission"),
+        (MemoryError(), "not enough memory, choose a smaller size"),
+        (torch.OutOfMemoryError("CUDA out of memory. Tried\nto"), "memory (CUDA out of memory."),
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"), "not enough"),
+    ],
+)
+def test_limits_of_the_machine_are_one_line(
+    error: Exception, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert exit_code(_raising(error)) == 1
+    line = capsys.readouterr().err
+    assert line.startswith("error: ")
+    assert line.count("\n") == 1
+    assert words in line
+
+
+def test_memory_that_no_machine_has_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    for allocate in (lambda: torch.empty(2**55), lambda: np.empty(2**55), lambda: bytes(2**55)):
+        assert exit_code(lambda make=allocate: make()) == 1  # type: ignore[misc]
+        assert capsys.readouterr().err.startswith("error: not enough memory")
+
+
+@pytest.mark.parametrize(
+    "error", [ValueError("bug"), KeyError("bug"), FileNotFoundError(2, "bug"), SystemExit(2)]
+)
 def test_bugs_pass_through(error: BaseException) -> None:
     with pytest.raises(type(error)):
         exit_code(_raising(error))
+
+
+@pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
+def test_an_error_that_a_library_makes_of_a_signal_counts_as_the_signal(
+    name: str, code: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def main() -> None:
+        try:
+            os.kill(os.getpid(), getattr(signal, name))
+            time.sleep(5)
+        except BaseException as error:  # an interrupted import can end so
+            raise RecursionError("import") from error
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        assert exit_code(main) == code
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_a_long_error_is_shortened_in_the_middle(capsys: pytest.CaptureFixture[str]) -> None:
+    assert exit_code(_raising(UserError(f"a.mp4: {'x' * 50_000}, write it again"))) == 1
+    line = capsys.readouterr().err
+    assert len(line) < 1100
+    assert line.startswith("error: a.mp4: xxx")
+    assert line.endswith("xxx, write it again\n")
 
 
 def test_reading_arguments_does_not_import_torch() -> None:

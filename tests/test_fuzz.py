@@ -1,15 +1,20 @@
 """The fuzzer's own oracle, and a few hundred of its cases."""
 
+import contextlib
 import dataclasses
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from reenact.commands.configs import find_config
+from reenact.config import load_config
+from reenact.errors import UserError
+from reenact.inference.run_config import InferRun
 from tools.fuzz import material
 from tools.fuzz.__main__ import GENERATORS, kind_of, tried
 from tools.fuzz.case import Case, Interruption, broken_promise, judged
-from tools.fuzz.texts import option_case
+from tools.fuzz.texts import option_case, options
 
 
 def test_the_same_number_makes_the_same_case(tmp_path: Path):
@@ -57,6 +62,17 @@ def test_a_good_run_keeps_the_promises(tmp_path: Path):
 def test_options_of_a_case_are_options(tmp_path: Path):
     case = option_case(np.random.default_rng(0), tmp_path)
     assert any(word.startswith("--set=") for word in case.words)
+
+
+def test_about_half_of_the_options_fit_their_keys():
+    rng = np.random.default_rng(0)
+    path, fits = find_config("embedded/infer"), 0
+    for _ in range(200):
+        overrides = [word.removeprefix("--set=") for word in options(rng, InferRun, 2)]
+        with contextlib.suppress(UserError):
+            load_config(path, InferRun, overrides)
+            fits += 1
+    assert 80 <= fits <= 160
 
 
 @pytest.mark.slow

@@ -1,13 +1,15 @@
 """What several commands share: their parser, `--config`, `--set` and `--device`."""
 
 import argparse
+import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NoReturn, TypeVar
 
 from reenact.commands.configs import find_config
 
 T = TypeVar("T")
+
+MAX_MESSAGE = 300  # characters
 
 
 class Parser(argparse.ArgumentParser):
@@ -28,7 +30,10 @@ class Parser(argparse.ArgumentParser):
         return super().parse_args(args, namespace)
 
     def error(self, message: str) -> NoReturn:
-        files = [text for text in self._given if text.startswith("-") and Path(text).exists()]
+        if len(message) > MAX_MESSAGE:  # a number of 5,000 digits, for example
+            message = f"{message[:MAX_MESSAGE]} ..."
+        # Not Path.exists, which raises an error for a name that is too long.
+        files = [text for text in self._given if text.startswith("-") and os.path.exists(text)]
         if files:
             message += f" (for the file {files[0]!r} write ./{files[0]})"
         super().error(message)

@@ -42,7 +42,12 @@ def find_config(name: str) -> Path:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--copy", type=Path, metavar="DIR", help="copy all configs to a new folder")
+    parser.add_argument(
+        "--copy",
+        type=Path,
+        metavar="DIR",
+        help="copy all configs to a new folder (default: list them)",
+    )
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -25,7 +25,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="release",
         help="layout of the raw videos: the three that VoxCeleb comes in (default: release)",
     )
-    parser.add_argument("--processes", type=int, default=1, help="started by torchrun if above 1")
+    parser.add_argument(
+        "--processes",
+        type=int,
+        default=1,
+        help="started by torchrun if above 1 (default: %(default)s)",
+    )
     parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda, mps")
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from reenact.commands.arguments import add_config, add_device, read_config
 from reenact.commands.motion import shipped_motion
 from reenact.errors import UsageError, say
-from reenact.files import check_input_file
+from reenact.files import check_input_file, check_output_path
+from reenact.media.formats import check_written_kind
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,14 +20,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "target", nargs="?", type=Path, help="video, picture, motion file, or @name"
     )
     parser.add_argument(
-        "--output", type=Path, help="default: results/<source>_<target>.mp4, .png for a picture"
+        "--output",
+        type=Path,
+        help="file to write (default: results/<source>_<target>.mp4, .png for a picture)",
     )
     add_config(parser, default="embedded/infer")
-    parser.add_argument("--num-steps", type=int, help="sampling steps of each frame")
+    parser.add_argument(
+        "--num-steps",
+        type=int,
+        help="sampling steps of each frame (default: the recipe of the weights)",
+    )
     add_device(parser)
-    parser.add_argument("--precision", choices=("auto", "fp32", "bf16", "fp16"))
-    parser.add_argument("--seed", type=int, help="seed of the noise, where x_T has any")
-    parser.add_argument("--grid", action="store_true", help="write source | target | result")
+    parser.add_argument(
+        "--precision",
+        choices=("auto", "fp32", "bf16", "fp16"),
+        help="number format of the networks (default: the config's)",
+    )
+    parser.add_argument(
+        "--seed", type=int, help="seed of the noise, where x_T has any (default: the config's)"
+    )
+    parser.add_argument(
+        "--grid", action="store_true", help="write source | target | result side by side"
+    )
     parser.add_argument(
         "--relative", action="store_true", help="take the change since the first target frame"
     )
@@ -42,6 +57,9 @@ def run(arguments: argparse.Namespace) -> None:
     for path in (source, target):
         if path is not None:
             check_input_file(path)
+    if output is not None:  # a mistyped name need not wait for the imports below
+        check_output_path(output, makes_folders=True)
+        check_written_kind(output)
     from reenact.assets import asset_path
     from reenact.inference.pipeline import reenact_files
     from reenact.inference.run_config import InferRun

@@ -14,13 +14,25 @@ from reenact.files import check_input_file
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("target", nargs="?", type=Path, help="video or picture")
-    parser.add_argument("--output", type=Path, help="default: results/<target>.motion.safetensors")
+    parser.add_argument(
+        "--output", type=Path, help="file to write (default: results/<target>.motion.safetensors)"
+    )
     parser.add_argument("--list", action="store_true", help="name the shipped motions")
     parser.add_argument(
-        "--from", dest="start", type=float, metavar="SECONDS", help="skip the start"
+        "--from",
+        dest="start",
+        type=float,
+        metavar="SECONDS",
+        help="first second to take (default: the start)",
     )
-    parser.add_argument("--to", dest="end", type=float, metavar="SECONDS", help="skip the rest")
-    parser.add_argument("--max-frames", type=int, help="take at most so many frames")
+    parser.add_argument(
+        "--to",
+        dest="end",
+        type=float,
+        metavar="SECONDS",
+        help="last second to take (default: the end)",
+    )
+    parser.add_argument("--max-frames", type=int, help="take at most so many frames (default: all)")
     add_config(parser, default="embedded/infer")
     add_device(parser)
 

@@ -9,35 +9,53 @@ from pathlib import Path
 
 from reenact.commands.arguments import add_config, add_device, read_config
 from reenact.errors import say
-from reenact.files import check_input_file
+from reenact.files import check_input_file, check_output_path, make_folder, shortened
+from reenact.media.formats import WRITABLE_SUFFIXES
 
-ANGLES = ("yaw", "pitch", "roll", "gaze-yaw", "gaze-pitch")
-SHARES = ("smile", "open-mouth", "blink", "brow")
+ANGLES = {
+    "yaw": "turn of the head to the right of the picture",
+    "pitch": "turn of the head up",
+    "roll": "turn of the head clockwise",
+    "gaze-yaw": "turn of the eyes to the right of the picture",
+    "gaze-pitch": "turn of the eyes up",
+}
+SHARES = {
+    "smile": "corners of the mouth, from -1 (down) to 1 (up)",
+    "open-mouth": "opening of the jaw, from 0 to 1",
+    "blink": "closing of both lids, from 0 to 1",
+    "brow": "brows, from -1 (down) to 1 (up)",
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", type=Path, help="photo of the face")
-    parser.add_argument("--output", type=Path, help="default: results/<source>_posed.png")
-    for name in (*ANGLES, *SHARES):
-        unit = "DEGREES" if name in ANGLES else "SHARE"
-        parser.add_argument(f"--{name}", type=float, default=0.0, metavar=unit)
+    parser.add_argument(
+        "--output", type=Path, help="file to write (default: results/<source>_posed.png)"
+    )
+    for name, text in (ANGLES | SHARES).items():
+        parser.add_argument(
+            f"--{name}",
+            type=float,
+            default=0.0,
+            metavar="DEGREES" if name in ANGLES else "SHARE",
+            help=f"{text} (default: 0)",
+        )
     add_config(parser, default="embedded/infer")
     add_device(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
     check_input_file(arguments.source)
-    from reenact.face.control import Sliders
-    from reenact.files import check_output_path, make_folder, shortened
-    from reenact.inference.reenactor import Reenactor
-    from reenact.inference.run_config import InferRun, animate_options
-    from reenact.media.images import WRITABLE_SUFFIXES, read_frame, write_frame
-
-    names = [name.replace("-", "_") for name in (*ANGLES, *SHARES)]
-    sliders = Sliders(**{name: getattr(arguments, name) for name in names})
     stem = shortened(arguments.source.stem, 200)
     output = arguments.output or Path("results") / f"{stem}_posed.png"
     check_output_path(output, WRITABLE_SUFFIXES, makes_folders=True)
+    from reenact.face.control import Sliders
+    from reenact.inference.reenactor import Reenactor
+    from reenact.inference.run_config import InferRun, animate_options
+    from reenact.media.images import read_frame, write_frame
+
+    names = [name.replace("-", "_") for name in (*ANGLES, *SHARES)]
+    sliders = Sliders(**{name: getattr(arguments, name) for name in names})
     settings = read_config(arguments, InferRun)
     photo = read_frame(arguments.source)
     reenactor = Reenactor.load(

@@ -20,7 +20,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_config(parser)
     add_device(parser)
     parser.add_argument(
-        "--shard", metavar="i/n", help="do part i (from 0) of n; for several machines"
+        "--shard",
+        metavar="i/n",
+        help="do part i (from 0) of n, for several machines (default: everything; under torchrun "
+        "the share of the process)",
     )
 
 

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from reenact.errors import UserError, say
+from reenact.errors import say
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -14,7 +14,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--clips", type=int, required=True, help="number of clips of the split")
     option("--frames", 16, "frames of each clip")
     option("--size", 64, "side of the crops in pixels")
-    parser.add_argument("--split", choices=("train", "val", "test"), default="train")
+    parser.add_argument(
+        "--split",
+        choices=("train", "val", "test"),
+        default="train",
+        help="split, each with people of its own (default: %(default)s)",
+    )
     option("--seed", 0, "seed of all people and motions")
     option("--workers", 2, "processes, one thread each")
     option("--cross", 8, "frames of each clip that show another person's motion")
@@ -26,8 +31,4 @@ def run(arguments: argparse.Namespace) -> None:
     from reenact.data.synthetic.clips import SyntheticConfig
     from reenact.data.synthetic.generate import generate
 
-    try:
-        path = generate(SyntheticConfig(**vars(arguments)), progress=True)
-    except ValueError as error:
-        raise UserError(str(error)) from error
-    say(str(path))
+    say(str(generate(SyntheticConfig(**vars(arguments)), progress=True)))

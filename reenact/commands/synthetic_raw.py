@@ -11,7 +11,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(name, type=int, default=default, help=f"{text} (default: %(default)s)")
 
     parser.add_argument("--out", type=Path, required=True, help="new folder of the raw data")
-    parser.add_argument("--layout", choices=("flat", "frames_cropped", "release"), required=True)
+    parser.add_argument(
+        "--layout",
+        choices=("flat", "frames_cropped", "release"),
+        required=True,
+        help="one of the layouts that VoxCeleb comes in, see docs/voxceleb.md",
+    )
     option("--clips", 40, "number of videos")
     option("--frames", 16, "frames of each video, at 25 a second")
     option("--size", 256, "side of the frames in pixels")

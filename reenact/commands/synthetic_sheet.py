@@ -3,7 +3,9 @@
 import argparse
 from pathlib import Path
 
-from reenact.errors import say
+from reenact.errors import UserError, say
+from reenact.files import check_output_path, make_folder
+from reenact.media.formats import WRITABLE_SUFFIXES
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -13,16 +15,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, help="picture to write")
     option("--rows", 8, "number of people")
     option("--size", 128, "side of a tile in pixels")
-    parser.add_argument("--split", choices=("train", "val", "test"), default="train")
+    parser.add_argument(
+        "--split",
+        choices=("train", "val", "test"),
+        default="train",
+        help="split, each with people of its own (default: %(default)s)",
+    )
     option("--seed", 0, "seed of all people and motions")
 
 
 def run(arguments: argparse.Namespace) -> None:
-    from PIL import Image
-
+    check_output_path(arguments.out, WRITABLE_SUFFIXES, makes_folders=True)
+    if arguments.rows < 1:
+        raise UserError(f"--rows: must be at least 1, got {arguments.rows}")
     from reenact.data.synthetic.clips import SyntheticConfig
     from reenact.data.synthetic.sheet import contact_sheet
-    from reenact.files import make_folder
+    from reenact.media.images import write_frame
 
     config = SyntheticConfig(
         out=arguments.out.parent,
@@ -33,5 +41,5 @@ def run(arguments: argparse.Namespace) -> None:
     )
     sheet = contact_sheet(config, range(arguments.rows))
     make_folder(arguments.out.parent)
-    Image.fromarray(sheet).save(arguments.out)
+    write_frame(arguments.out, sheet, synthetic=True)
     say(str(arguments.out))

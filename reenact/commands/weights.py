@@ -190,9 +190,20 @@ FILES = (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--folder", type=Path, default=Path("weights"), help="default: %(default)s")
+    parser.add_argument(
+        "--folder",
+        type=Path,
+        default=Path("weights"),
+        help="where the files are (default: %(default)s)",
+    )
     names = [file.name for file in FILES]
-    parser.add_argument("--only", choices=names, nargs="+", metavar="NAME", help=", ".join(names))
+    parser.add_argument(
+        "--only",
+        choices=names,
+        nargs="+",
+        metavar="NAME",
+        help=f"{', '.join(names)} (default: all)",
+    )
 
 
 def run(arguments: argparse.Namespace) -> None:

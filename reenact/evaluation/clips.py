@@ -147,4 +147,4 @@ def _generate(config: ClipsConfig, size: int) -> None:
     except ValueError as error:
         raise UserError(f"{config.folder}: {error}") from error
     except OSError as error:
-        raise UserError(f"{config.folder}: cannot write ({error.strerror})") from error
+        raise UserError(f"{config.folder}: cannot write ({error.strerror or error})") from error

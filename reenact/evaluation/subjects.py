@@ -21,6 +21,7 @@ from reenact.evaluation.pairing.pairs import Pair, Video, videos_of
 from reenact.evaluation.readers import ParamsReader, StackReader
 from reenact.evaluation.run_config import EvalRun
 from reenact.inference.reenactor import Reenactor
+from reenact.models.weights import networks_sha256
 
 RECORD_VERSION = 4
 """Raise it when recorded numbers change, for example with the tracker or the fit of the head model.
@@ -54,8 +55,9 @@ class Subject:
 
 def reenactor_subject(run: EvalRun, reenactor: Reenactor) -> Subject:
     """Our reenactor with its floor and its oracle."""
+    networks = reenactor.networks
     settings = {
-        "networks_sha256": networks_sha256(reenactor),
+        "networks_sha256": networks_sha256(reenactor.diffae, networks.encoder, networks.unet),
         "precision": str(reenactor.dtype).removeprefix("torch."),
         # The batch size changes the speed, not the result. The precision is resolved above.
         "reenactor": {
@@ -133,18 +135,6 @@ def check_face(run: EvalRun, clips: ClipSet) -> None:
             f"{clips.root}: its parameters are the {clips.face} face stack's, the weights need the "
             f"{face} one's; prepare the clips with that stack, or set params to tracked"
         )
-
-
-def networks_sha256(reenactor: Reenactor) -> str:
-    """The content of all loaded networks, in whichever files it was stored."""
-    digest = hashlib.sha256()
-    for module in (reenactor.diffae, reenactor.networks.encoder, reenactor.networks.unet):
-        if module is None:
-            continue
-        for name, tensor in sorted(module.state_dict().items()):
-            digest.update(name.encode())
-            digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
 
 
 def _folder_sha256(folder: Path) -> str:

@@ -7,9 +7,8 @@ from reenact.errors import UserError
 from reenact.files import check_output_path, shortened
 from reenact.inference.motion_file import SUFFIX, is_motion_path
 from reenact.media.clip import Clip
-from reenact.media.formats import FORMATS
-from reenact.media.frame_sequence import FrameSequenceWriter, is_part, is_sequence
-from reenact.media.images import WRITABLE_SUFFIXES
+from reenact.media.formats import check_written_kind, is_sequence
+from reenact.media.frame_sequence import FrameSequenceWriter, is_part
 from reenact.media.timeline import Timeline
 from reenact.media.video_writer import VideoWriter
 
@@ -30,13 +29,7 @@ def check_output(output: Path, source: Path, target: Path, *, is_picture: bool) 
     made before the writing.
     """
     check_output_path(output, makes_folders=True)
-    if is_picture:
-        check_output_path(output, WRITABLE_SUFFIXES, makes_folders=True)
-    elif not is_sequence(output) and output.suffix.lower() not in FORMATS:
-        raise UserError(
-            f"{output}: cannot write this kind of file, end it in {', '.join(FORMATS)}, "
-            "or in %06d.png for numbered pictures"
-        )
+    check_written_kind(output, is_picture=is_picture)
     for role, path in (("source", source), ("target", target)):
         if _same_file(output, path) or is_part(path, output):
             raise UserError(f"{output}: would overwrite the {role}, choose another output path")

@@ -1,5 +1,6 @@
 """What videos and animations have in common: frames with times, of which a part can be chosen."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
@@ -99,6 +100,11 @@ class Clip(ABC):
         max_frames: int | None,
     ) -> None:
         """Keep the frames that the options ask for."""
+        for name, seconds in (("start", start), ("end", end)):
+            if seconds is not None and not (math.isfinite(seconds) and seconds >= 0):
+                raise UserError(f"{name}: must be at least 0 seconds, got {seconds}")
+        if max_frames is not None and max_frames < 1:
+            raise UserError(f"max_frames: must be at least 1, got {max_frames}")
         if start is not None or end is not None:
             lower = Fraction(start or 0).limit_denominator(MICROSECONDS)
             upper = None if end is None else Fraction(end).limit_denominator(MICROSECONDS)

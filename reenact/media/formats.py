@@ -1,11 +1,13 @@
-"""The kinds of video files that can be written, by the end of the name."""
+"""The kinds of files that can be written, by the end of the name. Nothing heavy is imported."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import Literal
 
+from reenact.errors import UserError
 from reenact.media.provenance import add_note_to_gif, add_note_to_webp
 
 
@@ -100,3 +102,31 @@ WEBP = VideoFormat(
 )
 
 FORMATS = {".mp4": MP4, ".m4v": MP4, ".mov": MOV, ".webm": WEBM, ".gif": GIF, ".webp": WEBP}
+
+WRITABLE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
+"""Of pictures."""
+
+NUMBER = re.compile(r"%0?\d*d")
+
+
+def is_sequence(path: Path) -> bool:
+    """Whether the name stands for many pictures: frames/%06d.png."""
+    return len(NUMBER.findall(path.name)) == 1 and path.name.count("%") == 1
+
+
+def check_written_kind(path: Path, *, is_picture: bool | None = None) -> None:
+    """Raises UserError if the name is not one of a kind of file that can be written.
+
+    is_picture: asks for a picture or for a video; None takes both.
+    """
+    endings: list[str] = []
+    if is_picture is not True:
+        endings += FORMATS
+    if is_picture is not False:
+        endings += [ending for ending in WRITABLE_SUFFIXES if ending not in endings]
+    if path.suffix.lower() in endings or (is_picture is not True and is_sequence(path)):
+        return
+    numbered = "" if is_picture else ", or in %06d.png for numbered pictures"
+    raise UserError(
+        f"{path}: cannot write this kind of file, end it in {', '.join(endings)}{numbered}"
+    )

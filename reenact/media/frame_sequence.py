@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from reenact.errors import UserError, warn
 from reenact.files import check_output_path, create_temporary_folder
+from reenact.media.formats import NUMBER, is_sequence
 from reenact.media.images import write_frame
 from reenact.media.timeline import Timeline
 
-NUMBER = re.compile(r"%0?\d*d")
 TIMES_NAME = "times.txt"
 
 
@@ -75,11 +75,6 @@ class FrameSequenceWriter:
         (folder / TIMES_NAME).write_text("".join(f"{_seconds(time)}\n" for time in times))
         for name in os.listdir(folder):
             os.replace(folder / name, self.path.parent / name)
-
-
-def is_sequence(path: Path) -> bool:
-    """Whether the name stands for many pictures: frames/%06d.png."""
-    return len(NUMBER.findall(path.name)) == 1 and path.name.count("%") == 1
 
 
 def is_part(path: Path, sequence: Path) -> bool:

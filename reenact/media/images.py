@@ -16,6 +16,7 @@ from torch import Tensor
 
 from reenact.errors import UserError, warn
 from reenact.files import atomic_output, check_input_file, check_output_path
+from reenact.media.formats import WRITABLE_SUFFIXES
 from reenact.media.provenance import picture_options
 
 # Larger pictures are refused before a pixel is decoded, so that no crafted header fills the memory.
@@ -24,7 +25,6 @@ MAX_PIXELS = 128_000_000
 MAX_FRAME_PIXELS = 36_000_000
 
 HEIF_SUFFIXES = (".heic", ".heif", ".hif")  # photos of recent phones and cameras
-WRITABLE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 IMAGE_SUFFIXES = frozenset(
     (*WRITABLE_SUFFIXES, ".jfif", ".jp2", ".avif", *HEIF_SUFFIXES, ".ppm", ".pgm", ".tga")
 )

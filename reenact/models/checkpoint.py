@@ -6,6 +6,7 @@ if it was tuned, and the recipe for rendering.
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,7 +24,9 @@ from diffae import (
     load_checkpoint,
     save_checkpoint,
 )
+from diffae.errors import existing_file
 from reenact.files import atomic_output
+from reenact.models.adapter import apply_adapter, find_base, is_adapter, read_adapter
 from reenact.models.reenactment_encoder import ReenactmentEncoder
 from reenact.models.released import is_released, load_released
 from reenact.models.weights import Recipe, ReenactorWeights
@@ -84,20 +87,23 @@ def load_reenactor(
 ) -> ReenactorWeights:
     """Read weights as float32 in evaluation mode.
 
-    A .safetensors must be one that `save_reenactor` wrote. Any other file is read as one that the
-    authors of DiffusionAct published. `diffae_path` is the DiffAE file that this one may need (see
-    `load_released`); None takes `last.ckpt` beside it if it is there. Raises CheckpointError when
-    the file is missing, unreadable or of another kind, and when its tensors do not fit its config
-    one to one.
+    A .safetensors must be one that `save_reenactor` wrote, or an adapter (see adapter.py), which is
+    merged into its base. Any other file is read as one that the authors of DiffusionAct
+    published. `diffae_path` is the DiffAE file that a published one may need (see `load_released`);
+    None takes `last.ckpt` beside it if it is there.
+
+    Raises CheckpointError when the file is missing, unreadable or of another kind, and when its
+    tensors do not fit its config one to one.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise CheckpointError(f"{path}: no such file")
+    path = existing_file(path)
     if path.suffix != ".safetensors":
         beside = path.with_name("last.ckpt")
         if diffae_path is None and beside.is_file():
             diffae_path = beside
         return load_released(path, diffae_path, map_location)
+    if is_adapter(path):
+        adapter = read_adapter(path, map_location)
+        return apply_adapter(path, adapter, load_base(find_base(path, adapter), map_location))
     try:
         with safe_open(path, framework="pt", device=str(map_location)) as file:
             metadata = file.metadata() or {}
@@ -149,9 +155,22 @@ def is_reenactor(path: str | Path) -> bool:
         return is_released(path)
     try:
         with safe_open(path, framework="pt") as file:
-            return FORMAT in (file.metadata() or {})
+            metadata = file.metadata() or {}
+            return FORMAT in metadata or is_adapter(Path(path))
     except (SafetensorError, OSError):
         return False
+
+
+def load_base(path: str | Path, map_location: str | torch.device = "cpu") -> ReenactorWeights:
+    """What a training starts from: a reenactor, or a DiffAE with the E_r that it gives.
+
+    Raises CheckpointError, as `load_reenactor` and `load_checkpoint` do.
+    """
+    if is_reenactor(path):
+        return load_reenactor(path, map_location)
+    diffae = load_checkpoint(path, map_location=map_location)
+    encoder = ReenactmentEncoder(copy.deepcopy(diffae.encoder)).to(map_location).eval()
+    return ReenactorWeights(diffae=diffae, encoder=encoder, unet=None, metadata={})
 
 
 def _texts(path: Path, text: str) -> dict[str, str]:

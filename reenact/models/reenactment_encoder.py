@@ -33,17 +33,21 @@ class ReenactmentEncoder(nn.Module):
         nn.init.zeros_(self.zero_conv.bias)
         self.motion_head: nn.Sequential | None = None
         if has_motion_head:
-            z_channels = encoder.config.z_channels
-            last = nn.Linear(MOTION_WIDTH, z_channels)
-            nn.init.zeros_(last.weight)
-            nn.init.zeros_(last.bias)
-            self.motion_head = nn.Sequential(
-                nn.Linear(z_channels + NUM_MOTION_VALUES, MOTION_WIDTH),
-                nn.SiLU(),
-                nn.Linear(MOTION_WIDTH, MOTION_WIDTH),
-                nn.SiLU(),
-                last,
-            )
+            self.add_motion_head()
+
+    def add_motion_head(self) -> None:
+        """Give an encoder without a motion head a fresh one, which changes no code."""
+        z_channels = self.encoder.config.z_channels
+        last = nn.Linear(MOTION_WIDTH, z_channels)
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
+        self.motion_head = nn.Sequential(
+            nn.Linear(z_channels + NUM_MOTION_VALUES, MOTION_WIDTH),
+            nn.SiLU(),
+            nn.Linear(MOTION_WIDTH, MOTION_WIDTH),
+            nn.SiLU(),
+            last,
+        )
 
     def forward(self, source: Tensor, landmark_map: Tensor, motion: Tensor | None = None) -> Tensor:
         """The code of the source as the drawing shows it.

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
+
+from torch import nn
 
 from diffae import (
     ENCODER,
@@ -85,3 +88,15 @@ class ReenactorWeights:
     unet: ConditionalUNet | None
     metadata: dict[str, str]
     recipe: Recipe | None = None
+
+
+def networks_sha256(*networks: nn.Module | None) -> str:
+    """The content of all weights, in whichever files they are stored. None has no weights."""
+    digest = hashlib.sha256()
+    for network in networks:
+        if network is None:
+            continue
+        for name, tensor in sorted(network.state_dict().items()):
+            digest.update(name.encode())
+            digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()

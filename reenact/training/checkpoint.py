@@ -14,7 +14,7 @@ from reenact.training.log import Meter
 from reenact.training.session import Session
 
 CHECKPOINT_NAME = "checkpoint.pt"
-SAME_RUN = ("stage", "model", "seed", "batch_size")
+SAME_RUN = ("stage", "model", "lora", "seed", "batch_size")
 """Keys of the config that a resumed run may not change."""
 
 
@@ -51,7 +51,7 @@ def save(session: Session, meter: Meter, step: int) -> None:
 def resume(session: Session, meter: Meter) -> int:
     """Load the run folder's checkpoint, if there is one; returns the number of finished steps.
 
-    Stage, model, seed and batch size must be those of the config. Rates, losses, lengths, the
+    Stage, model, LoRA, seed and batch size must be those of the config. Rates, losses, lengths, the
     device and the number of processes may differ. Raises UserError when the checkpoint is
     unreadable or belongs to another run, and when the processes see different folders.
     """

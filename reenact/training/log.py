@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -43,6 +44,8 @@ class LoggingConfig(Checked):
     num_steps: sampler steps of the previews.
     encode_steps: DDIM steps of the inversions of the previews.
     tensorboard: whether to write TensorBoard files beside metrics.jsonl.
+    wandb: name of a project on Weights & Biases, which then gets the same numbers, previews and
+        config. Null sends nothing anywhere.
     """
 
     scalars_every: Every = 50
@@ -54,6 +57,7 @@ class LoggingConfig(Checked):
     num_steps: Count = 20
     encode_steps: Count = 20
     tensorboard: bool = True
+    wandb: str | None = None
 
 
 def tally(values: Tensor, chosen: Tensor | None = None) -> Tensor:
@@ -154,11 +158,18 @@ class RunLog:
     """Writes into `run_dir`.
 
     Entries of steps after `start_step`, left by an interrupted run, are dropped. `config` is the
-    resolved config as plain values; it is stored as config.json and shown in TensorBoard.
+    resolved config as plain values; it is stored as config.json and shown in TensorBoard. `wandb`
+    is the project of Weights & Biases, or None. Raises UserError if that package is missing.
     """
 
     def __init__(
-        self, run_dir: Path, start_step: int, config: Mapping[str, Any], *, tensorboard: bool
+        self,
+        run_dir: Path,
+        start_step: int,
+        config: Mapping[str, Any],
+        *,
+        tensorboard: bool,
+        wandb: str | None = None,
     ) -> None:
         make_folder(run_dir)
         with atomic_output(run_dir / "config.json") as temporary:
@@ -182,6 +193,7 @@ class RunLog:
                 text = yaml.safe_dump(dict(config), sort_keys=False)
                 indented = "".join(f"    {line}\n" for line in text.splitlines())
                 self.writer.add_text("config", indented, start_step)
+        self.remote = None if wandb is None else _wandb_run(run_dir, wandb, config)
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
         """Append one record; `step` counts finished optimizer steps."""
@@ -191,6 +203,8 @@ class RunLog:
         if self.writer is not None:
             for name, value in values.items():
                 self.writer.add_scalar(name, value, step)
+        if self.remote is not None:
+            self.remote.log(dict(values), step=step)
 
     def preview(self, step: int, columns: Mapping[str, Tensor], caption: str) -> None:
         """Write columns of pictures as previews/preview_STEP.png; see `preview_sheet`."""
@@ -201,10 +215,39 @@ class RunLog:
             Image.fromarray(frame).save(temporary)
         if self.writer is not None:
             self.writer.add_image("preview", frame, step, dataformats="HWC")
+        if self.remote is not None:
+            import wandb  # type: ignore[import-not-found]
+
+            self.remote.log({"preview": wandb.Image(frame)}, step=step)
 
     def close(self) -> None:
         if self.writer is not None:
             self.writer.close()
+        if self.remote is not None:
+            self.remote.finish()
+
+
+def _wandb_run(run_dir: Path, project: str, config: Mapping[str, Any]) -> Any:
+    """The run on Weights & Biases. A continued training continues it: wandb.txt holds its id."""
+    try:
+        import wandb  # type: ignore[import-not-found]
+    except ImportError as error:
+        raise UserError(
+            "logging.wandb: the package wandb is not installed; install it with pip install wandb, "
+            "or set logging.wandb to null"
+        ) from error
+    path = run_dir / "wandb.txt"
+    if not path.is_file():
+        with atomic_output(path) as temporary:
+            temporary.write_text(secrets.token_hex(4) + "\n")
+    return wandb.init(
+        project=project,
+        name=run_dir.name,
+        id=path.read_text().strip(),
+        resume="allow",
+        dir=run_dir,
+        config=dict(config),
+    )
 
 
 def preview_sheet(columns: Mapping[str, Tensor], caption: str) -> np.ndarray:

@@ -44,7 +44,13 @@ def train(run: TrainRun, device: torch.device, world: World = ALONE) -> int:
     step = checkpoint.resume(session, meter)
     log = None
     if world.is_main:
-        log = RunLog(run.run_dir, step, to_dict(run), tensorboard=logging.tensorboard)
+        log = RunLog(
+            run.run_dir,
+            step,
+            to_dict(run),
+            tensorboard=logging.tensorboard,
+            wandb=logging.wandb,
+        )
         say(describe(session, dataset, step))
     is_saved = run.export.is_file()
     bar = tqdm(total=run.num_steps, initial=step, unit="step", disable=not world.is_main)
@@ -234,13 +240,13 @@ def is_due(step: int, every: int) -> bool:
 
 def describe(session: Session, dataset: ClipDataset, step: int) -> str:
     """The first line that a run prints."""
-    num_weights = sum(p.numel() for p in session.model.parameters())
+    num_weights = sum(p.numel() for p in session.model.parameters() if p.requires_grad)
     precision = str(session.dtype).removeprefix("torch.")
     size = session.world.size
     place = f"{session.device}" if size == 1 else f"{size} processes of {session.device.type}"
     return (
-        f"stage {session.run.stage}: {num_weights / 1e6:.2f} M weights, {len(dataset)} clips, "
-        f"{precision} on {place}, steps {step} to {session.run.num_steps}"
+        f"stage {session.run.stage}: {num_weights / 1e6:.2f} M trained weights, "
+        f"{len(dataset)} clips, {precision} on {place}, steps {step} to {session.run.num_steps}"
     )
 
 

@@ -12,6 +12,7 @@ from reenact.device import Precision
 from reenact.errors import UserError
 from reenact.face.factory import FaceConfig
 from reenact.inference.start import StartName, find_start
+from reenact.models.lora import LoraConfig
 from reenact.models.weights import Recipe
 from reenact.ranges import Checked, Count, Positive, Range, Seed, Share
 from reenact.training.log import LoggingConfig
@@ -145,6 +146,8 @@ class TrainRun(Checked):
     init: the weights to start from. Stage `autoencoder` may start without.
     model: the networks of a DiffAE that starts from nothing. Only stage `autoencoder` has this
         section, and not together with `init`, whose file says what its networks are.
+    lora: train small updates of low rank, which also go into an adapter file beside `export`. Null
+        trains all weights. Stage `autoencoder` has no such updates.
     autoencoder: settings of stage `autoencoder`. A run may only have the section of its own stage.
     align: settings of stage `align`.
     reenact: settings of stage `reenact`.
@@ -168,6 +171,7 @@ class TrainRun(Checked):
     ema_decay: Annotated[float, Range(at_least=0, below=1)] = 0.9999
     init: Path | None = None
     model: DiffAEConfig | None = None
+    lora: LoraConfig | None = None
     autoencoder: AutoencoderConfig | None = None
     align: AlignConfig | None = None
     reenact: ReenactConfig | None = None
@@ -202,6 +206,8 @@ class TrainRun(Checked):
             )
         if self.model is not None and self.init is not None:
             raise UserError("model: the file `init` says what the networks are; remove one of both")
+        if self.lora is not None and self.stage == "autoencoder":
+            raise UserError("lora: stage autoencoder trains all weights; remove the section")
         if self.precision == "fp16":
             raise UserError("precision: fp16 has too small a range for gradients, take bf16")
         steps = {n: getattr(self.logging, n) for n in ("num_steps", "encode_steps")}

@@ -62,6 +62,7 @@ def open_session(run: TrainRun, device: torch.device, world: World = ALONE) -> S
     stage = make_stage(run, device)
     model = stage.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     ema = ema_copy(model)
+    weights = [weight for weight in model.parameters() if weight.requires_grad]
     if run.compile:
         for network in networks(stage):
             network.compile()
@@ -73,7 +74,7 @@ def open_session(run: TrainRun, device: torch.device, world: World = ALONE) -> S
         stage=stage,
         model=model,
         ema=ema,
-        optimizer=make_optimizer(model.parameters(), run.optimizer),
+        optimizer=make_optimizer(weights, run.optimizer),
         loss=loss,
         device=device,
         dtype=compute_dtype(run.precision, device),

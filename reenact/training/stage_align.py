@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import copy
 from pathlib import Path
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 
-from diffae import DiffAE, load_checkpoint
 from reenact.data.augment import AugmentConfig
 from reenact.data.dataset import ClipDataset, PairConfig, draw_batch
 from reenact.errors import UserError
 from reenact.inference.start import blend_noise
-from reenact.models.checkpoint import is_reenactor, load_reenactor, save_reenactor
+from reenact.models.checkpoint import is_reenactor, load_base
 from reenact.models.reenactment_encoder import ReenactmentEncoder
 from reenact.training.drawer import Drawer
 from reenact.training.log import l1, tally
+from reenact.training.lora_run import export, lora_base
 from reenact.training.run_config import TrainRun
 
 NUM_SCALE_BATCHES = 8
@@ -38,9 +37,13 @@ class AlignStage:
         self.pairs: PairConfig | None = PairConfig(
             cross_fraction=run.align.cross_fraction, cross_start=run.align.cross_start
         )
-        diffae, encoder = _start(run.init, run.align.motion_head)
-        self.diffae = diffae.to(device).eval().requires_grad_(False)
-        self.model: nn.Module = encoder.to(device).requires_grad_(True)
+        base = load_base(run.init)
+        self.base = lora_base(run, base)
+        _set_motion_head(base.encoder, run.init, run.align.motion_head)
+        self.diffae = base.diffae.to(device).eval().requires_grad_(False)
+        self.model: nn.Module = base.encoder.to(device).requires_grad_(True)
+        if self.base is not None:
+            self.base.add_to(base.encoder)
         for module in (self.diffae, self.model):
             module.to(memory_format=torch.channels_last)
         self.image_size = self.diffae.config.image_size
@@ -132,19 +135,22 @@ class AlignStage:
         return scalars, columns
 
     def export(self, model: nn.Module, path: Path, step: int) -> None:
-        """Write DiffAE and E_r as one .safetensors."""
-        encoder = cast(ReenactmentEncoder, model)
-        save_reenactor(path, self.diffae, encoder, metadata={"stage": "align", "step": str(step)})
+        """Write DiffAE and E_r as one .safetensors, and with LoRA the adapter beside it."""
+        export(
+            path,
+            self.diffae,
+            trained={"encoder": self.model},
+            average={"encoder": model},
+            base=self.base,
+            metadata={"stage": "align", "step": str(step)},
+        )
 
 
-def _start(path: Path, motion_head: bool) -> tuple[DiffAE, ReenactmentEncoder]:
-    """The frozen DiffAE and the E_r to train, from a DiffAE's file or a reenactor's."""
-    if not is_reenactor(path):
-        diffae = load_checkpoint(path)
-        encoder = copy.deepcopy(diffae.encoder)
-        return diffae, ReenactmentEncoder(encoder, has_motion_head=motion_head)
-    weights = load_reenactor(path)
-    if (weights.encoder.motion_head is not None) != motion_head:
+def _set_motion_head(encoder: ReenactmentEncoder, path: Path, motion_head: bool) -> None:
+    """Give the E_r of a DiffAE its motion head. The E_r of a reenactor must fit the config."""
+    if (encoder.motion_head is not None) == motion_head:
+        return
+    if is_reenactor(path):
         has, wanted = ("no", "false") if motion_head else ("a", "true")
         raise UserError(f"{path}: its E_r has {has} motion head, set align.motion_head to {wanted}")
-    return weights.diffae, weights.encoder
+    encoder.add_motion_head()

@@ -10,18 +10,19 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from diffae import ConditionalUNet, load_checkpoint
+from diffae import ConditionalUNet
 from reenact.data.dataset import PairConfig
 from reenact.errors import UserError
 from reenact.face.params import FaceParams
 from reenact.inference.networks import Networks
 from reenact.inference.start import StartName
-from reenact.models.checkpoint import is_reenactor, load_reenactor, save_reenactor
+from reenact.models.checkpoint import load_base
 from reenact.models.reenactment_encoder import ReenactmentEncoder
 from reenact.models.weights import Recipe
 from reenact.training.drawer import Drawer
 from reenact.training.gradient_guard import GradientGuard
 from reenact.training.log import l1, tally
+from reenact.training.lora_run import export, lora_base
 from reenact.training.loss_terms import (
     LOSSES,
     LossInputs,
@@ -60,30 +61,28 @@ class ReenactStage:
             cross_start=run.reenact.cross_start,
             cross_frames=run.reenact.cross_reference,
         )
-        encoder, unet = self._load(run.init)
+        base = load_base(run.init)
+        self.base = lora_base(run, base)
+        self.diffae = base.diffae.eval().requires_grad_(False)
+        encoder, unet = base.encoder, self._renderer(run.init, base.unet)
         self.diffae.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.image_size = self.diffae.config.image_size
         self.model: nn.Module = TrainedNetworks(encoder, unet).to(device).requires_grad_(True)
+        if self.base is not None:
+            self.base.add_to(encoder, unet)
         self.draw = Drawer(
             run.face, self.image_size, device, has_motion=encoder.motion_head is not None
         )
         self.nets = LossNetworks(self.weights, run.reenact.nets, device)
         self.guard = GradientGuard().to(device)
 
-    def _load(self, path: Path) -> tuple[ReenactmentEncoder, ConditionalUNet | None]:
-        """Set the frozen DiffAE; return the networks to train."""
-        if is_reenactor(path):
-            weights = load_reenactor(path)
-            self.diffae, encoder, unet = weights.diffae, weights.encoder, weights.unet
-        else:
-            self.diffae, unet = load_checkpoint(path), None
-            encoder = ReenactmentEncoder(copy.deepcopy(self.diffae.encoder))
-        self.diffae.eval().requires_grad_(False)
+    def _renderer(self, path: Path, unet: ConditionalUNet | None) -> ConditionalUNet | None:
+        """The U-Net to train, if one is trained. `unet` is the tuned one of the file `path`."""
         if self.config.tune_unet:
-            unet = copy.deepcopy(self.diffae.unet) if unet is None else unet
-        elif unet is not None:
+            return copy.deepcopy(self.diffae.unet) if unet is None else unet
+        if unet is not None:
             raise UserError(f"{path}: has a tuned U-Net, so reenact.tune_unet must be true")
-        return encoder, unet
+        return None
 
     def networks(self, trained: TrainedNetworks, recipe: Recipe | None = None) -> Networks:
         """What inference runs, with these networks; by default with the recipe of the training."""
@@ -180,14 +179,17 @@ class ReenactStage:
         return scalars, columns | dict(zip(titles, predictions, strict=True))
 
     def export(self, model: nn.Module, path: Path, step: int) -> None:
-        """Write DiffAE, E_r and the tuned U-Net as one .safetensors."""
-        networks = cast(TrainedNetworks, model)
-        metadata = {"stage": "reenact", "step": str(step)}
-        save_reenactor(
+        """Write DiffAE, E_r and the tuned U-Net, and with LoRA the adapter beside them."""
+        trained, average = (
+            {"encoder": n.encoder} | ({} if n.unet is None else {"unet": n.unet})
+            for n in (cast(TrainedNetworks, self.model), cast(TrainedNetworks, model))
+        )
+        export(
             path,
             self.diffae,
-            networks.encoder,
-            networks.unet,
-            metadata,
+            trained=trained,
+            average=average,
+            base=self.base,
+            metadata={"stage": "reenact", "step": str(step)},
             recipe=self.config.recipe,
         )

@@ -21,7 +21,8 @@ from reenact.training.stage_reenact import ReenactStage
 class TrainingStage(Protocol):
     """One stage of training.
 
-    model: exactly the trained weights. Frozen networks are other attributes.
+    model: the trained networks. With LoRA most of their weights are frozen. Networks that are
+        frozen as a whole are other attributes.
     diffae: the frozen autoencoder; in stage `autoencoder` it is the trained one.
     guard: what a step changes besides the weights, or None.
     pairs: how pairs are drawn; None means that the stage takes single frames.

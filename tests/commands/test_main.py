@@ -1,5 +1,6 @@
 """The command line itself: names, help, exit codes, streams and signals."""
 
+import importlib
 import os
 import shlex
 import signal
@@ -10,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from reenact.commands.arguments import Parser
 from reenact.commands.configs import config_names, find_config
-from reenact.commands.main import COMMANDS
+from reenact.commands.main import COMMANDS, run_command
 from reenact.errors import UserError
 from reenact.version import __version__
 
@@ -51,6 +53,21 @@ def test_help_of_every_command_answers_without_torch(name: str):
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(f"usage: {name}")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_explains_every_option_and_says_what_holds_without_it(name: str):
+    module = importlib.import_module(COMMANDS[name][0])
+    parser = Parser(name, "")
+    module.add_arguments(parser)
+    for action in parser._actions:
+        text = action.help or ""
+        assert text, f"{action.dest} has no help"
+        is_switch = action.nargs == 0
+        if action.option_strings and not (is_switch or action.required or action.default == []):
+            assert "default" in text, f"{action.dest} does not say its default"
+            given = action.default not in (None, "", 0, 0.0)
+            assert not given or "%(default)s" in text or str(action.default) in text
 
 
 def test_a_source_without_a_target_is_a_usage_error():
@@ -133,6 +150,86 @@ def test_a_signal_leaves_no_file_and_says_one_line(tmp_path: Path, name: str, co
     _, errors = process.communicate(timeout=20)
     assert (process.returncode, errors) == (code, f"{line}\n")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_kill_9_leaves_is_swept_by_a_later_run(tmp_path: Path):
+    process = subprocess.Popen(
+        [sys.executable, "-c", WAITING, str(tmp_path / "out.txt")],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    process.kill()
+    process.communicate(timeout=20)
+    (left,) = tmp_path.iterdir()
+    two_days_ago = time.time() - 2 * 24 * 3600
+    os.utime(left, (two_days_ago, two_days_ago))
+    done = run("synthetic-sheet", "--out", str(tmp_path / "a.png"), "--rows", "1", "--size", "8")
+    assert done.returncode == 0, done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+
+
+def test_a_mistyped_output_is_refused_without_torch(tmp_path: Path):
+    photo = tmp_path / "a.png"
+    photo.write_bytes(b"x")
+    for words in (
+        ["infer", str(photo), str(photo), "--output", "result.avi"],
+        ["infer", str(photo), str(photo), "--output", f"{photo}/result.png"],
+        ["pose", str(photo), "--output", "result.mp4"],
+    ):
+        code = (
+            "import sys; from reenact.commands.main import run_command\n"
+            f"code = run_command({words[0]!r}, 'x', {words[1:]!r})\n"
+            "sys.exit(code if 'torch' not in sys.modules else 99)"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True
+        )
+        assert done.returncode == 1, done.stderr
+        assert done.stderr.startswith("error: ")
+        assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["--rows", "0"], "--rows: must be at least 1, got 0"),
+        (["--size", "0"], "size: 0, expected at least 1"),
+        (["--size", "99999"], "size: 99999, expected at most 4096"),
+        (["--seed", "-1"], "seed: -1, expected at least 0"),
+        (["--out", "sheet.avi"], "sheet.avi: cannot write this kind of file"),
+        (["--out", "file/sheet.png"], "file/sheet.png: file is not a folder"),
+    ],
+)
+def test_a_sheet_that_cannot_be_made_is_one_line(words, line, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").touch()
+    assert run_command("synthetic-sheet", "x", ["--out", "sheet.png", *words]) == 1
+    assert capsys.readouterr().err.startswith(f"error: {line}")
+
+
+@pytest.mark.parametrize("out", ["file", "file/data", "/proc/data"])
+def test_a_folder_of_clips_that_cannot_be_made_is_one_line(out, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").touch()
+    assert run_command("synthetic", "x", ["--out", out, "--clips", "1"]) == 1
+    assert "cannot make this folder" in capsys.readouterr().err
+
+
+def test_a_number_of_5000_digits_is_a_short_usage_error(capsys):
+    with pytest.raises(SystemExit) as stop:
+        run_command("infer", "x", ["--seed", "1" * 5000])
+    assert stop.value.code == 2
+    assert len(capsys.readouterr().err) < 2000
+
+
+def test_a_long_word_with_a_dash_is_a_usage_error(capsys):
+    with pytest.raises(SystemExit) as stop:
+        run_command("infer", "x", ["-" + "a" * 5000])
+    assert stop.value.code == 2
+    assert len(capsys.readouterr().err) < 2000
 
 
 SAYING = (

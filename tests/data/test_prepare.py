@@ -185,6 +185,18 @@ def test_two_processes_make_what_one_makes(raw, whole, tmp_path):
     assert contents(tmp_path) == contents(whole)
 
 
+def test_four_machines_without_a_common_disk_make_what_one_makes(raw, whole, tmp_path):
+    together = tmp_path / "together"
+    for number in range(4):
+        own = tmp_path / f"machine{number}"
+        part = run_quietly(run_of(raw["flat"], own), World.parse(f"{number}/4"))
+        assert (part.num_clips, part.missing_shards, part.manifest) == (1, 3, None)
+        shutil.copytree(own, together, dirs_exist_ok=True)
+    last = run_quietly(run_of(raw["flat"], together))
+    assert (last.num_clips, last.missing_shards) == (0, 0)
+    assert contents(together) == contents(whole)
+
+
 def test_bad_clips_are_left_out_with_their_reason(raw, tmp_path):
     root, out = tmp_path / "raw", tmp_path / "out"
     (root / "train").mkdir(parents=True)

@@ -10,6 +10,7 @@ from reenact.data.synthetic import generate as generate_module
 from reenact.data.synthetic.clips import SyntheticConfig, cross_targets, plan_clip
 from reenact.data.synthetic.generate import CROSS_SHOT, draw_frame, generate, make_stage, write_clip
 from reenact.data.synthetic.renderer import Renderer
+from reenact.errors import UserError
 from reenact.face.params import FaceParams, retarget
 from reenact.face.surface.raster import PLAIN, rasterize
 
@@ -135,6 +136,21 @@ def test_finished_clips_are_left_alone_and_killed_ones_leave_nothing(
 def test_manifest_of_another_size_is_refused(config, written):
     with pytest.raises(ValueError, match="size 32"):
         generate(dataclasses.replace(config, size=64))
+
+
+@pytest.mark.parametrize("change", [{"seed": 99}, {"frames": 1}])
+def test_clips_of_another_seed_or_length_are_not_taken_for_the_asked_ones(config, written, change):
+    before = (config.out / "manifest.json").read_bytes()
+    with pytest.raises(UserError, match="another seed or number of frames"):
+        generate(dataclasses.replace(config, **change))
+    assert (config.out / "manifest.json").read_bytes() == before
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"clips": [1], "size": 32}'])
+def test_a_damaged_manifest_is_one_line(text: str, tmp_path):
+    (tmp_path / "manifest.json").write_text(text)
+    with pytest.raises(UserError, match=r"manifest\.json: damaged"):
+        generate(SyntheticConfig(out=tmp_path, clips=1))
 
 
 def test_render_refuses_another_person_and_batches(config, written, renderer):

@@ -7,7 +7,8 @@ import pytest
 
 from reenact.errors import UserError
 from reenact.inference.paths import check_output
-from reenact.media.frame_sequence import FrameSequenceWriter, is_part, is_sequence
+from reenact.media.formats import is_sequence
+from reenact.media.frame_sequence import FrameSequenceWriter, is_part
 from reenact.media.images import read_frame
 from reenact.media.timeline import Timeline
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from reenact.media.images import WRITABLE_SUFFIXES, read_frame, write_frame
+from reenact.media.formats import WRITABLE_SUFFIXES
+from reenact.media.images import read_frame, write_frame
 from reenact.media.provenance import NOTE, SOURCE_TYPE, TOOL
 from reenact.media.video_writer import VideoWriter
 from reenact.version import __version__

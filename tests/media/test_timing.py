@@ -1,8 +1,10 @@
 """Flashes and beeps: whatever the container, a beep stays at its flash, each at its own time."""
 
+import math
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -321,4 +323,15 @@ def test_max_frames_counts_what_is_read(tmp_path: Path) -> None:
 def test_an_empty_part_is_one_line(tmp_path: Path, options: dict[str, float]) -> None:
     make_clip(tmp_path / "a.mp4", CONSTANT, (20,))
     with pytest.raises(UserError, match=r"no frame from .* the video has 2.50 s"):
+        VideoReader(tmp_path / "a.mp4", **options)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"start": -1.0}, {"start": math.nan}, {"end": math.inf}, {"end": -0.5}, {"max_frames": 0}],
+)
+def test_a_part_that_makes_no_sense_is_one_line(tmp_path: Path, options: dict[str, Any]) -> None:
+    make_clip(tmp_path / "a.mp4", CONSTANT, (20,))
+    (name,) = options
+    with pytest.raises(UserError, match=f"^{name}: must be at least"):
         VideoReader(tmp_path / "a.mp4", **options)

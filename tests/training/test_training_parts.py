@@ -1,5 +1,7 @@
 import math
 import signal
+import sys
+import types
 from pathlib import Path
 
 import numpy as np
@@ -175,3 +177,46 @@ def test_a_second_signal_means_now_unless_patient():
 def test_a_loss_network_without_weights_is_one_line_with_its_origin(nets, message):
     with pytest.raises(UserError, match=message):
         LossNetworks(LOSSES, from_dict(LossNets, nets), torch.device("cpu"))
+
+
+class FakeRun(list):
+    """Keeps what a run on Weights & Biases gets."""
+
+    def log(self, values, step):
+        self.append((step, values))
+
+    def finish(self):
+        self.append("finished")
+
+
+def test_weights_and_biases_gets_the_same_numbers_and_a_continued_run_goes_on(
+    tmp_path, monkeypatch
+):
+    runs = []
+
+    def init(**options):
+        runs.append((options, FakeRun()))
+        return runs[-1][1]
+
+    fake = types.SimpleNamespace(init=init, Image=lambda frame: frame.shape)
+    monkeypatch.setitem(sys.modules, "wandb", fake)
+    for start in (0, 1):
+        log = RunLog(tmp_path, start, {"seed": 3}, tensorboard=False, wandb="faces")
+        log.scalars(start + 1, {"loss": 0.5})
+        log.preview(start + 1, {"source": torch.zeros(1, 3, 96, 96)}, "caption")
+        log.close()
+    (first, sent), (second, _) = runs
+    assert (first["project"], first["name"], first["config"]) == (
+        "faces",
+        tmp_path.name,
+        {"seed": 3},
+    )
+    assert first["id"] == second["id"]
+    assert second["resume"] == "allow"
+    assert sent == [(1, {"loss": 0.5}), (1, {"preview": (132, 96, 3)}), "finished"]
+
+
+def test_a_missing_wandb_is_one_line(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    with pytest.raises(UserError, match=r"logging\.wandb: the package wandb is not installed"):
+        RunLog(tmp_path, 0, {}, tensorboard=False, wandb="faces")

@@ -21,6 +21,7 @@ from tqdm import tqdm
 from reenact.errors import UserError, exit_code
 from tools.fuzz.case import Case, Generator, Outcome, judged, reduced
 from tools.fuzz.interruptions import signal_case, stream_case
+from tools.fuzz.motions import motion_case
 from tools.fuzz.pictures import picture_case
 from tools.fuzz.texts import config_case, name_case, option_case, train_case
 from tools.fuzz.videos import video_case
@@ -29,6 +30,7 @@ from tools.fuzz.weight_files import weights_case
 GENERATORS: dict[str, Generator] = {
     "picture": picture_case,
     "video": video_case,
+    "motion": motion_case,
     "option": option_case,
     "train": train_case,
     "config": config_case,

@@ -6,7 +6,7 @@ import functools
 import tempfile
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import av
 import numpy as np
@@ -15,11 +15,17 @@ from PIL import Image
 
 from diffae import DiffAE, DiffAEConfig
 from reenact.assets import asset_path
+from reenact.inference.motion_file import save_motion
+from reenact.inference.pipeline import open_target
+from reenact.inference.reenactor import Reenactor
+from reenact.inference.run_config import InferRun
+from reenact.media.clip import Clip
 from reenact.models.checkpoint import save_reenactor
 from reenact.models.reenactment_encoder import ReenactmentEncoder
 from reenact.models.weights import Recipe
 
 NUM_FRAMES = 4
+COMPOSITIONS: tuple[str, ...] = get_args(get_type_hints(InferRun)["compose"])
 
 
 @functools.cache
@@ -58,6 +64,19 @@ def tiny_weights() -> bytes:
         encoder = ReenactmentEncoder(DiffAE(config).encoder)
         save_reenactor(path, diffae, encoder, recipe=Recipe(num_steps=2, encode_steps=2))
         return path.read_bytes()
+
+
+@functools.cache
+def motion() -> bytes:
+    """The motion file of the frames."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        weights, target = write_weights(folder / "tiny.safetensors"), write_clip(folder / "a.mp4")
+        reenactor = Reenactor.load(weights, device="cpu")
+        clip = open_target(target)
+        assert isinstance(clip, Clip)
+        save_motion(reenactor.track(clip, where="target"), folder / "a.motion.safetensors")
+        return (folder / "a.motion.safetensors").read_bytes()
 
 
 def write_photo(path: Path) -> Path:

@@ -11,6 +11,7 @@ from PIL import Image
 
 from tools.fuzz import material
 from tools.fuzz.case import Case
+from tools.fuzz.typed import one_of
 
 FORMATS = {
     "png": ("L", "LA", "P", "RGB", "RGBA", "I;16", "1"),
@@ -36,7 +37,7 @@ def picture_case(rng: np.random.Generator, folder: Path) -> Case:
     target = material.write_photo(folder / "target.png")
     output = folder / "out" / "result.png"
     words = material.inference(folder, source, target, output)
-    words += (f"--set=compose={rng.choice(['crop', 'paste_back'])}",)
+    words += (f"--set=compose={one_of(rng, material.COMPOSITIONS)}",)
     return Case(kind="picture", words=words, output=output, files=(source, target))
 
 
@@ -70,7 +71,7 @@ def encoded(rng: np.random.Generator, folder: Path, suffix: str) -> bytes:
         warnings.simplefilter("ignore")  # Pillow itself doubts damaged EXIF
         try:
             picture.save(path, **options)
-        except (OSError, ValueError, TypeError):
+        except (OSError, ValueError, TypeError, SyntaxError):
             picture.convert("RGB").save(path.with_suffix(".png"))
             path = path.with_suffix(".png")
     data = path.read_bytes()

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
-import typing
 from pathlib import Path
 from typing import Any
 
@@ -16,57 +14,53 @@ from reenact.data.prepare.run_config import PrepareRun
 from reenact.evaluation.run_config import EvalRun
 from reenact.inference.run_config import InferRun
 from reenact.training.run_config import TrainRun
-from tools.config_reference import nested
 from tools.fuzz import material
 from tools.fuzz.case import Case
+from tools.fuzz.typed import keys, one_of, value
 
 VALUES: tuple[Any, ...] = (
     *(None, True, False, 0, 1, -1, 2, 3, 7, 60, 10**20, -(10**20), 0.0, 0.5, -0.5, 1e-30, 1e30),
     *(float("nan"), float("inf"), -float("inf"), "", "auto", "source", "x" * 300, "\x07", "é"),
     *([], [1], [1, "a"], {}, {"a": 1}, [[[[[[[[]]]]]]]], "1e400", "1e-4", ".", "/", "null"),
 )
+TEXTS = (
+    *("1" * 400, "1" * 5000, "0x" + "F" * 5000, "1:" + "59:" * 500 + "1", "1e400", "2026-13-45"),
+    *('!!int ""', "!!bool x", "!!python/name:os.system", "*a", "&a [*a]", "[" * 3000, "{a: {a: 1"),
+    *("? [1]", "<<: 3", "- 1", "'", "%", "0b_", "~", ".", "---", "\ufeff1", "# 1", "|", "\t1"),
+)
+"""What YAML itself reads in a special way, or not at all."""
 NAMES = (
     *("result.mp4", "résultat.mp4", "结果" * 40 + ".mp4", "-out.mp4", "a b'c\".mp4", "x.MP4"),
     *("result", "result.avi", "no/such/folder/result.mp4", "." * 50 + ".mp4", "n" * 251 + ".mp4"),
     *("n" * 300 + ".mp4", "tab\t.mp4", "line\n.mp4", "result.mp4/", "source.png", "target.mp4"),
 )
 
-
-USUAL: dict[type, tuple[Any, ...]] = {
-    bool: (True, False),
-    int: (0, 1, 2, 3, 8, 60, 1000, -1),
-    float: (0.0, 0.5, 1.0, 2.5, 30.0, -1.0),
-    str: ("auto", "source", "moved", "ddim", "ddim_trailing", "dpmpp2m", "crop", "follow"),
-}
-"""Values of the right type, some of them out of range."""
-
-
-def keys(cls: type, prefix: str = "") -> list[str]:
-    """Every dotted key of a config."""
-    hints = typing.get_type_hints(cls, include_extras=True)
-    found = []
-    for field in dataclasses.fields(cls):
-        found.append(prefix + field.name)
-        inner = nested(hints[field.name])
-        if inner is not None:
-            found += keys(inner, f"{prefix}{field.name}.")
-    return found
+SLOW = ("num_steps", "encode_steps", "output_size", "max_side")
+"""Keys that would render millions of pixels or thousands of steps, for minutes."""
 
 
 def options(rng: np.random.Generator, cls: type, count: int) -> list[str]:
-    """Random `--set` options; some name no key, some are no options at all."""
-    names = keys(cls)
+    """Random `--set` options: most have the right type; some name no key or are no options."""
+    kinds = keys(cls)
+    names = sorted(kinds)
     if rng.random() < 0.8:  # the many keys of the authors' files would hide the others
         names = [name for name in names if not name.startswith("face")]
-    chosen = []
-    for _ in range(count):
-        value = VALUES[int(rng.integers(len(VALUES)))]
-        text = yaml.safe_dump(value, default_flow_style=True).splitlines() or [""]
-        name = (
-            str(rng.choice(names)) if rng.random() < 0.9 else str(rng.choice(["a", "x.y", "=", ""]))
-        )
-        chosen.append(f"--set={name}={text[0]}")
-    return chosen
+    return [_option(rng, kinds, names) for _ in range(count)]
+
+
+def _option(rng: np.random.Generator, kinds: dict[str, Any], names: list[str]) -> str:
+    name = one_of(rng, names)
+    if rng.random() < 0.75:
+        return f"--set={name}={_in_yaml(value(rng, kinds[name]))}"
+    if rng.random() < 0.3:
+        name = one_of(rng, ("a", "x.y", "=", ""))
+    text = one_of(rng, TEXTS) if rng.random() < 0.3 else _in_yaml(one_of(rng, VALUES))
+    return f"--set={name}={text}"
+
+
+def _in_yaml(value: Any) -> str:
+    lines = yaml.safe_dump(value, default_flow_style=True, width=10_000).splitlines()
+    return lines[0] if lines else ""
 
 
 def option_case(rng: np.random.Generator, folder: Path) -> Case:
@@ -76,9 +70,7 @@ def option_case(rng: np.random.Generator, folder: Path) -> Case:
     output = folder / "result.png"
     words = material.inference(folder, source, target, output)
     extra = options(rng, InferRun, int(rng.integers(1, 4)))
-    # These would write elsewhere, or render millions of pixels or thousands of steps for minutes.
-    slow = ("num_steps", "encode_steps", "output_size", "max_side")
-    extra = [word for word in extra if not any(name in word for name in slow)]
+    extra = [word for word in extra if not any(name in word for name in SLOW)]
     return Case(kind="option", words=(*words, *extra), output=output, files=(source, target))
 
 
@@ -100,7 +92,7 @@ def config_case(rng: np.random.Generator, folder: Path) -> Case:
     text = find_config(name).read_bytes()
     path = folder / "run.yaml"
     lines = text.splitlines(keepends=True)
-    match int(rng.integers(4)):
+    match int(rng.integers(5)):
         case 0:
             path.write_bytes(material.damaged(rng, text))
         case 1:
@@ -109,9 +101,15 @@ def config_case(rng: np.random.Generator, folder: Path) -> Case:
         case 2:
             at = int(rng.integers(len(lines)))
             path.write_bytes(b"".join([*lines[:at], *lines[at + 1 :]]))
+        case 3:
+            at = int(rng.integers(len(lines)))
+            lines[at] = lines[at].split(b":")[0] + b": " + one_of(rng, TEXTS).encode() + b"\n"
+            path.write_bytes(b"".join(lines))
         case _:
-            value = VALUES[int(rng.integers(len(VALUES)))]
-            path.write_text(yaml.safe_dump(dict.fromkeys(keys(commands[command])[:3], value)))
+            chosen = one_of(rng, VALUES)
+            path.write_text(
+                yaml.safe_dump(dict.fromkeys(list(keys(commands[command]))[:3], chosen))
+            )
     words = [command, "--config", str(path), "--device", "cpu"]
     if command == "infer":
         source = material.write_photo(folder / "source.png")

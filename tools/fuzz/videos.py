@@ -12,6 +12,7 @@ from PIL import Image
 
 from tools.fuzz import material
 from tools.fuzz.case import Case
+from tools.fuzz.typed import one_of
 
 KINDS = (
     ("mp4", "libx264", "yuv420p"),
@@ -41,7 +42,7 @@ def video_case(rng: np.random.Generator, folder: Path) -> Case:
     source = material.write_photo(folder / "source.png")
     output = folder / "result.mp4"
     words = material.inference(folder, source, target, output)
-    words += (f"--set=compose={rng.choice(['crop', 'follow', 'paste_back'])}",)
+    words += (f"--set=compose={one_of(rng, material.COMPOSITIONS)}",)
     if rng.random() < 0.2:
         words += ("--grid",)
     if rng.random() < 0.2:

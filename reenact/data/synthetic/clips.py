@@ -11,12 +11,14 @@ from reenact.data.synthetic.geometry import NECK_PIVOT, project, rotation_matrix
 from reenact.data.synthetic.head_asset import HeadAsset, load_head_asset
 from reenact.data.synthetic.motion import draw_motion
 from reenact.data.synthetic.person import SPLIT_CODES, Identity, draw_identity
+from reenact.errors import UserError
 from reenact.face.crop import crops_for_video
 from reenact.face.params import FaceParams
 
 SPLIT_SEEDS = {"train": 0, "val": 1, "test": 2}
 HEAD_HEIGHT = 2.4
 """Chin to crown of the mean head, dm."""
+MAX_SIZE = 4096
 HEAD_PIXELS = (170.0, 260.0)
 
 
@@ -26,7 +28,7 @@ class SyntheticConfig:
 
     `stride` frames of motion at `fps` lie between two frames of a clip. `layers` writes hair, head
     and background beside each frame.
-    Raises ValueError for an unknown split or counts below 1.
+    Raises UserError for an unknown split or numbers that are too small.
     """
 
     out: Path
@@ -44,12 +46,15 @@ class SyntheticConfig:
 
     def __post_init__(self) -> None:
         if self.split not in SPLIT_CODES:
-            raise ValueError(f"split: {self.split!r}, expected one of {sorted(SPLIT_CODES)}")
+            raise UserError(f"split: {self.split!r}, expected one of {sorted(SPLIT_CODES)}")
         for name in ("clips", "frames", "size", "workers", "fps", "stride"):
             if getattr(self, name) < 1:
-                raise ValueError(f"{name}: {getattr(self, name)}, expected at least 1")
-        if self.cross < 0:
-            raise ValueError(f"cross: {self.cross}, expected at least 0")
+                raise UserError(f"{name}: {getattr(self, name)}, expected at least 1")
+        for name in ("cross", "seed"):
+            if getattr(self, name) < 0:
+                raise UserError(f"{name}: {getattr(self, name)}, expected at least 0")
+        if self.size > MAX_SIZE:
+            raise UserError(f"size: {self.size}, expected at most {MAX_SIZE}")
 
 
 @dataclass(frozen=True, kw_only=True)

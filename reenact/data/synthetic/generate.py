@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from tqdm import tqdm
 
 from reenact.data.synthetic.camera import Camera, draw_camera
 from reenact.data.synthetic.clips import (
@@ -30,6 +31,7 @@ from reenact.data.synthetic.light import Light, draw_place, make_light
 from reenact.data.synthetic.person import Person, make_person
 from reenact.data.synthetic.renderer import Masks, Renderer
 from reenact.data.synthetic.rooms import Background, draw_background
+from reenact.errors import UserError
 from reenact.face.params import FaceParams, retarget
 from reenact.files import make_folder
 
@@ -185,24 +187,37 @@ def write_clip(
 def write_manifest(config: SyntheticConfig) -> Path:
     """List the finished clips of this run and of the other splits in the folder.
 
-    Raises ValueError when the folder's manifest has another size.
+    Raises UserError when the folder holds clips of another size, seed or number of frames, or a
+    damaged manifest.
     """
     path = config.out / "manifest.json"
-    old: dict[str, Any] = {"size": config.size, "clips": []}
+    size, listed = config.size, dict[str, dict[str, Any]]()
     if path.exists():
-        old = json.loads(path.read_text())
-    if old["size"] != config.size:
-        raise ValueError(f"{path}: clips of size {old['size']}, asked for {config.size}")
-    listed = {clip["name"]: clip for clip in old["clips"]}
+        try:
+            old = json.loads(path.read_text())
+            listed = {clip["name"]: clip for clip in old["clips"]}
+            size = old["size"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise UserError(
+                f"{path}: damaged, delete it (the next run lists the clips again)"
+            ) from error
+    if size != config.size:
+        raise UserError(f"{path}: clips of size {size}, asked for {config.size}")
     for index in range(config.clips):
         name = clip_name(config, index)
-        if (config.out / name).is_dir() and name not in listed:
-            listed[name] = {
-                "name": name,
-                "split": config.split,
-                "frames": config.frames,
-                "person": person_seed(config, index),
-            }
+        clip = {
+            "name": name,
+            "split": config.split,
+            "frames": config.frames,
+            "person": person_seed(config, index),
+        }
+        if name in listed and listed[name] != clip:
+            raise UserError(
+                f"{config.out}: holds the clip {name} of another seed or number of frames, "
+                "choose another folder"
+            )
+        if (config.out / name).is_dir():
+            listed[name] = clip
     manifest = {
         "size": config.size,
         "fps": config.fps,
@@ -281,8 +296,9 @@ def generate(config: SyntheticConfig, progress: bool = False) -> Path:
             if progress:
                 rate = done / (now - start)
                 frames = rate * (config.frames + config.cross)
+                left = tqdm.format_interval((len(missing) - done) / rate)
                 text = f"{done}/{len(missing)} clips, {rate:.2f} clips/s, {frames:.0f} frames/s"
-                print(f"\r{text}", end="", file=sys.stderr, flush=True)
+                print(f"\r{text}, {left} left", end="", file=sys.stderr, flush=True)
     if progress and missing:
         print(file=sys.stderr)
     return write_manifest(config)

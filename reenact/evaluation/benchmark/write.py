@@ -73,7 +73,7 @@ def _write_clip(
     try:
         write_clip(config_of(folder, size, spec.tracks[track]), clip, renderer, targets)
     except OSError as error:
-        raise UserError(f"{folder}: cannot write ({error.strerror})") from error
+        raise UserError(f"{folder}: cannot write ({error.strerror or error})") from error
 
 
 def _check(spec: Spec, size: int, clips: ClipSet) -> None:

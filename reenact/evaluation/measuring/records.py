@@ -68,7 +68,7 @@ class ResultFiles:
                     place = {"features": [self.rank, first + i]}
                     lines.write(json.dumps(record | place) + "\n")
         except OSError as error:
-            raise UserError(f"{path}: cannot write ({error.strerror})") from None
+            raise UserError(f"{path}: cannot write ({error.strerror or error})") from None
 
     def features(self, records: Sequence[Record], columns: slice = slice(None)) -> np.ndarray:
         """These columns of the records' features, (N, W) float32.

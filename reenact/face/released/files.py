@@ -1,8 +1,9 @@
-"""Where the authors' weights lie, and where a missing file can be downloaded."""
+"""Where the authors' weights lie."""
 
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,54 +14,15 @@ CHECKPOINTS = Path("detail/checkpoints")
 _LOSS = re.compile(r"=([-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?)[^=]*$")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Origin:
-    """A file's place below the folder, its content, its page and its licence."""
-
-    place: Path
-    what: str
-    page: str
-    licence: str
-
-
-ORIGINS = {
-    "diffusionact": Origin(
-        place=Path("diffusionact_model.pt"),
-        what="the DiffusionAct weights",
-        page="https://github.com/StelaBou/DiffusionAct",
-        licence="licence on that page",
-    ),
-    "emoca": Origin(
-        place=EMOCA_MODEL / CHECKPOINTS / "**/*.ckpt",
-        what="EMOCA v2 with the FLAME head model in it",
-        page="https://emoca.is.tue.mpg.de",
-        licence="for non-commercial research, after registration there",
-    ),
-    "gaze": Origin(
-        place=Path("gaze_estimation_model.tar"),
-        what="the ETH-XGaze network",
-        page="https://ait.ethz.ch/xgaze",
-        licence="CC BY-NC-SA 4.0",
-    ),
-    "s3fd": Origin(
-        place=Path("s3fd-619a316812.pth"),
-        what="the face detector of face-alignment",
-        page="https://www.adrianbulat.com/downloads/python-fan/s3fd-619a316812.pth",
-        licence="BSD 3-Clause",
-    ),
-    "fan": Origin(
-        place=Path("2DFAN4-11f355bf06.pth.tar"),
-        what="the landmark network of face-alignment",
-        page="https://www.adrianbulat.com/downloads/python-fan/2DFAN4-11f355bf06.pth.tar",
-        licence="BSD 3-Clause",
-    ),
-    "diffae": Origin(
-        place=Path("last.ckpt"),
-        what="the Diffusion Autoencoder ffhq256_autoenc",
-        page="https://github.com/phizaz/diffae",
-        licence="MIT",
-    ),
+PLACES = {
+    "diffusionact": Path("diffusionact_model.pt"),
+    "emoca": EMOCA_MODEL / CHECKPOINTS / "**/*.ckpt",
+    "gaze": Path("gaze_estimation_model.tar"),
+    "s3fd": Path("s3fd-619a316812.pth"),
+    "fan": Path("2DFAN4-11f355bf06.pth.tar"),
+    "diffae": Path("last.ckpt"),
 }
+"""The place of each file below the folder. `diffusionact weights` knows their origins."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,8 +61,8 @@ class FoundFiles:
 
 
 def locate(files: ReleasedFiles) -> FoundFiles:
-    """Find all files. Raises one UserError that names every missing one, its place and origin."""
-    found = {name: _find(name, files.folder, getattr(files, name)) for name in ORIGINS}
+    """Find all files. Raises one UserError that names every missing one."""
+    found = {name: _find(name, files.folder, getattr(files, name)) for name in PLACES}
     missing = [
         name
         for name, path in found.items()
@@ -120,15 +82,13 @@ def locate_emoca(files: ReleasedFiles) -> Path:
 
 
 def _missing(files: ReleasedFiles, names: list[str]) -> UserError:
-    """The error line that says what is missing, where it should lie and where to get it."""
-    lines = []
-    for name in names:
-        origin = ORIGINS[name]
-        wanted = getattr(files, name) or files.folder / origin.place
-        lines.append(f"{wanted} ({origin.what}, {origin.page}, {origin.licence})")
+    """The error line that names what is missing, and the command that says where to get it."""
+    wanted = [str(getattr(files, name) or PLACES[name]) for name in names]
     count = "1 file is" if len(names) == 1 else f"{len(names)} files are"
+    folder = shlex.quote(str(files.folder))
     return UserError(
-        f"{files.folder}: {count} missing or empty, download and put in place: " + "; ".join(lines)
+        f"{files.folder}: {count} missing or empty: {', '.join(wanted)} "
+        f"(`diffusionact weights --folder {folder}` says where each can be downloaded)"
     )
 
 
@@ -136,7 +96,7 @@ def _find(name: str, folder: Path, given: Path | None) -> Path | None:
     if name == "emoca":
         path = folder / EMOCA_MODEL if given is None else given
         return best_checkpoint(path) if path.is_dir() else _usable(path)
-    return _usable(folder / ORIGINS[name].place if given is None else given)
+    return _usable(folder / PLACES[name] if given is None else given)
 
 
 def _usable(path: Path) -> Path | None:

@@ -3,9 +3,10 @@ from pathlib import Path
 
 import pytest
 
+from reenact.commands.weights import FILES
 from reenact.config import from_dict
 from reenact.errors import UserError
-from reenact.face.released.files import ORIGINS, ReleasedFiles, best_checkpoint, locate
+from reenact.face.released.files import PLACES, ReleasedFiles, best_checkpoint, locate
 
 CHECKPOINTS = Path("EMOCA/models/EMOCA_v2_lr_mse_20/detail/checkpoints")
 BEST = CHECKPOINTS / "deca-epoch=10-val_loss/dataloader_idx_0=3.25521111.ckpt"
@@ -78,17 +79,21 @@ def test_emoca_may_be_a_folder(weights: Path, tmp_path: Path):
     assert best_checkpoint(weights / "EMOCA/models/EMOCA_v2_lr_mse_20") == weights / BEST
 
 
-def test_all_missing_files_are_one_line_with_place_page_and_licence(tmp_path: Path):
+def test_all_missing_files_are_one_short_line(tmp_path: Path):
+    folder = tmp_path / "my weights"
     with pytest.raises(UserError) as raised:
-        locate(ReleasedFiles(folder=tmp_path))
+        locate(ReleasedFiles(folder=folder))
     message = str(raised.value)
     assert "\n" not in message
-    assert "5 files are missing" in message
-    assert message.count("; ") == 4
-    for name, origin in ORIGINS.items():
-        if name != "diffae":
-            for part in (str(tmp_path / origin.place), origin.page, origin.licence):
-                assert part in message
+    assert len(message.replace(str(folder), "")) < 350
+    assert message.startswith(f"{folder}: 5 files are missing or empty: diffusionact_model.pt, ")
+    assert all(str(place) in message for name, place in PLACES.items() if name != "diffae")
+    assert f"diffusionact weights --folder '{folder}'" in message
+
+
+def test_the_weights_command_knows_every_file():
+    known = {file.name: file.place for file in FILES}
+    assert {name: known[name] for name in PLACES} == {n: str(p) for n, p in PLACES.items()}
 
 
 def test_empty_and_overridden_files_count_as_missing(weights: Path, tmp_path: Path):
@@ -98,7 +103,7 @@ def test_empty_and_overridden_files_count_as_missing(weights: Path, tmp_path: Pa
         locate(files)
     message = str(raised.value)
     assert "3 files are missing or empty" in message
-    for path in (weights / "diffusionact_model.pt", tmp_path / "a.ckpt", tmp_path / "b.ckpt"):
+    for path in ("diffusionact_model.pt", tmp_path / "a.ckpt", tmp_path / "b.ckpt"):
         assert str(path) in message
     put(weights / "diffusionact_model.pt")
     with pytest.raises(UserError, match="1 file is missing"):
