@@ -19,6 +19,7 @@ from reenact.ranges import range_problem
 
 T = TypeVar("T")
 
+MAX_INTEGER_BITS = 1000
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _SIMPLE_NAMES = {bool: "true or false", int: "an integer", float: "a number", str: "text"}
 
@@ -120,7 +121,10 @@ def _convert(value: Any, kind: Any, place: _Place) -> Any:
     if kind is Path and isinstance(value, str) and value:
         return Path(value)
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError:
+            raise place.error(f"{place.keys[-1]}: is too large for a number") from None
     if kind is Any or (type(value) is kind and kind in _SIMPLE_NAMES):
         return value
     raise _mismatch(value, kind, place)
@@ -232,9 +236,19 @@ def _plain(value: Any) -> Any:
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """SafeLoader that refuses a key given twice, and aliases: they can blow up a small file."""
+    """SafeLoader that refuses a key given twice, tags, numbers without end, and aliases.
+
+    A few aliases can blow up a small file. A tag such as !!int fails inside of PyYAML if its text
+    is no integer.
+    """
 
     def compose_node(self, parent: Any, index: Any) -> Any:
+        tag = getattr(self.peek_event(), "tag", None)
+        if tag is not None:
+            raise yaml.MarkedYAMLError(
+                problem=f"tags ({tag[:60]}) are not read, leave it out",
+                problem_mark=self.peek_event().start_mark,
+            )
         if self.check_event(yaml.AliasEvent):
             event = self.peek_event()
             raise yaml.MarkedYAMLError(
@@ -242,6 +256,14 @@ class _StrictLoader(yaml.SafeLoader):
                 problem_mark=event.start_mark,
             )
         return super().compose_node(parent, index)
+
+    def construct_yaml_int(self, node: Any) -> int:
+        value = super().construct_yaml_int(node)
+        if value.bit_length() > MAX_INTEGER_BITS:
+            raise yaml.MarkedYAMLError(
+                problem="it is too large for a number", problem_mark=node.start_mark
+            )
+        return value
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
         seen = set()
@@ -257,6 +279,10 @@ class _StrictLoader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
+# PyYAML finds the constructors in a table, so that overriding the method alone does nothing.
+_StrictLoader.add_constructor("tag:yaml.org,2002:int", _StrictLoader.construct_yaml_int)
+
+
 def _read_yaml(path: Path) -> dict[str, Any]:
     text_path = check_input_file(path)
     try:
@@ -267,7 +293,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         raise UserError(f"{path}: {line}{error.problem or 'malformed YAML'}") from error
     except RecursionError as error:
         raise UserError(f"{path}: the values are nested too deeply, write them flatter") from error
-    except (yaml.YAMLError, ValueError, OSError) as error:
+    except (yaml.YAMLError, ValueError, OverflowError, OSError) as error:
         raise UserError(f"{path}: is not a YAML text file ({error})") from error
     if values is None:
         values = {}
@@ -284,9 +310,12 @@ def _apply_override(values: dict[str, Any], override: str) -> tuple[str, ...]:
         raise UserError(f"--set {override}: write it as section.key=value")
     try:
         value = yaml.load(text, Loader=_StrictLoader)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except (yaml.YAMLError, ValueError, OverflowError, RecursionError) as error:
+        problem = error.problem if isinstance(error, yaml.MarkedYAMLError) else None
         shown = override if len(override) <= 60 else override[:57] + "..."
-        raise UserError(f"--set {shown}: the value is not valid YAML") from error
+        raise UserError(
+            f"--set {shown}: the value is not valid YAML{f' ({problem})' if problem else ''}"
+        ) from error
     section = values
     for key in keys[:-1]:
         if section.get(key) is None:

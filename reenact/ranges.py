@@ -17,7 +17,7 @@ every field in one paragraph that starts with `name: `; docs/config.md is made o
 """
 
 import dataclasses
-import math
+import sys
 import typing
 from collections.abc import Iterator
 from typing import Annotated, Any
@@ -36,7 +36,7 @@ class Range:
 
     def __contains__(self, value: float) -> bool:
         return (
-            math.isfinite(value)
+            abs(value) <= sys.float_info.max  # also for an integer that is above every float
             and (self.at_least is None or value >= self.at_least)
             and (self.above is None or value > self.above)
             and (self.at_most is None or value <= self.at_most)
@@ -80,7 +80,11 @@ def range_problem(value: Any, kind: Any) -> str | None:
     """
     for number, allowed in _numbers(value, kind, Range()):
         if number not in allowed:
-            return f"must be {allowed}, got {number:.6g}"
+            try:
+                shown = f"{number:.6g}"
+            except OverflowError:
+                shown = f"a number of {number.bit_length()} bits"  # type: ignore[attr-defined]
+            return f"must be {allowed}, got {shown}"
     return None
 
 

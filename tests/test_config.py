@@ -159,7 +159,7 @@ def test_stored_config_comes_back_equal(load) -> None:
         ("name: a\nname: b", "line 2: the key 'name' is given twice"),
         ("name: a\ntrain: b: c", "line 2: mapping values are not allowed here"),
         ("train:\n\tx: 1", "line 2: found character '\\t' that cannot start any token"),
-        ("data: !!python/name:os.system", "line 1: could not determine a constructor for the tag"),
+        ("data: !!python/name:os.system", "line 1: tags (tag:yaml.org,2002:python"),
     ],
 )
 def test_mistakes_are_one_line(load, text: str, line: str) -> None:
@@ -235,6 +235,31 @@ def test_deep_nesting_is_one_line(load):
 def test_a_number_that_is_too_large_says_so(load):
     with pytest.raises(UserError, match="too large for a number"):
         load("train: {batch_size: 1e400}")
+
+
+@pytest.mark.parametrize(
+    "text", ["1" * 400, "1" * 5000, "0x" + "F" * 5000, "1:" + "59:" * 500 + "1", "-" + "9" * 400]
+)
+@pytest.mark.parametrize("key", ["train.batch_size", "train.optimizer.learning_rate", "name"])
+def test_integers_without_end_are_one_line(load, text: str, key: str) -> None:
+    for where in (lambda: load("train: {batch_size: 1}", f"{key}={text}"), lambda: load(text)):
+        with pytest.raises(UserError) as error:
+            where()
+        assert len(str(error.value)) < 250
+
+
+@pytest.mark.parametrize(
+    "text", ['!!int ""', '!!int "_"', "!!bool abc", "!!timestamp abc", "!!binary x", "!mine {}"]
+)
+def test_tags_are_refused(load, text: str) -> None:
+    with pytest.raises(UserError, match=r"^run.yaml: line 1: tags \(.*\) are not read"):
+        load(f"name: {text}")
+
+
+def test_stored_integers_without_end_are_one_line() -> None:
+    for values in ({"batch_size": 10**400}, {"optimizer": {"learning_rate": 10**400}}):
+        with pytest.raises(UserError, match=r"too large|bits|finite"):
+            from_dict(Run, {"name": "a", "train": {"batch_size": 1} | values})
 
 
 def test_a_huge_value_is_shown_short(load):

@@ -41,6 +41,7 @@ class Run:
         ("final", 1.5, "must be at least 0 and at most 1, got 1.5"),
         ("seed", -1, "must be at least 0 and at most 9.22337e+18, got -1"),
         ("seed", 10**20, "must be at least 0 and at most 9.22337e+18, got 1e+20"),
+        ("seed", 10**400, "must be at least 0 and at most 9.22337e+18, got a number of 1329 bits"),
         ("betas", (0.9, 1.1), "must be at least 0 and at most 1, got 1.1"),
         ("milestones", (3, 0), "must be at least 1, got 0"),
         ("weights", {"a": -1.0}, "must be above 0, got -1"),

@@ -18,6 +18,7 @@ Its tensors have N rows, one for each frame:
 from __future__ import annotations
 
 import json
+import re
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,7 @@ from reenact.media.timeline import Timeline
 FORMAT = "motion-1"
 SUFFIX = ".motion.safetensors"
 MAX_FRAMES = 1_000_000
+MAX_SECONDS = 1_000_000
 SIZES = range(16, 4097)
 
 
@@ -116,11 +118,20 @@ def _motion(header: dict[str, Any], arrays: dict[str, np.ndarray]) -> Motion:
     if not tracked.found.any():
         raise ValueError("no frame has a face")
     times = tuple(Fraction(int(a), int(b)) for a, b in arrays["times"])
-    timeline = Timeline(times=times, end=Fraction(header["end"]), fps=Fraction(header["fps"]))
+    timeline = Timeline(times=times, end=_fraction(header["end"]), fps=_fraction(header["fps"]))
     if any(b <= a for a, b in zip(times, (*times[1:], timeline.end), strict=True)):
         raise ValueError("the times do not increase")
+    if times[0] < 0 or timeline.end > MAX_SECONDS:
+        raise ValueError(f"the times are not between 0 and {MAX_SECONDS} seconds")
     if not 0 < timeline.fps <= 1000:
         raise ValueError(f"{timeline.fps} frames per second")
     return Motion(
         tracked=tracked, timeline=timeline, size=size, is_picture=bool(header["is_picture"])
     )
+
+
+def _fraction(text: Any) -> Fraction:
+    """ "30000/1001" as a number. Raises ValueError; `Fraction` would also take "1e999999999"."""
+    if not isinstance(text, str) or not re.fullmatch(r"\d{1,20}(/\d{1,20})?", text):
+        raise ValueError(f"{str(text)[:40]!r} is not a fraction")
+    return Fraction(text)

@@ -66,6 +66,9 @@ def test_a_motion_file_drives_like_its_video(motion, reenactor, photo, tmp_path)
         (lambda arrays, header: header.update(face="moon"), "lacks 'moon'"),
         (lambda arrays, header: header.update(fps="1/0"), "damaged motion file"),
         (lambda arrays, header: header.update(end=None), "damaged motion file"),
+        (lambda arrays, header: header.update(end=f"{10**19}"), "not between 0 and 1000000 sec"),
+        (lambda arrays, header: header.update(end="1e999999999"), "is not a fraction"),
+        (lambda arrays, header: header.update(size="x" * 5000), r"damaged motion file .{,300}$"),
     ],
 )
 def test_a_damaged_motion_file_is_one_line(motion, tmp_path, change, problem):

@@ -71,7 +71,7 @@ def encoded(rng: np.random.Generator, folder: Path, suffix: str) -> bytes:
         warnings.simplefilter("ignore")  # Pillow itself doubts damaged EXIF
         try:
             picture.save(path, **options)
-        except (OSError, ValueError, TypeError):
+        except (OSError, ValueError, TypeError, SyntaxError):
             picture.convert("RGB").save(path.with_suffix(".png"))
             path = path.with_suffix(".png")
     data = path.read_bytes()

@@ -23,6 +23,12 @@ VALUES: tuple[Any, ...] = (
     *(float("nan"), float("inf"), -float("inf"), "", "auto", "source", "x" * 300, "\x07", "é"),
     *([], [1], [1, "a"], {}, {"a": 1}, [[[[[[[[]]]]]]]], "1e400", "1e-4", ".", "/", "null"),
 )
+TEXTS = (
+    *("1" * 400, "1" * 5000, "0x" + "F" * 5000, "1:" + "59:" * 500 + "1", "1e400", "2026-13-45"),
+    *('!!int ""', "!!bool x", "!!python/name:os.system", "*a", "&a [*a]", "[" * 3000, "{a: {a: 1"),
+    *("? [1]", "<<: 3", "- 1", "'", "%", "0b_", "~", ".", "---", "\ufeff1", "# 1", "|", "\t1"),
+)
+"""What YAML itself reads in a special way, or not at all."""
 NAMES = (
     *("result.mp4", "résultat.mp4", "结果" * 40 + ".mp4", "-out.mp4", "a b'c\".mp4", "x.MP4"),
     *("result", "result.avi", "no/such/folder/result.mp4", "." * 50 + ".mp4", "n" * 251 + ".mp4"),
@@ -48,7 +54,8 @@ def _option(rng: np.random.Generator, kinds: dict[str, Any], names: list[str]) -
         return f"--set={name}={_in_yaml(value(rng, kinds[name]))}"
     if rng.random() < 0.3:
         name = one_of(rng, ("a", "x.y", "=", ""))
-    return f"--set={name}={_in_yaml(one_of(rng, VALUES))}"
+    text = one_of(rng, TEXTS) if rng.random() < 0.3 else _in_yaml(one_of(rng, VALUES))
+    return f"--set={name}={text}"
 
 
 def _in_yaml(value: Any) -> str:
@@ -85,7 +92,7 @@ def config_case(rng: np.random.Generator, folder: Path) -> Case:
     text = find_config(name).read_bytes()
     path = folder / "run.yaml"
     lines = text.splitlines(keepends=True)
-    match int(rng.integers(4)):
+    match int(rng.integers(5)):
         case 0:
             path.write_bytes(material.damaged(rng, text))
         case 1:
@@ -94,6 +101,10 @@ def config_case(rng: np.random.Generator, folder: Path) -> Case:
         case 2:
             at = int(rng.integers(len(lines)))
             path.write_bytes(b"".join([*lines[:at], *lines[at + 1 :]]))
+        case 3:
+            at = int(rng.integers(len(lines)))
+            lines[at] = lines[at].split(b":")[0] + b": " + one_of(rng, TEXTS).encode() + b"\n"
+            path.write_bytes(b"".join(lines))
         case _:
             chosen = one_of(rng, VALUES)
             path.write_text(
