@@ -6,6 +6,16 @@ import json
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
+LARGEST = {
+    "image_size": 8192,
+    "base_channels": 8192,
+    "patch_size": 64,
+    "num_res_blocks": 64,
+    "z_channels": 65_536,
+    "time_channels": 65_536,
+}
+"""The largest values. A damaged file could ask for more than any memory holds."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class DiffAEConfig:
@@ -47,16 +57,23 @@ class DiffAEConfig:
     z_grid: int = 0
 
     def __post_init__(self) -> None:
-        for name in (
-            "image_size",
-            "base_channels",
-            "patch_size",
-            "num_res_blocks",
-            "z_channels",
-            "time_channels",
-        ):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
+        for name, most in LARGEST.items():
+            value = getattr(self, name)
+            if type(value) is not int or value < 1:
+                raise ValueError(f"{name} must be a positive integer, got {value!r:.40}")
+            if value > most:
+                raise ValueError(f"{name} must be at most {most}, got {value!r:.40}")
+        for name in ("channel_mults", "encoder_channel_mults", "attention_resolutions"):
+            values, kind = getattr(self, name), int if name[0] == "a" else (int, float)
+            if not isinstance(values, tuple) or not all(
+                isinstance(value, kind) and 0 < value <= LARGEST["base_channels"]
+                for value in values
+            ):
+                raise ValueError(f"{name} must be a list of positive numbers, got {values!r:.40}")
+        if not isinstance(self.dropout, (int, float)) or not isinstance(self.z_grid, int):
+            raise ValueError(
+                f"dropout and z_grid must be numbers, got {self.dropout!r:.40}, {self.z_grid!r:.40}"
+            )
         if self.base_channels % 2:
             raise ValueError(f"base_channels must be even, got {self.base_channels}")
         if self.prediction not in ("eps", "v"):

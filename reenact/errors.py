@@ -124,6 +124,12 @@ def _signals_as_exceptions(received: list[int]) -> Iterator[None]:
     owner = os.getpid()
 
     def stop(signum: int, frame: FrameType | None) -> None:
+        if os.getpid() == owner and _is_being_imported("torch"):
+            # An exception in the middle of this import can abort the process.
+            again = threading.Timer(0.05, os.kill, (owner, signum))
+            again.daemon = True
+            again.start()
+            return
         if signum == signal.SIGINT:
             received.append(signum)
             raise KeyboardInterrupt
@@ -146,6 +152,11 @@ def _signals_as_exceptions(received: list[int]) -> Iterator[None]:
     finally:
         for number, handler in replaced.items():
             signal.signal(number, handler)
+
+
+def _is_being_imported(name: str) -> bool:
+    spec = getattr(sys.modules.get(name), "__spec__", None)
+    return bool(getattr(spec, "_initializing", False))
 
 
 def _make_streams_usable() -> None:

@@ -91,6 +91,24 @@ def test_an_error_that_a_library_makes_of_a_signal_counts_as_the_signal(
     assert capsys.readouterr().err.count("\n") == 1
 
 
+def test_a_signal_waits_for_the_import_of_torch(tmp_path, capsys) -> None:
+    (tmp_path / "torch.py").write_text(
+        "import os, signal, time\n"
+        "os.kill(os.getpid(), signal.SIGTERM)\n"
+        "time.sleep(0.3)\n"
+        "print('imported')\n"
+    )
+    code = (
+        "import sys, time; from reenact.errors import exit_code\n"
+        f"sys.path.insert(0, {str(tmp_path)!r})\n"
+        "def main():\n    import torch\n    time.sleep(20)\n"
+        "sys.exit(exit_code(main))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (143, "imported\n")
+    assert done.stderr == "stopped by SIGTERM\n"
+
+
 def test_a_long_error_is_shortened_in_the_middle(capsys: pytest.CaptureFixture[str]) -> None:
     assert exit_code(_raising(UserError(f"a.mp4: {'x' * 50_000}, write it again"))) == 1
     line = capsys.readouterr().err

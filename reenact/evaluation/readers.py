@@ -16,7 +16,7 @@ from reenact.face.batch import FaceBatch
 from reenact.face.head_model import HeadModel
 from reenact.face.identity import IdentityNet
 from reenact.face.open.fitting import fit_params
-from reenact.face.open.tracker import FaceTracker
+from reenact.face.open.tracker import FaceTracker, TrackedFaces
 from reenact.face.points import five_points_from_points478, landmarks_from_points
 from reenact.face.stack import FaceStack
 
@@ -43,6 +43,17 @@ class FaceReader(Protocol):
     def read(self, images: Tensor) -> FaceReading: ...
 
 
+class PictureTracker(Protocol):
+    """Anything that finds the points and scores of the face in each picture."""
+
+    @property
+    def device(self) -> torch.device: ...
+
+    def track_images(self, images: Tensor) -> TrackedFaces:
+        """Images (B, 3, H, W) in [-1, 1], each on its own."""
+        ...
+
+
 class ParamsReader(Protocol):
     """Reads faces as the parameters that the evaluated networks take."""
 
@@ -52,7 +63,7 @@ class ParamsReader(Protocol):
 
 
 class TrackerReader:
-    """The open face tracker, the fit of the head model and an identity network.
+    """A face tracker, the fit of the head model and an identity network.
 
     Landmarks and expression are the tracker's own points and scores. Rotation and gaze come from
     the fit of the head model. On rendered heads of 64 pixels the angles of the fit are off by 1.5
@@ -60,10 +71,17 @@ class TrackerReader:
     """
 
     def __init__(
-        self, device: torch.device | str = "cpu", identity: nn.Module | None = None
+        self,
+        device: torch.device | str = "cpu",
+        identity: nn.Module | None = None,
+        tracker: PictureTracker | None = None,
     ) -> None:
-        """identity: takes images and five points, returns embeddings. None takes SFace."""
-        self.tracker = FaceTracker(device)
+        """identity: takes images and five points, returns embeddings. None takes SFace.
+
+        tracker: None takes the open tracker.
+        """
+        self.tracker: PictureTracker = FaceTracker(device) if tracker is None else tracker
+        device = self.tracker.device
         self.identity = (IdentityNet() if identity is None else identity).to(device).eval()
         self.head_model = HeadModel().to(device)
 

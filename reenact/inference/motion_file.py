@@ -105,6 +105,11 @@ def _motion(header: dict[str, Any], arrays: dict[str, np.ndarray]) -> Motion:
             raise ValueError(f"{name} has the shape {arrays[name].shape}, not {(count, *width)}")
         if not np.isfinite(arrays[name]).all():
             raise ValueError(f"{name} is not finite")
+    for name in ("crops", "windows"):
+        turned = arrays[name][:, :2, :2]
+        is_affine = (arrays[name][:, 2] == (0, 0, 1)).all()
+        if not (is_affine and (np.linalg.det(turned) > 1e-8).all() and (abs(turned) < 1e4).all()):
+            raise ValueError(f"{name} do not lead from frame to crop pixels")
     params = {name.removeprefix("params."): array for name, array in arrays.items()}
     tracked: TargetMotion[Any] = TargetMotion(
         params=kind.from_numpy(params),

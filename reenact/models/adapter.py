@@ -98,9 +98,11 @@ def read_adapter(path: Path, device: str | torch.device = "cpu") -> Adapter:
 def find_base(path: Path, adapter: Adapter) -> Path:
     """The base of the adapter at `path`: beside it, or one of the shipped weights.
 
-    Raises CheckpointError if it is in neither place.
+    Raises CheckpointError if it is in neither place, and if it is an adapter itself.
     """
     for place in (path.with_name(adapter.base), ASSETS_DIR / adapter.base):
+        if is_adapter(place):
+            raise CheckpointError(f"{path}: its base {place} is an adapter, not whole weights")
         if place.is_file():
             return place
     raise CheckpointError(

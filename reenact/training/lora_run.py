@@ -11,7 +11,8 @@ import torch
 from torch import nn
 
 from diffae import ConditionalUNet, DiffAE
-from reenact.models.adapter import Adapter, adapter_path, save_adapter
+from reenact.errors import UserError
+from reenact.models.adapter import Adapter, adapter_path, is_adapter, save_adapter
 from reenact.models.checkpoint import save_reenactor
 from reenact.models.lora import LoraConfig, adapter_tensors, add_lora, merged_state
 from reenact.models.reenactment_encoder import ReenactmentEncoder
@@ -45,10 +46,18 @@ class LoraBase:
 
 
 def lora_base(run: TrainRun, weights: ReenactorWeights) -> LoraBase | None:
-    """What a run with LoRA must remember of the weights of `init`; None without LoRA."""
+    """What a run with LoRA must remember of the weights of `init`; None without LoRA.
+
+    Raises UserError if `init` is an adapter, because its base would be needed, too.
+    """
     if run.lora is None:
         return None
     assert run.init is not None
+    if is_adapter(run.init):
+        raise UserError(
+            f"init: {run.init} is an adapter, and an adapter of an adapter is not supported; take "
+            "the whole weights that were exported beside it"
+        )
     return LoraBase(
         config=run.lora,
         seed=run.seed,

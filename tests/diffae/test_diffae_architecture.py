@@ -1,5 +1,7 @@
 """The released architectures' parameter names, shapes and counts, and reading configs off them."""
 
+import dataclasses
+import json
 import math
 from pathlib import Path
 
@@ -115,6 +117,16 @@ def test_json_gives_back_the_config(small_config):
 def test_bad_json_is_refused(text: str):
     with pytest.raises(ValueError, match=r"."):
         DiffAEConfig.from_json(text)
+
+
+@pytest.mark.parametrize("name", [field.name for field in dataclasses.fields(DiffAEConfig)])
+def test_values_of_another_type_or_without_end_are_value_errors(name: str):
+    """They come from the headers of damaged files."""
+    plain = {"image_size": 32, "base_channels": 32, "channel_mults": [1]}
+    plain |= {"encoder_channel_mults": [1, 1], "attention_resolutions": []}
+    for value in (None, True, "16", {}, 1.5, math.nan, 10**20, 10**400, -1, ["a"], [10**6], [-1]):
+        with pytest.raises(ValueError, match=r"."):
+            DiffAEConfig.from_json(json.dumps(plain | {name: value}))
 
 
 @pytest.mark.parametrize(

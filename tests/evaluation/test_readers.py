@@ -1,3 +1,7 @@
+import os
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +13,7 @@ from reenact.evaluation.measuring import metrics
 from reenact.evaluation.measuring.comparison import Comparison
 from reenact.evaluation.measuring.measure import readings
 from reenact.evaluation.measuring.metrics import TRACES
+from reenact.evaluation.mediapipe_tracker import MediaPipeTracker
 from reenact.evaluation.readers import StackReader, TrackerReader
 from reenact.face.open.stack import OpenFaceStack
 from reenact.face.params import FaceParams
@@ -84,3 +89,33 @@ def test_tracked_params_fall_back_where_no_face_is_seen(images):
     assert reader.params(images[[0]], flame[:1]).scale[0] > 10
     with pytest.raises(UserError, match="no face found in a crop"):
         reader.params(images[[0, 2]], flame)
+
+
+def test_the_mediapipe_runtime_reads_nearly_the_same(reader, images):
+    """Set MEDIAPIPE_TASK to face_landmarker_v2.task to run it."""
+    pytest.importorskip("mediapipe")
+    path = os.environ.get("MEDIAPIPE_TASK")
+    if path is None:
+        pytest.skip("needs MEDIAPIPE_TASK, the path of face_landmarker_v2.task")
+    own, other = (
+        reader.read(images),
+        TrackerReader(tracker=MediaPipeTracker(Path(path))).read(images),
+    )
+    assert torch.equal(own.found, other.found)
+    rows = own.found.nonzero()[:, 0].tolist()
+    own, other = own[rows], other[rows]
+    assert metrics.apd(own.rotation, other.rotation).max() < 2
+    assert torch.rad2deg(own.gaze - other.gaze).abs().max() < 3
+    assert (own.landmarks - other.landmarks).abs().mean() < 0.5
+    assert (own.expression - other.expression).abs().mean() < 0.03
+    assert metrics.csim(own.identity, other.identity).min() > 0.95
+
+
+def test_what_mediapipe_needs_is_said_in_one_line(tmp_path, monkeypatch):
+    with pytest.raises(UserError, match="no such file"):
+        MediaPipeTracker(tmp_path / "face_landmarker_v2.task")
+    path = tmp_path / "face_landmarker_v2.task"
+    path.write_bytes(b"no model")
+    monkeypatch.setitem(sys.modules, "mediapipe", None)
+    with pytest.raises(UserError, match=r"judges\.mediapipe: the package mediapipe does not load"):
+        MediaPipeTracker(path)

@@ -62,6 +62,8 @@ def test_a_motion_file_drives_like_its_video(motion, reenactor, photo, tmp_path)
         (lambda arrays, header: arrays.update(found=np.zeros(5, np.uint8)), "no frame has a face"),
         (lambda arrays, header: arrays.update(times=arrays["times"][::-1].copy()), "not increase"),
         (lambda arrays, header: arrays["params.scale"].fill(np.nan), "is not finite"),
+        (lambda arrays, header: arrays["crops"].fill(0), "crops do not lead from frame to crop"),
+        (lambda arrays, header: arrays["windows"].fill(1), "windows do not lead from frame"),
         (lambda arrays, header: header.update(size=10**9), "crops of 1000000000 pixels"),
         (lambda arrays, header: header.update(face="moon"), "lacks 'moon'"),
         (lambda arrays, header: header.update(fps="1/0"), "damaged motion file"),

@@ -186,15 +186,16 @@ def test_a_damaged_adapter_is_refused(adapter, tmp_path):
             load_reenactor(path)
 
 
-def test_training_goes_on_from_an_adapter(adapter, make_run):
-    path, _ = adapter
-    run = with_lora(make_run("reenact", num_steps=2, init=str(path)))
-    run = dataclasses.replace(
-        run, run_dir=path.parent / "next", export=path.parent / "b.safetensors"
-    )
-    train(run, CPU)
-    second = load_reenactor(adapter_path(run.export))
-    assert same(second.encoder.state_dict(), load_reenactor(run.export).encoder.state_dict())
+def test_an_adapter_starts_a_whole_training_but_is_no_base_of_an_adapter(adapter, make_run):
+    path, base = adapter
+    run = make_run("align", init=str(path))
+    stage, start = AlignStage(run, CPU), load_reenactor(path)
+    assert same(stage.model.state_dict(), start.encoder.state_dict())
+    with pytest.raises(UserError, match=r"init: .* is an adapter, and an adapter of an adapter"):
+        AlignStage(with_lora(run), CPU)
+    shutil.copy(path, base)  # now it names an adapter, and that one names itself
+    with pytest.raises(CheckpointError, match="is an adapter, not whole weights"):
+        load_reenactor(path)
 
 
 def test_the_autoencoder_has_no_lora(make_run):

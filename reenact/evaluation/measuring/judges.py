@@ -15,6 +15,7 @@ from torch import Tensor
 from reenact.errors import UserError
 from reenact.evaluation.measuring.comparison import PerceptualDistance
 from reenact.evaluation.measuring.metrics import METRICS
+from reenact.evaluation.mediapipe_tracker import MediaPipeTracker
 from reenact.evaluation.readers import FaceReader, TrackerReader
 from reenact.models.arcface import ArcFace
 from reenact.models.lpips_net import LpipsNet
@@ -45,6 +46,8 @@ class JudgeConfig(Checked):
     lpips: the trunk of lpips; null = no lpips.
     perceptual_weights: torchvision's file of the trunk. null = the shipped AlexNet; for "vgg" the
         file in torch's hub folder, which is downloaded if it is missing.
+    mediapipe: face_landmarker_v2.task. The MediaPipe runtime then finds the faces, instead of the
+        open tracker. null = the open tracker.
     inception: TorchScript file; null = no fid.
     i3d: TorchScript file; null = no fvd.
     fvd_frames: length of the windows that the I3D sees; it needs at least 10 frames. Videos are
@@ -55,6 +58,7 @@ class JudgeConfig(Checked):
     identity_weights: Path | None = None
     lpips: Literal["alex", "vgg"] | None = "alex"
     perceptual_weights: Path | None = None
+    mediapipe: Path | None = None
     inception: Path | None = None
     i3d: Path | None = None
     fvd_frames: Annotated[int, Range(at_least=10)] = 16
@@ -67,6 +71,8 @@ class JudgeConfig(Checked):
             "effnet": "EfficientNet-lite0 (ImageNet)",
             "tracker": "this project's tracker and head model",
         }
+        if self.mediapipe is not None:
+            names["tracker"] = f"MediaPipe runtime ({self.mediapipe.name}) and the head model"
         if self.lpips is not None:
             names["lpips"] = {"alex": "LPIPS 0.1, AlexNet", "vgg": "LPIPS 0.1, VGG-16"}[self.lpips]
         if self.inception is not None:
@@ -117,11 +123,13 @@ class Judges:
 
 def load_judges(config: JudgeConfig, device: torch.device) -> Judges:
     """Load the networks. Raises UserError or CheckpointError for a missing or foreign file."""
-    identity = lpips = inception = i3d = None
+    identity = lpips = inception = i3d = tracker = None
     if config.identity == "arcface":
         identity = ArcFace.from_file(config.identity_weights).to(device)
     if config.lpips is not None:
         lpips = LpipsNet(config.lpips, config.perceptual_weights).to(device)
+    if config.mediapipe is not None:
+        tracker = MediaPipeTracker(config.mediapipe, device)
     if config.inception is not None:
         inception = scripted_inception(config.inception, device)
     if config.i3d is not None:
@@ -130,7 +138,7 @@ def load_judges(config: JudgeConfig, device: torch.device) -> Judges:
     if inception is not None:
         widths["inception"] = int(inception(torch.zeros(1, 3, 64, 64, device=device)).shape[1])
     return Judges(
-        reader=TrackerReader(device, identity),
+        reader=TrackerReader(device, identity, tracker),
         effnet=PerceptualNet().to(device),
         lpips=lpips,
         inception=inception,
