@@ -49,7 +49,7 @@ NOISE_LEVELS = 2.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Measured:
+class PairMeasures:
     """One photo with the motion of one clip. A correlation with a constant series is None."""
 
     photo: str
@@ -107,7 +107,7 @@ def measure(
     reenactor: Reenactor,
     reader: TrackerReader,
     size: int,
-) -> tuple[Measured, list[np.ndarray]]:
+) -> tuple[PairMeasures, list[np.ndarray]]:
     """The numbers, and source, target and result, (size, size, 3) each.
 
     The three pictures show the frame in which the target is turned most away from its first frame.
@@ -122,7 +122,7 @@ def measure(
     flicker = reenactor.render(state, target.still).diff(n=2, dim=0).abs().mean() * 127.5
     turned = int((theirs.rotation[:, 0] - theirs.rotation[0, 0]).abs().argmax())
     some = bool(ours.found.any())
-    numbers = Measured(
+    numbers = PairMeasures(
         photo=photo.name,
         clip=target.name,
         found=float(ours.found.float().mean()),
@@ -177,7 +177,7 @@ def main() -> None:
             print(f"{clip.name}: no face")
         else:
             targets.append(target)
-    rows: list[Measured] = []
+    rows: list[PairMeasures] = []
     strips = []
     for photo in tqdm(list(files_of(args.photos, images=True)), unit="photo"):
         source = reenactor.face.source_face(read_frame(photo), reenactor.size)
@@ -195,7 +195,7 @@ def main() -> None:
         args.json.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")
 
 
-def report(rows: list[Measured]) -> None:
+def report(rows: list[PairMeasures]) -> None:
     """Print one line for each pair, and the means."""
     names = ("found", "yaw", "jaw", "csim", "flicker")
     print(f"{'':42s}" + "".join(f"{name:>9s}" for name in names))

@@ -6,7 +6,7 @@ from pathlib import Path
 from reenact.errors import UserError
 from reenact.files import check_output_path, shortened
 from reenact.inference.motion_file import SUFFIX, is_motion_path
-from reenact.media.clip import Clip
+from reenact.media.clip import MediaClip
 from reenact.media.formats import check_written_kind, is_sequence
 from reenact.media.frame_sequence import FrameSequenceWriter, is_part
 from reenact.media.timeline import Timeline
@@ -36,7 +36,7 @@ def check_output(output: Path, source: Path, target: Path, *, is_picture: bool) 
 
 
 def open_result(
-    output: Path, *, width: int, height: int, timeline: Timeline, clip: Clip | None
+    output: Path, *, width: int, height: int, timeline: Timeline, clip: MediaClip | None
 ) -> VideoWriter | FrameSequenceWriter:
     """A writer of result frames in the format that the name says.
 

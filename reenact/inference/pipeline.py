@@ -20,7 +20,7 @@ from reenact.inference.paths import check_output, default_output, open_result
 from reenact.inference.reenactor import Reenactor
 from reenact.inference.run_config import InferRun
 from reenact.media.animation import is_still, open_clip
-from reenact.media.clip import Clip
+from reenact.media.clip import MediaClip
 from reenact.media.images import read_frame, write_frame
 from reenact.media.timeline import exact_rate
 
@@ -55,7 +55,7 @@ def reenact_files(
     """
     started = time.perf_counter()
     clip = open_target(target, run.fps)
-    is_picture = clip.is_picture if isinstance(clip, Motion) else not isinstance(clip, Clip)
+    is_picture = clip.is_picture if isinstance(clip, Motion) else not isinstance(clip, MediaClip)
     output = output or default_output(source, target, is_picture=is_picture)
     check_output(output, source, target, is_picture=is_picture)
     if grid and (isinstance(clip, Motion) or run.repeat > 1):
@@ -86,7 +86,7 @@ def animate_to_file(
     reenactor: Reenactor,
     source: SourceFace[Any],
     motion: Motion,
-    target: Clip | Frame | Motion,
+    target: MediaClip | Frame | Motion,
     output: Path,
     run: InferRun,
 ) -> None:
@@ -100,7 +100,7 @@ def animate_to_file(
     write_result(output, reenactor.frames(source, motion, run), motion, target)
 
 
-def open_target(target: Path, fps: float | None = None) -> Clip | Frame | Motion:
+def open_target(target: Path, fps: float | None = None) -> MediaClip | Frame | Motion:
     """A video or an animation, the frame of a picture, or the motion of a motion file.
 
     fps: None = the video's own frames and times, else a constant rate. Raises UserError.
@@ -112,7 +112,7 @@ def open_target(target: Path, fps: float | None = None) -> Clip | Frame | Motion
     return open_clip(target, fps=None if fps is None else exact_rate(fps))
 
 
-def track_target(reenactor: Reenactor, clip: Clip | Frame | Motion, target: Path) -> Motion:
+def track_target(reenactor: Reenactor, clip: MediaClip | Frame | Motion, target: Path) -> Motion:
     """The motion of an opened target, with a progress bar. Raises UserError without a face."""
     if isinstance(clip, Motion):
         return clip
@@ -123,7 +123,7 @@ def grid_frames(
     reenactor: Reenactor,
     source: SourceFace[Any],
     motion: Motion,
-    clip: Clip | Frame,
+    clip: MediaClip | Frame,
     run: InferRun,
 ) -> Iterator[Frame]:
     """Source | target | result, side by side at one height. The target is read once more.
@@ -131,7 +131,7 @@ def grid_frames(
     Source and target are cut as the result is, or shown whole if it is not cut.
     """
     results = reenactor.frames(source, motion, run)
-    targets = clip if isinstance(clip, Clip) else [clip]
+    targets = clip if isinstance(clip, MediaClip) else [clip]
     squares_of = SQUARES.get(run.compose)
     if squares_of is None:
         for frame, result in zip(targets, results, strict=True):
@@ -149,13 +149,13 @@ def grid_frames(
 
 
 def write_result(
-    output: Path, frames: Iterator[Frame], motion: Motion, target: Clip | Frame | Motion
+    output: Path, frames: Iterator[Frame], motion: Motion, target: MediaClip | Frame | Motion
 ) -> None:
     """Streams the frames to the file, which appears when it is complete.
 
     target: gives its sound, if it is a clip with sound.
     """
-    clip = target if isinstance(target, Clip) and target.has_audio else None
+    clip = target if isinstance(target, MediaClip) and target.has_audio else None
     make_folder(output.parent)
     # Leaving the block early, because of an error, closes the progress bar too.
     with tqdm(total=len(motion), desc="rendering", unit=" frames", disable=None) as bar:
@@ -174,9 +174,9 @@ def write_result(
                 bar.update()
 
 
-def _progress_of(clip: Clip | Frame) -> Watch:
+def _progress_of(clip: MediaClip | Frame) -> Watch:
     """A progress bar for the reading of the clip."""
-    count = clip.num_frames if isinstance(clip, Clip) else 1
+    count = clip.num_frames if isinstance(clip, MediaClip) else 1
 
     def watch(frames: Iterable[Frame], what: str) -> Iterable[Frame]:
         return tqdm(frames, total=count, desc=what, unit=" frames", disable=None)

@@ -12,7 +12,7 @@ from PIL import Image
 
 from reenact.errors import UserError, warn
 from reenact.files import check_input_file
-from reenact.media.clip import Clip
+from reenact.media.clip import MediaClip
 from reenact.media.images import (
     ANIMATED_FORMATS,
     MAX_FRAME_PIXELS,
@@ -30,8 +30,8 @@ PILLOW_FORMATS = ("WEBP", "AVIF")
 SHORTEST, DEFAULT_DURATION = 11, 100  # milliseconds
 
 
-class AnimationReader(Clip):
-    """The frames of an animated WebP or AVIF, played once; see `Clip`."""
+class AnimationReader(MediaClip):
+    """The frames of an animated WebP or AVIF, played once; see `MediaClip`."""
 
     def _read(self) -> tuple[Fraction, Timeline]:
         self.has_audio = False
@@ -76,8 +76,8 @@ def is_still(path: Path) -> bool:
     return is_image_path(path) and _animated_format(path) is None
 
 
-def open_clip(path: str | Path, **options: Any) -> Clip:
-    """A video or an animation. options: those of `Clip`. Raises UserError."""
+def open_clip(path: str | Path, **options: Any) -> MediaClip:
+    """A video or an animation. options: those of `MediaClip`. Raises UserError."""
     path = check_input_file(path)
     return (
         AnimationReader(path, **options)

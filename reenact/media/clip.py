@@ -19,7 +19,7 @@ from reenact.media.timeline import Timeline
 MICROSECONDS = 1_000_000
 
 
-class Clip(ABC):
+class MediaClip(ABC):
     """The frames of a file in the order they are shown; can be iterated again and again.
 
     start, end: seconds. Only frames that appear at `start` or later and before `end` are read.

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from reenact.errors import UserError, warn
 from reenact.media.audio import PRIMING
-from reenact.media.clip import Clip
+from reenact.media.clip import MediaClip
 from reenact.media.container import (
     decoded,
     duration,
@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
 
-class VideoReader(Clip):
-    """The frames of a video; see `Clip` for the options and attributes.
+class VideoReader(MediaClip):
+    """The frames of a video; see `MediaClip` for the options and attributes.
 
     Damaged packets are passed over. Transparent parts and a high dynamic range are warned of.
     """

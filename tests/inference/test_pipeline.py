@@ -20,7 +20,7 @@ from reenact.inference.motion import driving_faces
 from reenact.inference.pipeline import open_target, reenact_files
 from reenact.inference.reenactor import Reenactor
 from reenact.inference.run_config import InferRun
-from reenact.media.clip import Clip
+from reenact.media.clip import MediaClip
 from reenact.media.images import read_frame
 from reenact.media.video_reader import VideoReader
 
@@ -77,7 +77,7 @@ def test_an_animated_picture_is_a_clip(run, photo, make_clip, tmp_path):
     target = tmp_path / "target.webp"
     pictures = [Image.fromarray(frame) for frame in frames_of(make_clip(num_frames=3))]
     pictures[0].save(target, save_all=True, append_images=pictures[1:], duration=[100, 300, 100])
-    assert isinstance(open_target(target), Clip)
+    assert isinstance(open_target(target), MediaClip)
     reenact_files(photo, target, tmp_path / "result.mp4", run, device="cpu")
     times = VideoReader(tmp_path / "result.mp4").timeline.times
     assert times == (0, Fraction(1, 10), Fraction(4, 10))

@@ -19,7 +19,7 @@ from reenact.inference.motion_file import save_motion
 from reenact.inference.pipeline import open_target
 from reenact.inference.reenactor import Reenactor
 from reenact.inference.run_config import InferRun
-from reenact.media.clip import Clip
+from reenact.media.clip import MediaClip
 from reenact.models.checkpoint import save_reenactor
 from reenact.models.reenactment_encoder import ReenactmentEncoder
 from reenact.models.weights import Recipe
@@ -74,7 +74,7 @@ def motion() -> bytes:
         weights, target = write_weights(folder / "tiny.safetensors"), write_clip(folder / "a.mp4")
         reenactor = Reenactor.load(weights, device="cpu")
         clip = open_target(target)
-        assert isinstance(clip, Clip)
+        assert isinstance(clip, MediaClip)
         save_motion(reenactor.track(clip, where="target"), folder / "a.motion.safetensors")
         return (folder / "a.motion.safetensors").read_bytes()
 

@@ -8,9 +8,9 @@ import numba as nb
 import numpy as np
 
 from reenact.data.synthetic.light import NUM_SHARP_LIGHTS
-from reenact.data.synthetic.materials import Look
+from reenact.data.synthetic.materials import Appearance
 from reenact.data.synthetic.shading_math import (
-    Scene,
+    Surroundings,
     blurred_radiance,
     clip01,
     half_way,
@@ -37,7 +37,7 @@ def _environment(picture: np.ndarray, x: float, y: float, z: float, k: int) -> f
 
 @nb.njit(inline="always")
 def _shade_eye(
-    point: tuple, which: int, view: tuple, scene: Scene, look: Look, colour: np.ndarray
+    point: tuple, which: int, view: tuple, scene: Surroundings, look: Appearance, colour: np.ndarray
 ) -> None:
     """Radiance of one point of eyeball `which`, in the shadow of the lids."""
     r, eyes = scene.rotation, scene.eyes
@@ -106,8 +106,8 @@ def shade_eyes(
     triangle_id: np.ndarray,
     barycentric: np.ndarray,
     mesh: Mesh,
-    scene: Scene,
-    look: Look,
+    scene: Surroundings,
+    look: Appearance,
     supersample: int,
     image: np.ndarray,
     coverage: np.ndarray,

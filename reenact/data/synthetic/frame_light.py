@@ -7,7 +7,7 @@ import numpy as np
 from reenact.data.synthetic.geometry import CAMERA_DISTANCE, DEPTH_ORIGIN
 from reenact.data.synthetic.head_asset import HeadAsset
 from reenact.data.synthetic.light import NUM_SHARP_LIGHTS, Light, spherical_harmonics
-from reenact.data.synthetic.shading_math import Scene
+from reenact.data.synthetic.shading_math import Surroundings
 from reenact.data.synthetic.shadows import ShadowMap, draw_shadow_map, light_seen
 from reenact.data.synthetic.surface_shader import Mesh
 
@@ -53,10 +53,10 @@ def light_frame(
     rotation: np.ndarray,
     eyes: np.ndarray,
     mouth_opening: float,
-) -> Scene:
+) -> Surroundings:
     """Fill the light columns of the mesh's vertex attributes; returns the frame's scene.
 
-    `rotation` (3, 3) is the head's, `eyes` (5, 3) as in `Scene`, `mouth_opening` 0 when closed and
+    `rotation` (3, 3) is the head's, `eyes` (5, 3) as in `Surroundings`, `mouth_opening` 0 when closed and
     1 or more when open.
     """
     attributes, sharp = mesh.attributes, NUM_SHARP_LIGHTS
@@ -81,7 +81,7 @@ def light_frame(
     face = spherical_harmonics(rotation[:, 2][None])[0]
     front = np.maximum((face * BANDS) @ still * np.pi, 0.02)
     opened = min(1.0, mouth_opening)
-    return Scene(
+    return Surroundings(
         light.directions[:sharp].astype(np.float64),
         light.colours[:sharp].astype(np.float64),
         still.astype(np.float64),

@@ -13,13 +13,13 @@ from typing import NamedTuple
 import numba as nb
 import numpy as np
 
-from reenact.data.synthetic.shading_math import Scene, clip01, step
+from reenact.data.synthetic.shading_math import Surroundings, clip01, step
 
 ENAMEL = (0.84, 0.77, 0.66)
 TONGUE_COLOUR = (0.42, 0.12, 0.11)
 
 
-class Look(NamedTuple):
+class Appearance(NamedTuple):
     """Colours and shapes of one person."""
 
     texture: np.ndarray
@@ -45,7 +45,7 @@ class Look(NamedTuple):
 
 
 @nb.njit(inline="always")
-def texture_at(look: Look, u: float, v: float, texel: np.ndarray) -> None:
+def texture_at(look: Appearance, u: float, v: float, texel: np.ndarray) -> None:
     """Bilinear texture look-up at a pixel of the full-size texture."""
     rows, columns = look.texture.shape[0], look.texture.shape[1]
     fx = min(columns - 1.001, max(0.0, u * look.texture_scale - 0.5))
@@ -60,7 +60,7 @@ def texture_at(look: Look, u: float, v: float, texel: np.ndarray) -> None:
 
 
 @nb.njit(inline="always")
-def clothes(look: Look, attr: np.ndarray, albedo: np.ndarray) -> float:
+def clothes(look: Appearance, attr: np.ndarray, albedo: np.ndarray) -> float:
     """Blend the shirt into `albedo`; returns its coverage."""
     x, y, z = attr[3], attr[4], attr[5]
     edge = look.collar
@@ -92,7 +92,7 @@ def clothes(look: Look, attr: np.ndarray, albedo: np.ndarray) -> float:
 
 
 @nb.njit(inline="always")
-def _above_hairline(look: Look, attr: np.ndarray) -> float:
+def _above_hairline(look: Appearance, attr: np.ndarray) -> float:
     """Height above the hairline (dm)."""
     qx = attr[3] - look.scalp_centre[0]
     qy = attr[4] - look.scalp_centre[1]
@@ -110,7 +110,7 @@ def _above_hairline(look: Look, attr: np.ndarray) -> float:
 
 
 @nb.njit(inline="always")
-def scalp(look: Look, attr: np.ndarray, albedo: np.ndarray) -> float:
+def scalp(look: Appearance, attr: np.ndarray, albedo: np.ndarray) -> float:
     """Tint the scalp with the hair, darken below it; returns how much of the skin is tinted."""
     ear = clip01(attr[14])
     above = _above_hairline(look, attr)
@@ -126,7 +126,7 @@ def scalp(look: Look, attr: np.ndarray, albedo: np.ndarray) -> float:
 
 @nb.njit(inline="always")
 def mouth_parts(
-    kind: int, attr: np.ndarray, scene: Scene, albedo: np.ndarray, gloss: float
+    kind: int, attr: np.ndarray, scene: Surroundings, albedo: np.ndarray, gloss: float
 ) -> float:
     """Albedo of teeth, tongue and the inside of the mouth, and less light there; returns gloss.
 

@@ -80,7 +80,7 @@ RESTING_UNITS = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Motion:
+class HeadMotion:
     """N frames; angles in radians, place in dm, `expression` (N, 52) in [0, 1]."""
 
     rotation: np.ndarray
@@ -273,7 +273,7 @@ def lids_follow_gaze(gaze: np.ndarray) -> np.ndarray:
     return units
 
 
-def draw_motion(rng: np.random.Generator, num_frames: int, fps: float) -> Motion:
+def draw_motion(rng: np.random.Generator, num_frames: int, fps: float) -> HeadMotion:
     """`num_frames` of motion at `fps`."""
     pose = head_pose(rng, num_frames, fps)
     gaze = eye_gaze(rng, num_frames, fps, pose)
@@ -294,7 +294,7 @@ def draw_motion(rng: np.random.Generator, num_frames: int, fps: float) -> Motion
     sway = ornstein_uhlenbeck(rng, num_frames, 3, 1.2 * fps)
     place = gaussian_filter1d(sway[:, :2], 0.12 * fps, axis=0, mode="nearest") * [0.22, 0.10]
     place[:, 0] += 0.35 * pose[:, 2] * rng.uniform(-1.0, 0.2)
-    return Motion(
+    return HeadMotion(
         rotation=pose,
         gaze=gaze,
         expression=np.clip(expression, 0, 1),

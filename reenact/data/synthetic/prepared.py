@@ -9,7 +9,7 @@ import numpy as np
 from reenact.data.synthetic.hair_styles import HAIRLINE_ANGLES
 from reenact.data.synthetic.head_asset import SCALP_AXES, SCALP_CENTRE, HeadAsset
 from reenact.data.synthetic.imaging import halve, smoothstep
-from reenact.data.synthetic.materials import Look
+from reenact.data.synthetic.materials import Appearance
 from reenact.data.synthetic.person import Person
 from reenact.data.synthetic.strands import StrandArrays, flatten
 from reenact.face.surface.raster import EYE, LASH
@@ -38,7 +38,7 @@ class Prepared:
     strands: StrandArrays
     strand_weight: float
     """How many strands of the whole hair each drawn strand stands for."""
-    look: Look
+    look: Appearance
 
 
 def prepare(
@@ -71,12 +71,12 @@ def prepare(
     )
 
 
-def _look(person: Person, level: int) -> Look:
+def _look(person: Person, level: int) -> Appearance:
     texture = person.texture
     for _ in range(level):
         texture = halve(texture)
     clothes = person.clothes
-    return Look(
+    return Appearance(
         np.ascontiguousarray(texture, np.float32),
         1.0 / (1 << level),
         person.iris,

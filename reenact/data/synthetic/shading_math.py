@@ -16,7 +16,7 @@ SURFACE_DARK = 0.02
 """The soft light never falls below this, because order-2 harmonics can undershoot."""
 
 
-class Scene(NamedTuple):
+class Surroundings(NamedTuple):
     """Light, pose and camera of one frame."""
 
     light_directions: np.ndarray

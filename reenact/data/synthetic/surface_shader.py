@@ -14,9 +14,9 @@ import numba as nb
 import numpy as np
 
 from reenact.data.synthetic.light import NUM_SHARP_LIGHTS
-from reenact.data.synthetic.materials import Look, clothes, mouth_parts, scalp, texture_at
+from reenact.data.synthetic.materials import Appearance, clothes, mouth_parts, scalp, texture_at
 from reenact.data.synthetic.shading_math import (
-    Scene,
+    Surroundings,
     blurred_radiance,
     clip01,
     half_way,
@@ -60,7 +60,7 @@ def _bumped(normal: tuple, rotation: np.ndarray, bx: float, by: float) -> tuple:
 
 @nb.njit(inline="always")
 def _surface_light(
-    scene: Scene,
+    scene: Surroundings,
     attr: np.ndarray,
     normal: tuple,
     view: tuple,
@@ -109,8 +109,8 @@ def _shade_point(
     attr: np.ndarray,
     texel: np.ndarray,
     view: tuple,
-    scene: Scene,
-    look: Look,
+    scene: Surroundings,
+    look: Appearance,
     albedo: np.ndarray,
     colour: np.ndarray,
 ) -> tuple[float, float]:
@@ -161,8 +161,8 @@ def shade_surface(
     barycentric: np.ndarray,
     nearest: np.ndarray,
     mesh: Mesh,
-    scene: Scene,
-    look: Look,
+    scene: Surroundings,
+    look: Appearance,
     supersample: int,
     image: np.ndarray,
     coverage: np.ndarray,
