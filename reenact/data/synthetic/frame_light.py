@@ -54,9 +54,9 @@ def light_frame(
     eyes: np.ndarray,
     mouth_opening: float,
 ) -> Surroundings:
-    """Fill the light columns of the mesh's vertex attributes; returns the frame's scene.
+    """Fill the light columns of the mesh's vertex attributes; returns the frame's surroundings.
 
-    `rotation` (3, 3) is the head's, `eyes` (5, 3) as in `Surroundings`, `mouth_opening` 0 when closed and
+    rotation: (3, 3), of the head. eyes: (5, 3), as in `Surroundings`. mouth_opening: 0 when closed,
     1 or more when open.
     """
     attributes, sharp = mesh.attributes, NUM_SHARP_LIGHTS
