@@ -8,12 +8,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from reenact.assets import asset_path
 from reenact.face.crop import FaceCrop
 from reenact.face.person_mask import PersonMask, guided_filter
 from reenact.media.images import image_from_frame
 
-GOLDEN = Path(__file__).resolve().parents[1] / "golden/tracker/person_mask.npz"
+GOLDEN = Path(__file__).resolve().parents[1] / "golden/tracker"
 
 
 @pytest.fixture(scope="module")
@@ -22,18 +21,17 @@ def net() -> PersonMask:
 
 
 @pytest.fixture(scope="module")
-def demo() -> Tensor:
-    """The lower middle of the demo's source (1, 3, 256, 256)."""
-    with Image.open(asset_path("demo_source.png")) as picture:
-        frame = np.asarray(picture.convert("RGB"))
-    return image_from_frame(frame[64:, 32:288].copy())
+def person() -> Tensor:
+    """A rendered person (1, 3, 256, 256)."""
+    with Image.open(GOLDEN / "person.png") as picture:
+        return image_from_frame(np.array(picture.convert("RGB")))
 
 
-def test_mask_matches_litert(net: PersonMask, demo: Tensor) -> None:
-    with np.load(GOLDEN) as golden:
+def test_mask_matches_litert(net: PersonMask, person: Tensor) -> None:
+    with np.load(GOLDEN / "person_mask.npz") as golden:
         blocks = torch.from_numpy(golden["blocks"]).permute(2, 0, 1)[None] / 127.5 - 1
         blocks = blocks.repeat_interleave(16, 2).repeat_interleave(16, 3)
-        for images, key in ((blocks, "blocks_person"), (demo, "demo_person")):
+        for images, key in ((blocks, "blocks_person"), (person, "demo_person")):
             expected = torch.from_numpy(golden[key])[None, None]
             torch.testing.assert_close(net(images)[..., ::4, ::4], expected, atol=3e-4, rtol=0)
 
@@ -53,14 +51,14 @@ def test_guided_filter_without_edges_is_a_mean() -> None:
     torch.testing.assert_close(smooth[0, 0], expected, atol=1e-5, rtol=0)
 
 
-def test_the_person_of_a_photo_is_found_at_any_place(net: PersonMask, demo: Tensor) -> None:
+def test_the_person_of_a_photo_is_found_at_any_place(net: PersonMask, person: Tensor) -> None:
     """The photo in a larger one: the same mask, and none of the rest."""
     crop = FaceCrop(crop_from_frame=np.diag([1.0, 1.0, 1.0]), size=256)
-    alone = net.of_photo(demo, crop)
+    alone = net.of_photo(person, crop)
     assert alone[0, 0, 128, 128] == 1
     assert alone[0, 0, 0, 0] == alone[0, 0, 0, -1] == 0
     # The wall goes on around the photo as the window's border does.
-    large = torch.nn.functional.pad(demo, (60, 40, 20, 0), mode="replicate")
+    large = torch.nn.functional.pad(person, (60, 40, 20, 0), mode="replicate")
     moved = FaceCrop(crop_from_frame=np.array([[1.0, 0, -60], [0, 1, -20], [0, 0, 1]]), size=256)
     again = net.of_photo(large, moved)
     assert again.shape == (1, 1, 276, 356)
