@@ -1,7 +1,7 @@
 """Perceptual features of EfficientNet-lite0 (ImageNet), and the distances made of them.
 
-They play the part LPIPS and Inception features play in papers, but are other networks: numbers are
-called `efflpips` and `efffid` and must not be compared with published LPIPS or FID.
+Papers use LPIPS and Inception features for the same purpose. These are other networks. Their
+numbers are called `efflpips` and `efffid`, and cannot be compared with published LPIPS or FID.
 """
 
 import torch
@@ -98,8 +98,10 @@ class PerceptualNet(nn.Module):
         return self.distance_of(self.features(a), self.features(b))
 
     def distance_of(self, a: list[Tensor], b: list[Tensor]) -> Tensor:
-        """efflpips (B,) >= 0 of two batches' `features`: squared differences of unit-length
-        features, averaged over pixels, summed over maps.
+        """efflpips (B,) >= 0 from the `features` of two batches.
+
+        Features have unit length. Their squared differences are averaged over pixels and summed
+        over maps.
         """
         pairs = zip(a, b, strict=True)
         parts = [(_unit(x) - _unit(y)).square().sum(1).mean((1, 2)) for x, y in pairs]
@@ -113,8 +115,9 @@ class PerceptualNet(nn.Module):
 def gram_distance(a: list[Tensor], b: list[Tensor]) -> Tensor:
     """Style distance (B,) >= 0 of two batches' feature maps (Gatys et al. 2016).
 
-    It sums squared differences of the maps' channel correlations, so it does not see where things
-    are. Features have unit length, so the Gram matrices have trace 1 and all maps count alike.
+    It sums squared differences of the channel correlations. Correlations do not depend on places
+    in the picture. Features have unit length, so the Gram matrices have trace 1, and all maps count
+    alike.
     """
     pairs = zip(a, b, strict=True)
     parts = [(gram_matrix(x) - gram_matrix(y)).square().sum((1, 2)) for x, y in pairs]

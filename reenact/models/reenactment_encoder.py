@@ -1,6 +1,4 @@
-"""The reenactment encoder E_r: a source picture and a drawing of the wanted face become one
-semantic code.
-"""
+"""The reenactment encoder E_r: it makes one semantic code of a source picture and a drawing."""
 
 from __future__ import annotations
 
@@ -14,14 +12,17 @@ MOTION_WIDTH = 512
 
 
 class ReenactmentEncoder(nn.Module):
-    """DiffAE's semantic encoder whose input is the source plus a learned colour map of the landmark
-    drawing (a zero-initialised 1x1 convolution, as in the paper).
+    """DiffAE's semantic encoder with a second input, the drawing of the landmarks.
 
-    With `has_motion_head` (ours) a small network adds a correction to the code. It reads that code
-    and the parameters that the drawing shows (`FaceModel.motion_vector`), because E_r learns slowly
-    from a drawing of thin lines on few pixels. Both parts start at zero, so a fresh E_r(source,
-    anything) equals E_sem(source). `encoder` is used as it is, not copied: pass a copy to keep the
-    original.
+    A 1x1 convolution, zero at the start, maps the drawing's colours. Its result is added to the
+    source picture, as in the paper.
+
+    With `has_motion_head` (ours) a small network adds a correction to the code. It reads the code
+    and the numbers behind the drawing (`FaceModel.motion_vector`). E_r learns slowly from a drawing
+    alone, because its lines are thin and the picture has few pixels.
+
+    Both parts start at zero, so a fresh E_r(source, anything) equals E_sem(source). `encoder` is
+    not copied: pass a copy to keep the original.
     """
 
     def __init__(self, encoder: SemanticEncoder, *, has_motion_head: bool = False) -> None:

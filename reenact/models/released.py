@@ -1,8 +1,9 @@
-"""The published DiffusionAct file: read as our weights, and written from them.
+"""Reads the published DiffusionAct file as our weights, and writes such a file.
 
-It is a torch file with `best_val_loss`, `state_dict_net` (E_r) and `state_dict_diff`: the
-fine-tuned autoencoder as `model.*`, the pretrained average as `ema_model.*`, and a fixed noise x_T.
-The average inverts the source, the fine-tuned U-Net renders; neither's semantic encoder is run.
+It is a torch file with three parts: `best_val_loss`, `state_dict_net` (E_r) and `state_dict_diff`.
+The last part holds the fine-tuned autoencoder (`model.*`), the pretrained average (`ema_model.*`)
+and a fixed noise x_T. The average inverts the source. The fine-tuned U-Net renders. The semantic
+encoders in this part are not used.
 """
 
 from __future__ import annotations
@@ -64,8 +65,8 @@ def load_released(
 
     Args:
         path: `diffusionact_model.pt`.
-        diffae_path: DiffAE's `last.ckpt`; its averaged weights serve, with a warning, when the
-            file holds none. Not looked at otherwise.
+        diffae_path: DiffAE's `last.ckpt`. Its averaged weights are taken, with a warning, if the
+            file holds none. Otherwise it is not read.
         map_location: device of the parameters.
 
     Returns:
@@ -104,11 +105,11 @@ def load_released(
 def export_released(weights: ReenactorWeights, path: str | Path) -> None:
     """Write the weights as a published file, atomically, under the same keys.
 
-    `best_val_loss` is 0 and x_T seeded noise: the authors' inference uses neither.
+    `best_val_loss` is 0, and x_T is seeded noise. The authors' inference uses neither.
 
     Raises:
-        UserError: the published format has no place for a motion head, nor for a `prediction`,
-            `conditioning`, `patch_size` or `z_grid` other than DiffAE's own.
+        UserError: the weights have a motion head, or a `prediction`, `conditioning`, `patch_size`
+            or `z_grid` other than DiffAE's own. The published format cannot hold them.
     """
     config = weights.diffae.config
     for name in ("prediction", "conditioning", "patch_size", "z_grid"):
