@@ -20,8 +20,8 @@ from reenact.training.stages import make_stage
 
 BENCHMARK = Path(__file__).resolve().parents[2] / "benchmarks" / "training.py"
 READERS = (
-    "reenact.training.stage_align.load_checkpoint",
-    "reenact.training.stage_reenact.load_checkpoint",
+    "reenact.training.stage_align.load_base",
+    "reenact.training.stage_reenact.load_base",
     "reenact.models.perceptual.load_tensors",
     "reenact.face.open.model.load_tensors",
     "reenact.face.pose._canonical_face",
