@@ -63,6 +63,21 @@ def add_device(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1, mps")
 
 
+def add_number(parser: argparse.ArgumentParser, name: str, default: int, text: str) -> None:
+    """An option with a whole number; the help says its default."""
+    parser.add_argument(name, type=int, default=default, help=f"{text} (default: %(default)s)")
+
+
+def add_split(parser: argparse.ArgumentParser) -> None:
+    """`--split` of synthetic people."""
+    parser.add_argument(
+        "--split",
+        choices=("train", "val", "test"),
+        default="train",
+        help="split, each with people of its own (default: %(default)s)",
+    )
+
+
 def read_config(
     arguments: argparse.Namespace, cls: type[T], options: dict[str, object] | None = None
 ) -> T:

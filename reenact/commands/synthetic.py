@@ -3,26 +3,19 @@
 import argparse
 from pathlib import Path
 
+from reenact.commands.arguments import add_number, add_split
 from reenact.errors import say
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    def option(name: str, default: int, text: str) -> None:
-        parser.add_argument(name, type=int, default=default, help=f"{text} (default: %(default)s)")
-
     parser.add_argument("--out", type=Path, required=True, help="folder of the data set")
     parser.add_argument("--clips", type=int, required=True, help="number of clips of the split")
-    option("--frames", 16, "frames of each clip")
-    option("--size", 64, "side of the crops in pixels")
-    parser.add_argument(
-        "--split",
-        choices=("train", "val", "test"),
-        default="train",
-        help="split, each with people of its own (default: %(default)s)",
-    )
-    option("--seed", 0, "seed of all people and motions")
-    option("--workers", 2, "processes, one thread each")
-    option("--cross", 8, "frames of each clip that show another person's motion")
+    add_number(parser, "--frames", 16, "frames of each clip")
+    add_number(parser, "--size", 64, "side of the crops in pixels")
+    add_split(parser)
+    add_number(parser, "--seed", 0, "seed of all people and motions")
+    add_number(parser, "--workers", 2, "processes, one thread each")
+    add_number(parser, "--cross", 8, "frames of each clip that show another person's motion")
     text = "also write the alpha of hair and head and the background of each frame"
     parser.add_argument("--layers", action="store_true", help=text)
 

@@ -3,13 +3,11 @@
 import argparse
 from pathlib import Path
 
+from reenact.commands.arguments import add_number
 from reenact.errors import UserError, say
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    def option(name: str, default: int, text: str) -> None:
-        parser.add_argument(name, type=int, default=default, help=f"{text} (default: %(default)s)")
-
     parser.add_argument("--out", type=Path, required=True, help="new folder of the raw data")
     parser.add_argument(
         "--layout",
@@ -17,9 +15,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         required=True,
         help="one of the layouts that VoxCeleb comes in, see docs/voxceleb.md",
     )
-    option("--clips", 40, "number of videos")
-    option("--frames", 16, "frames of each video, at 25 a second")
-    option("--size", 256, "side of the frames in pixels")
+    add_number(parser, "--clips", 40, "number of videos")
+    add_number(parser, "--frames", 16, "frames of each video, at 25 a second")
+    add_number(parser, "--size", 256, "side of the frames in pixels")
 
 
 def run(arguments: argparse.Namespace) -> None:

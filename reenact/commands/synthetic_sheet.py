@@ -3,25 +3,18 @@
 import argparse
 from pathlib import Path
 
+from reenact.commands.arguments import add_number, add_split
 from reenact.errors import UserError, say
 from reenact.files import check_output_path, make_folder
 from reenact.media.formats import WRITABLE_SUFFIXES
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    def option(name: str, default: int, text: str) -> None:
-        parser.add_argument(name, type=int, default=default, help=f"{text} (default: %(default)s)")
-
     parser.add_argument("--out", type=Path, required=True, help="picture to write")
-    option("--rows", 8, "number of people")
-    option("--size", 128, "side of a tile in pixels")
-    parser.add_argument(
-        "--split",
-        choices=("train", "val", "test"),
-        default="train",
-        help="split, each with people of its own (default: %(default)s)",
-    )
-    option("--seed", 0, "seed of all people and motions")
+    add_number(parser, "--rows", 8, "number of people")
+    add_number(parser, "--size", 128, "side of a tile in pixels")
+    add_split(parser)
+    add_number(parser, "--seed", 0, "seed of all people and motions")
 
 
 def run(arguments: argparse.Namespace) -> None:

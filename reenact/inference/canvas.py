@@ -48,14 +48,6 @@ class SourceView:
         return image[..., inside, inside].contiguous()
 
 
-def crops_alone(images: Tensor, net: PersonMask) -> SourceView:
-    """Face crops (B, 3, S, S) in [-1, 1] of which nothing more is known. Each is the canvas."""
-    size = images.shape[-1]
-    canvas = FaceCrop(crop_from_frame=np.eye(3), size=size)
-    masks = torch.cat([net.of_photo(image, canvas) for image in images.split(1)])
-    return SourceView(canvas=canvas, picture=images, mask=masks, cut=torch.zeros_like(masks))
-
-
 def is_cut(face: SourceFace[Any], outline: Tensor) -> bool:
     """Whether the photo's border cuts the face. outline: (1, N, 2) points round it, in the crop."""
     points = face.crop.points_to_frame(outline[0].cpu().numpy())
