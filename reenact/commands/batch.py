@@ -27,8 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     from reenact.files import make_folder
     from reenact.inference.paths import default_output
-    from reenact.inference.pipeline import animate_to_file, open_target, track_target
-    from reenact.inference.reenactor import Reenactor
+    from reenact.inference.pipeline import animate_to_file, load_for, open_target, track_target
     from reenact.inference.run_config import InferRun
     from reenact.media.images import read_frame
 
@@ -37,9 +36,7 @@ def run(arguments: argparse.Namespace) -> None:
         shipped_motion(name) if name.startswith("@") else Path(name) for name in arguments.targets
     ]
     make_folder(arguments.out)
-    reenactor = Reenactor.load(
-        settings.weights, config=settings.reenactor, device=arguments.device, face=settings.face
-    )
+    reenactor = load_for(settings, arguments.device)
     faces: dict[Path, Any] = {}
     rows: list[tuple[str, str, Path | None, str]] = []
     for target in targets:

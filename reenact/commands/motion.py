@@ -11,6 +11,9 @@ from reenact.commands.arguments import add_config, add_device, read_config
 from reenact.errors import UsageError, UserError, say
 from reenact.files import check_input_file
 
+ENDING = ".motion.safetensors"
+"""`motion_file.SUFFIX`, which cannot be imported here without torch."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("target", nargs="?", type=Path, help="video or picture")
@@ -47,8 +50,7 @@ def run(arguments: argparse.Namespace) -> None:
     check_input_file(target)
     from reenact.files import check_output_path, make_folder, shortened
     from reenact.inference.motion_file import SUFFIX, save_motion
-    from reenact.inference.pipeline import open_target, track_target
-    from reenact.inference.reenactor import Reenactor
+    from reenact.inference.pipeline import load_for, open_target, track_target
     from reenact.inference.run_config import InferRun
     from reenact.media.animation import is_still, open_clip
 
@@ -62,9 +64,7 @@ def run(arguments: argparse.Namespace) -> None:
     else:
         limits = {"start": arguments.start, "end": arguments.end}
         clip = open_clip(target, fps=None, max_frames=arguments.max_frames, **limits)
-    reenactor = Reenactor.load(
-        settings.weights, config=settings.reenactor, device=arguments.device, face=settings.face
-    )
+    reenactor = load_for(settings, arguments.device)
     motion = track_target(reenactor, clip, target)
     make_folder(output.parent)
     save_motion(motion, output)
@@ -73,17 +73,18 @@ def run(arguments: argparse.Namespace) -> None:
 
 def shipped_names() -> list[str]:
     """The names of the shipped motions, without the @."""
-    from reenact.assets import ASSETS_DIR
-
-    ending = ".motion.safetensors"
-    return sorted(p.name.removesuffix(ending) for p in (ASSETS_DIR / "motions").glob(f"*{ending}"))
+    return sorted(path.name.removesuffix(ENDING) for path in _folder().glob(f"*{ENDING}"))
 
 
 def shipped_motion(name: str) -> Path:
     """The file of "@smile". Raises UserError for an unknown name."""
-    from reenact.assets import ASSETS_DIR
-
     names = shipped_names()
     if name[1:] not in names:
         raise UserError(f"{name}: no shipped motion has this name; there are @{', @'.join(names)}")
-    return ASSETS_DIR / "motions" / f"{name[1:]}.motion.safetensors"
+    return _folder() / f"{name[1:]}{ENDING}"
+
+
+def _folder() -> Path:
+    from reenact.assets import ASSETS_DIR
+
+    return ASSETS_DIR / "motions"

@@ -50,7 +50,7 @@ def run(arguments: argparse.Namespace) -> None:
     output = arguments.output or Path("results") / f"{stem}_posed.png"
     check_output_path(output, WRITABLE_SUFFIXES, makes_folders=True)
     from reenact.face.control import Sliders
-    from reenact.inference.reenactor import Reenactor
+    from reenact.inference.pipeline import load_for
     from reenact.inference.run_config import InferRun, animate_options
     from reenact.media.images import read_frame, write_frame
 
@@ -58,9 +58,7 @@ def run(arguments: argparse.Namespace) -> None:
     sliders = Sliders(**{name: getattr(arguments, name) for name in names})
     settings = read_config(arguments, InferRun)
     photo = read_frame(arguments.source)
-    reenactor = Reenactor.load(
-        settings.weights, config=settings.reenactor, device=arguments.device, face=settings.face
-    )
+    reenactor = load_for(settings, arguments.device)
     source = reenactor.find(photo, str(arguments.source))
     frame = reenactor.pose(source, sliders, **animate_options(settings))
     make_folder(output.parent)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reenact.errors import UserError, say
+from reenact.face.released.files import PLACES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +104,7 @@ def _i3d(path: Path) -> object:
 FILES = (
     ExternalFile(
         name="diffae",
-        place="last.ckpt",
+        place=str(PLACES["diffae"]),
         purpose="DiffAE ffhq256_autoenc: start of training at 256 px (init of voxceleb256/align)",
         page="https://github.com/phizaz/diffae",
         licence="MIT",
@@ -111,7 +112,7 @@ FILES = (
     ),
     ExternalFile(
         name="diffusionact",
-        place="diffusionact_model.pt",
+        place=str(PLACES["diffusionact"]),
         purpose="the authors' DiffusionAct (config released; init of training)",
         page="https://github.com/StelaBou/DiffusionAct",
         licence="on that page",
@@ -119,7 +120,7 @@ FILES = (
     ),
     ExternalFile(
         name="emoca",
-        place="EMOCA/models/EMOCA_v2_lr_mse_20/detail/checkpoints/**/*.ckpt",
+        place=str(PLACES["emoca"]),
         purpose="EMOCA v2 with the FLAME head model (config released)",
         page="https://emoca.is.tue.mpg.de (registration)",
         licence="non-commercial research",
@@ -127,7 +128,7 @@ FILES = (
     ),
     ExternalFile(
         name="gaze",
-        place="gaze_estimation_model.tar",
+        place=str(PLACES["gaze"]),
         purpose="ETH-XGaze, direction of gaze (config released)",
         page="https://ait.ethz.ch/xgaze",
         licence="CC BY-NC-SA 4.0",
@@ -135,7 +136,7 @@ FILES = (
     ),
     ExternalFile(
         name="s3fd",
-        place="s3fd-619a316812.pth",
+        place=str(PLACES["s3fd"]),
         purpose="face detector (config released)",
         page="https://www.adrianbulat.com/downloads/python-fan/s3fd-619a316812.pth",
         licence="BSD 3-Clause",
@@ -144,7 +145,7 @@ FILES = (
     ),
     ExternalFile(
         name="fan",
-        place="2DFAN4-11f355bf06.pth.tar",
+        place=str(PLACES["fan"]),
         purpose="2D-FAN-4, 68 landmarks (config released)",
         page="https://www.adrianbulat.com/downloads/python-fan/2DFAN4-11f355bf06.pth.tar",
         licence="BSD 3-Clause",

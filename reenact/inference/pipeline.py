@@ -62,7 +62,7 @@ def reenact_files(
         what = "a repeated target" if run.repeat > 1 else "a motion file, which has no pictures"
         raise UserError(f"{target}: no grid can be made of {what}; leave out --grid")
     photo = read_frame(source)
-    reenactor = Reenactor.load(run.weights, config=run.reenactor, device=device, face=run.face)
+    reenactor = load_for(run, device)
 
     face = reenactor.find(photo, str(source))
     motion = track_target(reenactor, clip, target)
@@ -80,6 +80,11 @@ def reenact_files(
         seconds=ended - started,
         render_seconds=ended - rendering,
     )
+
+
+def load_for(run: InferRun, device: str) -> Reenactor:
+    """The reenactor with the weights and settings of a run; see `Reenactor.load`."""
+    return Reenactor.load(run.weights, config=run.reenactor, device=device, face=run.face)
 
 
 def animate_to_file(

@@ -8,10 +8,10 @@ import torch
 from safetensors.numpy import load_file, save_file
 
 from reenact.commands.main import run_command
-from reenact.commands.motion import shipped_motion, shipped_names
+from reenact.commands.motion import ENDING, shipped_motion, shipped_names
 from reenact.errors import UserError
 from reenact.inference.motion import driving_faces, reference_frame, repeated
-from reenact.inference.motion_file import FORMAT, load_motion, save_motion
+from reenact.inference.motion_file import FORMAT, SUFFIX, load_motion, save_motion
 from reenact.inference.pipeline import open_target
 from reenact.inference.reenactor import Reenactor
 from reenact.inference.run_config import AnimateOptions
@@ -147,6 +147,10 @@ def test_shipped_motions_start_and_end_at_rest():
         assert max(float(v.std(0).max()) for v in params.tensors().values()) > 0.05
     with pytest.raises(UserError, match="there are @blink"):
         shipped_motion("@fly")
+
+
+def test_the_commands_know_the_ending_of_motion_files():
+    assert ENDING == SUFFIX
 
 
 def test_motion_list_and_usage(capsys):
