@@ -18,6 +18,7 @@ from reenact.inference.canvas import SourceView
 from reenact.inference.carried import SourceDetail, with_detail
 from reenact.inference.config import ReenactorConfig
 from reenact.inference.drawings import Drawings
+from reenact.inference.inversion_cache import cache_folder, cached_inversion
 from reenact.inference.layers import layered, make_layers
 from reenact.inference.networks import Networks
 from reenact.inference.source_state import SourceState
@@ -85,7 +86,8 @@ class CropReenactor:
 
         @cache
         def inverted() -> Tensor:
-            return self.networks.invert(image, z_source())
+            folder = cache_folder(self.config.cache)
+            return cached_inversion(self.networks, image, z_source(), folder)
 
         x_T, detail, layers = None, None, None
         if not find_start(self.recipe.x_T).follows_motion:
