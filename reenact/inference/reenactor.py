@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from reenact.inference.pictures import Frames, Picture, frame_of
 from reenact.inference.run_config import AnimateOptions
 from reenact.media.images import image_from_frame
 from reenact.media.timeline import DEFAULT_RATE, Timeline, constant_timeline, exact_rate
+from reenact.threads import in_order, read_ahead
 
 
 class Reenactor(CropReenactor):
@@ -190,11 +192,21 @@ class Reenactor(CropReenactor):
     def _images(
         self, source: SourceFace[Any], driven: FaceBatch, view: SourceView | None
     ) -> Iterator[Tensor]:
-        """Images (1, 3, S, S) on the CPU, rendered in batches. view: see `set_source`."""
+        """Images (1, 3, S, S) on the CPU, rendered in batches. view: see `set_source`.
+
+        On the CPU several batches are rendered at the same time. A GPU renders one batch ahead.
+        """
         state = self.set_source(image_from_frame(source.crop_frame), source.params, view=view)
-        for start in range(0, len(driven), self.config.batch_size):
-            batch = driven[start : start + self.config.batch_size]
-            yield from self.render(state, batch).cpu().split(1)
+
+        def rendered(start: int) -> Tensor:
+            return self.render(state, driven[start : start + self.config.batch_size]).cpu()
+
+        starts = range(0, len(driven), self.config.batch_size)
+        is_cpu = self.device.type == "cpu"
+        batches = in_order(rendered, starts) if is_cpu else read_ahead(map(rendered, starts), 1)
+        with closing(batches):
+            for batch in batches:
+                yield from batch.split(1)
 
     @cached_property
     def person_mask(self) -> PersonMask:

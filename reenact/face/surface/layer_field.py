@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -34,6 +33,7 @@ from reenact.face.surface.visible import (
     rest_points,
     surface_points,
 )
+from reenact.threads import in_order
 
 OUTLINE = 0.025
 """So near to the head's outline in the source, in shares of the side of the face crop, the surface
@@ -176,8 +176,7 @@ def layer_field(model: HeadModel, source: LayerSource, target: FaceParams) -> La
         openness = eye_areas(part, middle) / (source.eyes * zoom[i] ** 2).clip(min=1)
         return _looked_up(drawn, part, source, middle, float(turned[i]), openness)
 
-    with ThreadPoolExecutor() as pool:
-        planes = np.stack(list(pool.map(one, range(len(end)))))
+    planes = np.stack(list(in_order(one, range(len(end)))))
     drawn = torch.from_numpy(planes).to(target.scale.device)
     place, is_above, is_face, is_inner, anchor, hidden, seen, fill = drawn.split(
         [2, 1, 1, 1, 1, 1, 1, 6], 1
