@@ -12,6 +12,7 @@ COMMANDS = {
     "pose": ("reenact.commands.pose", "change pose and expression of a photo with sliders"),
     "motion": ("reenact.commands.motion", "write the motion of a video to a small file"),
     "batch": ("reenact.commands.batch", "animate many photos with many targets"),
+    "live": ("reenact.commands.live", "animate a photo with a camera"),
     "train": ("reenact.commands.train", "train one stage"),
     "curves": ("reenact.commands.curves", "draw the curves of a training run"),
     "eval": ("reenact.commands.evaluate", "measure a reenactor or any method's results"),
