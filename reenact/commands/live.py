@@ -18,9 +18,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", type=Path, help="photo of the face to animate")
     parser.add_argument("--camera", type=int, help="number of the camera (default: 0)")
     parser.add_argument(
-        "--input", type=Path, help="a video that is played in real time instead of a camera"
+        "--input", type=Path, help="video that is played in real time (default: the camera)"
     )
-    parser.add_argument("--output", type=Path, help="video to record the results in")
+    parser.add_argument(
+        "--output", type=Path, help="video to record the results in (default: none)"
+    )
     parser.add_argument(
         "--no-window", action="store_true", help="show nothing; Ctrl-C ends (with --output)"
     )
