@@ -209,6 +209,18 @@ class FaceModel(Protocol[Params]):
         ...
 
 
+class LiveTracker(Protocol[Params]):
+    """Follows one person through the frames of a camera."""
+
+    def update(self, frame: Frame, time: float) -> TargetMotion[Params] | None:
+        """The next frame (H, W, 3), taken at `time` in seconds -> the motion of this one frame.
+
+        All frames have one size. A frame that does not show the person holds the last one that did,
+        with `found` False. None before the first frame with a face.
+        """
+        ...
+
+
 class FaceStack(FaceModel[Params], Protocol[Params]):
     """A face model with the networks that read faces from pictures.
 
@@ -249,6 +261,12 @@ class FaceStack(FaceModel[Params], Protocol[Params]):
         The person is chosen in the first frame that has a face; with a reference picture, in the
         first frame that shows this person. None if there is no such frame. Raises ValueError when
         there is no frame, UserError as `source_face` does.
+        """
+        ...
+
+    def live_tracker(self, size: int, *, which: Which = "largest") -> LiveTracker[Params]:
+        """A tracker for live pictures, in crops of side `size`. Raises UserError for a stack that
+        cannot do it.
         """
         ...
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -192,12 +194,41 @@ class Reenactor(CropReenactor):
     ) -> Iterator[Frame]:
         """The results that `animate` gives."""
         driven = driving_faces(self.face, source, motion, options)
+        size = self.config.batch_size
+        batches = (driven[i : i + size] for i in range(0, len(driven), size))
+        faces = (driven[i] for i in range(len(driven)))
+        return self._composed(source, motion, batches, faces, options)
+
+    def stream(
+        self, source: SourceFace[Any], driven: Iterable[FaceBatch], options: AnimateOptions
+    ) -> Iterator[Frame]:
+        """One frame (H, W, 3) uint8 RGB for each face of `driven`, as soon as it arrives.
+
+        For live pictures. driven: single faces of the source person, in the pixels of its crop.
+        The options of the motion are not used. Raises UserError for `compose` "follow", which needs
+        the whole target.
+        """
+        if options.compose == "follow":
+            raise UserError("compose: follow is not possible live, choose photo or crop")
+        motion = replace(still_motion(source, source.params), is_picture=False)
+        rendered, shown = itertools.tee(driven)
+        return self._composed(source, motion, rendered, shown, options)
+
+    def _composed(
+        self,
+        source: SourceFace[Any],
+        motion: Motion,
+        batches: Iterable[FaceBatch],
+        faces: Iterable[FaceBatch],
+        options: AnimateOptions,
+    ) -> Iterator[Frame]:
+        """batches and faces: the same faces of the source person, in batches and one by one."""
         scene = Scene(
             source=source,
             motion=motion,
-            driven=driven,
+            faces=faces,
             face=self.face,
-            render=partial(self._images, source, driven),
+            render=partial(self._images, source, batches),
             person_mask=(lambda: self.person_mask) if self.recipe.carry_detail else None,
             size=options.output_size,
             max_side=options.max_side,
@@ -206,12 +237,11 @@ class Reenactor(CropReenactor):
         return find_composition(options.compose)(scene)
 
     def _images(
-        self, source: SourceFace[Any], driven: FaceBatch, view: SourceView | None
+        self, source: SourceFace[Any], batches: Iterable[FaceBatch], view: SourceView | None
     ) -> Iterator[Tensor]:
-        """Images (1, 3, S, S) on the CPU, rendered in batches. view: see `set_source`."""
+        """Images (1, 3, S, S) on the CPU, one for each face. view: see `set_source`."""
         state = self.set_source(image_from_frame(source.crop_frame), source.params, view=view)
-        for start in range(0, len(driven), self.config.batch_size):
-            batch = driven[start : start + self.config.batch_size]
+        for batch in batches:
             yield from self.render(state, batch).cpu().split(1)
 
     @cached_property

@@ -20,6 +20,7 @@ from reenact.face.expressions import BLINKS
 from reenact.face.open.choosing import FaceChoice, find_faces
 from reenact.face.open.fitting import FitConfig, fit_params
 from reenact.face.open.following import FollowedFaces, VideoTracker
+from reenact.face.open.live import OpenLiveTracker
 from reenact.face.open.model import OpenFaceModel
 from reenact.face.open.tracker import FaceTracker
 from reenact.face.params import FaceParams
@@ -212,6 +213,17 @@ class OpenFaceStack(OpenFaceModel):
             shot=tracked.shot,
             crop_followed=followed,
         )
+
+    def live_tracker(self, size: int, *, which: Which = "largest") -> OpenLiveTracker:
+        config = self.config
+        jitter = {
+            "rotation": config.rotation_jitter,
+            "translation": config.place_jitter,
+            "scale": config.place_jitter,
+            "expression": config.expression_jitter,
+            "gaze": config.gaze_jitter,
+        }
+        return OpenLiveTracker(self.tracker, self.head_model, size, jitter, which, config.fit)
 
     def cut(self, frame: Frame, crop: FaceCrop) -> Frame:
         return warp_to_crop(frame, crop)

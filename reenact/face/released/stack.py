@@ -32,6 +32,7 @@ from reenact.face.shots import drivers, hold_last, runs
 from reenact.face.stack import (
     FoundFace,
     Frame,
+    LiveTracker,
     SourceFace,
     TargetMotion,
     Watch,
@@ -173,6 +174,9 @@ class ReleasedFaceStack(ReleasedFaceModel):
             shot=shot,
             crop_followed=followed,
         )
+
+    def live_tracker(self, size: int, *, which: Which = "largest") -> LiveTracker[FlameParams]:
+        raise UserError("live pictures need the open face stack, leave out face.released")
 
     def cut(self, frame: Frame, crop: FaceCrop) -> Frame:
         """FFHQ alignment with its blurred border. `crop` comes from `source_face` or
