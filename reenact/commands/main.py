@@ -5,6 +5,7 @@ import sys
 
 from reenact.commands.arguments import Parser
 from reenact.errors import exit_code
+from reenact.memory import keep_freed_memory
 from reenact.version import __version__
 
 COMMANDS = {
@@ -55,6 +56,7 @@ def run_command(name: str, prog: str, arguments: list[str]) -> int:
     """
 
     def work() -> None:
+        keep_freed_memory()
         module = importlib.import_module(COMMANDS[name][0])
         parser = Parser(prog, str(module.__doc__))
         module.add_arguments(parser)

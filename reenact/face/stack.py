@@ -30,7 +30,8 @@ Frame = np.ndarray
 Watch = Callable[[Iterable[Frame], str], Iterable[Frame]]
 """Hands frames through and shows the progress. The text says what is being done."""
 
-Which = Literal["largest", "leftmost", "rightmost", "topmost"] | int | Frame
+Place = Literal["largest", "leftmost", "rightmost", "topmost"]
+Which = Place | int | Frame
 """Which face of a picture is meant: by size, by place, by `FoundFace.number`, or the person that a
 reference picture (H, W, 3) shows as its largest face."""
 
@@ -250,8 +251,12 @@ class FaceStack(FaceModel[Params], Protocol[Params]):
         watch: Watch | None = None,
         *,
         which: Which = "largest",
+        smoothing: float = 1.0,
     ) -> TargetMotion[Params] | None:
         """Follow one person through `frames`, which may be read more than once.
+
+        smoothing: how much small jitter over time is calmed: 0 = not at all, 1 = as usual, 2 =
+        over twice the time.
 
         The person is chosen in the first frame that has a face; with a reference picture, in the
         first frame that shows this person. None if there is no such frame. Raises ValueError when
