@@ -7,6 +7,15 @@ m mirrors the camera, s saves a still. Sit still and look neutral at the start.
 import argparse
 from pathlib import Path
 
+from reenact.commands.animating import (
+    add_frames,
+    add_motion,
+    add_rendering,
+    add_smoothing,
+    add_source_face,
+    add_target_face,
+    given_options,
+)
 from reenact.commands.arguments import add_config, add_device, read_config
 from reenact.errors import UsageError, UserError, say
 from reenact.files import check_input_file, check_output_path
@@ -15,23 +24,38 @@ CAMERA_RATE = 25  # frames per second of a recording of a camera
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("source", type=Path, help="photo of the face to animate")
-    parser.add_argument("--camera", type=int, help="number of the camera (default: 0)")
-    parser.add_argument(
-        "--input", type=Path, help="video that is played in real time (default: the camera)"
+    parser.usage = "%(prog)s SOURCE [OPTION ...]"
+    everyday = parser.add_argument_group("everyday")
+    everyday.add_argument(
+        "source", type=Path, metavar="SOURCE", help="photo of the face to animate"
     )
-    parser.add_argument(
-        "--output", type=Path, help="video to record the results in (default: none)"
+    everyday.add_argument(
+        "--camera", type=int, metavar="N", help="number of the camera (default: 0)"
     )
-    parser.add_argument(
+    everyday.add_argument(
+        "--input", type=Path, metavar="VIDEO", help="play it in real time (default: the camera)"
+    )
+    everyday.add_argument("--mirror", action="store_true", help="mirror the camera")
+    everyday.add_argument(
+        "--output", type=Path, metavar="FILE", help="video to record in (default: none)"
+    )
+    everyday.add_argument(
         "--no-window", action="store_true", help="show nothing; Ctrl-C ends (with --output)"
     )
-    parser.add_argument(
+    everyday.add_argument(
         "--virtual-camera", action="store_true", help="a camera that other programs can use"
     )
-    parser.add_argument("--mirror", action="store_true", help="mirror the camera")
-    add_config(parser, default="embedded/infer")
-    add_device(parser)
+    motion = parser.add_argument_group("motion (relative, unless you say absolute)")
+    add_motion(motion)
+    add_smoothing(motion)
+    faces = parser.add_argument_group("faces")
+    add_source_face(faces)
+    add_target_face(faces)
+    add_frames(parser.add_argument_group("output"))
+    expert = parser.add_argument_group("expert")
+    add_config(expert, default="embedded/infer")
+    add_rendering(expert)
+    add_device(expert)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -49,7 +73,7 @@ def run(arguments: argparse.Namespace) -> None:
                 raise UserError(f"{arguments.output}: would overwrite an input")
     from fractions import Fraction
 
-    from reenact.inference.pipeline import load_for
+    from reenact.inference.pipeline import find_source, load_for
     from reenact.inference.run_config import InferRun
     from reenact.live.camera import open_camera
     from reenact.live.feed import ClipFeed, Feed, NewestFeed, RealClock
@@ -58,7 +82,7 @@ def run(arguments: argparse.Namespace) -> None:
     from reenact.media.animation import is_still, open_clip
     from reenact.media.images import read_frame
 
-    settings = read_config(arguments, InferRun, {"motion": "relative"})
+    settings = read_config(arguments, InferRun, {"motion": "relative"} | given_options(arguments))
     clip, rate = None, Fraction(CAMERA_RATE)
     if arguments.input is not None:
         if is_still(arguments.input):
@@ -74,7 +98,8 @@ def run(arguments: argparse.Namespace) -> None:
         sinks.append(Window(f"DiffusionAct: {arguments.source.name}"))
     camera = None if clip is not None else open_camera(arguments.camera or 0)
     reenactor = load_for(settings, arguments.device)
-    source = reenactor.find(read_frame(arguments.source), str(arguments.source))
+    photo = read_frame(arguments.source)
+    source = find_source(reenactor, photo, arguments.source, settings)
     clock = RealClock()
     feed: Feed
     if clip is not None:

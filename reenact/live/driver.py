@@ -44,18 +44,22 @@ class LiveDriver:
         source: SourceFace[Any],
         options: MotionOptions,
         which: Which = "largest",
+        smoothing: float = 1.0,
     ) -> None:
         if options.motion_reference != "first":
             raise UserError(
                 f"motion_reference: {options.motion_reference} is not possible live; the reference "
                 "is the first frame, and the key r takes another one"
             )
-        self._face, self._source, self._options, self._which = face, source, options, which
+        self._face, self._source, self._options = face, source, options
+        self._which, self._smoothing = which, smoothing
         self.restart()
 
     def restart(self) -> None:
         """Take the next face as the person to follow, and as the reference."""
-        self._tracker = self._face.live_tracker(self._source.crop.size, which=self._which)
+        self._tracker = self._face.live_tracker(
+            self._source.crop.size, which=self._which, smoothing=self._smoothing
+        )
         self._reference: TargetMotion[Any] | None = None
         self._time: float | None = None
         self._seen = -float("inf")  # when the person was in sight last

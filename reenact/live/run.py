@@ -16,11 +16,12 @@ from reenact.errors import say
 from reenact.face.batch import FaceBatch
 from reenact.face.stack import SourceFace
 from reenact.inference.reenactor import Reenactor
-from reenact.inference.run_config import AnimateOptions
+from reenact.inference.run_config import InferRun, which_face
 from reenact.live.driver import LiveDriver, State
 from reenact.live.feed import Clock, Feed, mirrored
 from reenact.live.sinks import Sink
 from reenact.media.images import write_frame
+from reenact.media.label import labelled
 
 RECENT_SECONDS = 2.0  # over which the shown frame rate and delay are averaged
 
@@ -67,7 +68,7 @@ def run_live(
     source: SourceFace[Any],
     feed: Feed,
     sinks: Sequence[Sink],
-    options: AnimateOptions,
+    run: InferRun,
     clock: Clock,
     *,
     mirror: bool = False,
@@ -78,14 +79,16 @@ def run_live(
     Keys that a sink reports: q ends, r takes the present face as person and reference, m mirrors,
     s saves the result into the folder `stills`. Raises UserError as the sinks do.
     """
-    driver = LiveDriver(reenactor.face, source, options)
+    which = which_face(run.target_face, "target_face")
+    driver = LiveDriver(reenactor.face, source, run, which, run.smoothing)
     waiting: deque[FaceBatch] = deque([source.params])
 
     def faces() -> Iterator[FaceBatch]:
         while True:
             yield waiting.popleft()
 
-    results = reenactor.stream(source, faces(), options)
+    results = reenactor.stream(source, faces(), run)
+    results = labelled(results) if run.label else results
     next(results)  # the networks are warm when the first frame comes
     report, recent = LiveReport(), deque[tuple[float, float]]()
     started, cpu_started = clock.now(), process_time()
@@ -117,8 +120,9 @@ def run_live(
         report.seconds = clock.now() - started
         report.cpu_seconds = process_time() - cpu_started
         with contextlib.ExitStack() as closing:
-            for part in (feed, *sinks):
-                closing.callback(part.close)
+            closing.callback(feed.close)
+            for sink in sinks:
+                closing.callback(sink.close)
     return report
 
 

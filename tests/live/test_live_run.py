@@ -13,7 +13,7 @@ from reenact.assets import asset_path
 from reenact.commands import live as command
 from reenact.errors import UserError
 from reenact.face.open.stack import OpenFaceStack
-from reenact.inference.run_config import AnimateOptions
+from reenact.inference.run_config import InferRun
 from reenact.live.camera import open_camera
 from reenact.live.driver import FADE_SECONDS, HOLD_SECONDS, LiveDriver
 from reenact.live.feed import ClipFeed, NewestFeed
@@ -24,7 +24,7 @@ from reenact.media.images import read_frame
 from reenact.media.video_reader import VideoReader
 from reenact.media.video_writer import VideoWriter
 
-RELATIVE = AnimateOptions(motion="relative")
+RELATIVE = InferRun(motion="relative")
 
 
 class SimulatedClock:
@@ -169,7 +169,7 @@ def test_another_person_does_not_drive_until_restart(face, source, frames):
 
 def test_a_reference_that_live_pictures_do_not_have_is_one_line(face, source):
     for reference in ("closest", 4):
-        options = AnimateOptions(motion="relative", motion_reference=reference)
+        options = InferRun(motion="relative", motion_reference=reference)
         with pytest.raises(UserError, match=f"motion_reference: {reference} is not possible live"):
             LiveDriver(face, source, options)
 
