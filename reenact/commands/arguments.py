@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from typing import NoReturn, TypeVar
 
 from reenact.commands.configs import find_config
+from reenact.commands.known_keys import check_keys
+from reenact.config import load_config
 
 T = TypeVar("T")
 
@@ -39,8 +41,15 @@ class Parser(argparse.ArgumentParser):
         super().error(message)
 
 
-def add_config(parser: argparse.ArgumentParser, default: str | None = None) -> None:
-    """`--config` and `--set`. `default`: name of a config that ships, None if one must be given."""
+def add_config(
+    parser: argparse.ArgumentParser, default: str | None = None, *, run: str = "infer"
+) -> None:
+    """`--config` and `--set`.
+
+    default: name of a config that ships, None if one must be given. run: which config it is, for
+    `check_keys`.
+    """
+    parser.set_defaults(config_of=run)
     shown = f"default: {default}" if default else "one of `diffusionact configs`, or a file"
     parser.add_argument(
         "--config",
@@ -78,6 +87,15 @@ def add_split(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def check_config(arguments: argparse.Namespace) -> None:
+    """Refuse a mistyped config, key or choice before the command imports torch.
+
+    Raises UserError. A command without `--config` passes.
+    """
+    if hasattr(arguments, "config_of"):
+        check_keys(arguments.config_of, find_config(arguments.config), arguments.overrides)
+
+
 def read_config(
     arguments: argparse.Namespace, cls: type[T], options: dict[str, object] | None = None
 ) -> T:
@@ -85,7 +103,5 @@ def read_config(
 
     options: dotted keys and values of the command's own options; None was not given.
     """
-    from reenact.config import load_config  # imported late, like everything heavy
-
     given = [f"{key}={value}" for key, value in (options or {}).items() if value is not None]
     return load_config(find_config(arguments.config), cls, given + arguments.overrides)

@@ -3,7 +3,7 @@
 import importlib
 import sys
 
-from reenact.commands.arguments import Parser
+from reenact.commands.arguments import Parser, check_config
 from reenact.errors import exit_code
 from reenact.version import __version__
 
@@ -57,7 +57,9 @@ def run_command(name: str, prog: str, arguments: list[str]) -> int:
         module = importlib.import_module(COMMANDS[name][0])
         parser = Parser(prog, str(module.__doc__))
         module.add_arguments(parser)
-        module.run(parser.parse_args(arguments))
+        given = parser.parse_args(arguments)
+        check_config(given)
+        module.run(given)
 
     return exit_code(work)
 
