@@ -1,17 +1,34 @@
 """What several commands share: their parser, `--config`, `--set` and `--device`."""
 
 import argparse
+import json
 import os
-from collections.abc import Sequence
-from typing import NoReturn, TypeVar
+import shutil
+from collections.abc import Mapping, Sequence
+from typing import Any, NoReturn, TypeVar
 
+from reenact.commands.animating import option_of
 from reenact.commands.configs import find_config
-from reenact.commands.known_keys import check_keys
-from reenact.config import load_config
+def add_config(parser: Any, default: str | None = None, *, run: str = "infer") -> None:
+    """`--config` and `--set`, for a parser or a group of it.
+
+    default: the name of a config that ships; None if the user must give one. run: which config it
+    is, for `check_keys`.
+    """
+    parser.set_defaults(config_of=run)
 
 T = TypeVar("T")
 
 MAX_MESSAGE = 300  # characters
+WIDTH, OPTION_WIDTH = 100, 30  # of the help, and of the column of options
+
+
+class Help(argparse.RawDescriptionHelpFormatter):
+    """Help with one line for most options, where the terminal is wide enough."""
+
+    def __init__(self, prog: str) -> None:
+        width = min(WIDTH, shutil.get_terminal_size((WIDTH, 24)).columns)
+        super().__init__(prog, max_help_position=OPTION_WIDTH, width=width)
 
 
 class Parser(argparse.ArgumentParser):
@@ -22,7 +39,7 @@ class Parser(argparse.ArgumentParser):
             prog=prog,
             description=description,
             epilog=epilog,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
+            formatter_class=Help,
             allow_abbrev=False,
         )
         self._given: Sequence[str] = ()
@@ -41,6 +58,7 @@ class Parser(argparse.ArgumentParser):
         super().error(message)
 
 
+<<<<<<< HEAD
 def add_config(
     parser: argparse.ArgumentParser, default: str | None = None, *, run: str = "infer"
 ) -> None:
@@ -50,13 +68,20 @@ def add_config(
     `check_keys`.
     """
     parser.set_defaults(config_of=run)
+=======
+def add_config(parser: Any, default: str | None = None) -> None:
+    """`--config` and `--set`, for a parser or a group of it.
+
+    default: the name of a config that ships; None if the user must give one.
+    """
+>>>>>>> main
     shown = f"default: {default}" if default else "one of `diffusionact configs`, or a file"
     parser.add_argument(
         "--config",
         required=default is None,
         default=default,
         metavar="YAML",
-        help=f"settings of the run: a file, or the name of a shipped config ({shown})",
+        help=f"settings: a file, or the name of a shipped config ({shown})",
     )
     parser.add_argument(
         "--set",
@@ -64,11 +89,11 @@ def add_config(
         default=[],
         metavar="KEY=VALUE",
         dest="overrides",
-        help="override a value of the config, e.g. --set optimizer.lr=0.0002 (repeatable)",
+        help="override any value of the config, e.g. --set batch_size=4 (repeatable)",
     )
 
 
-def add_device(parser: argparse.ArgumentParser) -> None:
+def add_device(parser: Any) -> None:
     parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1, mps")
 
 
@@ -97,11 +122,35 @@ def check_config(arguments: argparse.Namespace) -> None:
 
 
 def read_config(
-    arguments: argparse.Namespace, cls: type[T], options: dict[str, object] | None = None
+    arguments: argparse.Namespace, cls: type[T], options: Mapping[str, Any] | None = None
 ) -> T:
     """The config of `--config` with `options` and then `--set` laid over it.
 
-    options: dotted keys and values of the command's own options; None was not given.
+    options: keys (with the names of their sections) and values of the command's own options. Raises
+    UserError; for a wrong value of an option it names the option.
     """
+<<<<<<< HEAD
     given = [f"{key}={value}" for key, value in (options or {}).items() if value is not None]
     return load_config(find_config(arguments.config), cls, given + arguments.overrides)
+=======
+    from reenact.config import load_config  # imported late, like everything heavy
+
+    options = options or {}
+    given = [f"{key}={_as_yaml(value)}" for key, value in options.items()]
+    try:
+        return load_config(find_config(arguments.config), cls, given + arguments.overrides)
+    except UserError as error:
+        for key in options:
+            if str(error).startswith(before := f"--set {key}: ") and not any(
+                override.startswith(f"{key}=") for override in arguments.overrides
+            ):
+                problem = str(error).removeprefix(before)
+                raise UserError(f"{option_of(key)}: {problem}") from error
+        raise
+
+
+def _as_yaml(value: object) -> str:
+    text = json.dumps(value)
+    # YAML takes 1e-05 for text.
+    return f"{value:.20f}" if isinstance(value, float) and "e" in text else text
+>>>>>>> main
