@@ -9,6 +9,8 @@ from typing import Any, NoReturn, TypeVar
 
 from reenact.commands.animating import option_of
 from reenact.commands.configs import find_config
+
+
 def add_config(parser: Any, default: str | None = None, *, run: str = "infer") -> None:
     """`--config` and `--set`, for a parser or a group of it.
 
@@ -16,6 +18,7 @@ def add_config(parser: Any, default: str | None = None, *, run: str = "infer") -
     is, for `check_keys`.
     """
     parser.set_defaults(config_of=run)
+
 
 T = TypeVar("T")
 
@@ -58,23 +61,13 @@ class Parser(argparse.ArgumentParser):
         super().error(message)
 
 
-<<<<<<< HEAD
-def add_config(
-    parser: argparse.ArgumentParser, default: str | None = None, *, run: str = "infer"
-) -> None:
-    """`--config` and `--set`.
-
-    default: name of a config that ships, None if one must be given. run: which config it is, for
-    `check_keys`.
-    """
-    parser.set_defaults(config_of=run)
-=======
-def add_config(parser: Any, default: str | None = None) -> None:
+def add_config(parser: Any, default: str | None = None, *, run: str = "infer") -> None:
     """`--config` and `--set`, for a parser or a group of it.
 
-    default: the name of a config that ships; None if the user must give one.
+    default: the name of a config that ships; None if the user must give one. run: which config it
+    is, for `check_keys`.
     """
->>>>>>> main
+    parser.set_defaults(config_of=run)
     shown = f"default: {default}" if default else "one of `diffusionact configs`, or a file"
     parser.add_argument(
         "--config",
@@ -129,12 +122,6 @@ def read_config(
     options: keys (with the names of their sections) and values of the command's own options. Raises
     UserError; for a wrong value of an option it names the option.
     """
-<<<<<<< HEAD
-    given = [f"{key}={value}" for key, value in (options or {}).items() if value is not None]
-    return load_config(find_config(arguments.config), cls, given + arguments.overrides)
-=======
-    from reenact.config import load_config  # imported late, like everything heavy
-
     options = options or {}
     given = [f"{key}={_as_yaml(value)}" for key, value in options.items()]
     try:
@@ -153,4 +140,3 @@ def _as_yaml(value: object) -> str:
     text = json.dumps(value)
     # YAML takes 1e-05 for text.
     return f"{value:.20f}" if isinstance(value, float) and "e" in text else text
->>>>>>> main
