@@ -9,16 +9,9 @@ from typing import Any, NoReturn, TypeVar
 
 from reenact.commands.animating import option_of
 from reenact.commands.configs import find_config
-
-
-def add_config(parser: Any, default: str | None = None, *, run: str = "infer") -> None:
-    """`--config` and `--set`, for a parser or a group of it.
-
-    default: the name of a config that ships; None if the user must give one. run: which config it
-    is, for `check_keys`.
-    """
-    parser.set_defaults(config_of=run)
-
+from reenact.commands.known_keys import check_keys
+from reenact.config import load_config
+from reenact.errors import UserError
 
 T = TypeVar("T")
 
@@ -119,10 +112,10 @@ def read_config(
 ) -> T:
     """The config of `--config` with `options` and then `--set` laid over it.
 
-    options: keys (with the names of their sections) and values of the command's own options. Raises
-    UserError; for a wrong value of an option it names the option.
+    options: keys (with the names of their sections) and values of the command's own options; None
+    was not given. Raises UserError; for a wrong value of an option it names the option.
     """
-    options = options or {}
+    options = {key: value for key, value in (options or {}).items() if value is not None}
     given = [f"{key}={_as_yaml(value)}" for key, value in options.items()]
     try:
         return load_config(find_config(arguments.config), cls, given + arguments.overrides)
