@@ -69,7 +69,7 @@ class _Place:
         for made, typed in self.overridden.items():
             if keys[: len(made)] == made:
                 message = message.removeprefix(f"{keys[-1]}: ")
-                name = ".".join(max(keys, typed, key=len)).replace(".[", "[")
+                name = ".".join(typed if len(typed) > len(keys) else keys).replace(".[", "[")
                 return UserError(f"--set {name}: {message}")
         section = ".".join(self.keys)
         return UserError(
@@ -332,7 +332,7 @@ def _apply_override(
     for i, key in enumerate(keys[:-1]):
         if section.get(key) is None:
             section[key] = {}
-            made = min(made, keys[: i + 1], key=len)
+            made = min(made, keys[: i + 1])  # the shorter one: both begin alike
         section = section[key]
         if not isinstance(section, dict):
             raise UserError(f"--set {override}: {key!r} is a value, not a section")

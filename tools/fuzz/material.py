@@ -100,8 +100,9 @@ def write_clips(folder: Path) -> Path:
         np.save(clip / "cross_frames.npy", frames[:1])
         cross = [{"source_frame": 0, "target_clip": names[1 - i], "target_frame": 1}]
         (clip / "cross.json").write_text(json.dumps(cross))
-        params = {name: np.zeros((NUM_FRAMES, *shape), np.float32) for name, shape in SHAPES}
-        np.savez(clip / "params.npz", **params | {"scale": np.full(NUM_FRAMES, 4, np.float32)})
+        params: dict[str, Any] = {n: np.zeros((NUM_FRAMES, *s), np.float32) for n, s in SHAPES}
+        params["scale"] += 4
+        np.savez(clip / "params.npz", **params)
     clips = [{"name": n, "split": "test", "frames": NUM_FRAMES, "person": n[-1]} for n in names]
     (folder / "manifest.json").write_text(json.dumps({"size": 16, "fps": 25, "clips": clips}))
     return folder
