@@ -3,8 +3,9 @@
 import importlib
 import sys
 
-from reenact.commands.arguments import Parser
+from reenact.commands.arguments import Parser, check_config
 from reenact.errors import exit_code
+from reenact.memory import keep_freed_memory
 from reenact.version import __version__
 
 COMMANDS = {
@@ -12,6 +13,7 @@ COMMANDS = {
     "pose": ("reenact.commands.pose", "change pose and expression of a photo with sliders"),
     "motion": ("reenact.commands.motion", "write the motion of a video to a small file"),
     "batch": ("reenact.commands.batch", "animate many photos with many targets"),
+    "live": ("reenact.commands.live", "animate a photo with a camera"),
     "train": ("reenact.commands.train", "train one stage"),
     "curves": ("reenact.commands.curves", "draw the curves of a training run"),
     "eval": ("reenact.commands.evaluate", "measure a reenactor or any method's results"),
@@ -54,10 +56,13 @@ def run_command(name: str, prog: str, arguments: list[str]) -> int:
     """
 
     def work() -> None:
+        keep_freed_memory()
         module = importlib.import_module(COMMANDS[name][0])
         parser = Parser(prog, str(module.__doc__))
         module.add_arguments(parser)
-        module.run(parser.parse_args(arguments))
+        given = parser.parse_args(arguments)
+        check_config(given)
+        module.run(given)
 
     return exit_code(work)
 

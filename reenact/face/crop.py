@@ -128,6 +128,26 @@ def keep_heads_inside(
     return kept, changed
 
 
+class FollowingCrop:
+    """The crop of `crops_for_video` for live pictures: it follows the face without later frames."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self._box: np.ndarray | None = None
+        self._time = 0.0
+
+    def update(self, landmarks: np.ndarray, time: float) -> FaceCrop:
+        """The next face, (68, 2) in frame pixels, at `time` in seconds -> its crop."""
+        box, before = _boxes(landmarks[None])[0], self._box
+        if before is not None:
+            share = 1 - math.exp(-max(time - self._time, 0) / SMOOTHING_SECONDS)
+            way = box - before
+            way[3] = (way[3] + math.pi) % (2 * math.pi) - math.pi
+            box = before + share * way
+        self._box, self._time = box, time
+        return _crop_from_box(box, self.size)
+
+
 def warp_to_crop(frame: np.ndarray, crop: FaceCrop) -> np.ndarray:
     """Cut the crop out of `frame` (H, W, 3) uint8 -> (size, size, 3) uint8.
 

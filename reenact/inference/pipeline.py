@@ -18,10 +18,11 @@ from reenact.inference.motion import Motion, repeated
 from reenact.inference.motion_file import is_motion_path, load_motion
 from reenact.inference.paths import check_output, default_output, open_result
 from reenact.inference.reenactor import Reenactor
-from reenact.inference.run_config import InferRun
+from reenact.inference.run_config import InferRun, which_face
 from reenact.media.animation import is_still, open_clip
 from reenact.media.clip import MediaClip
 from reenact.media.images import read_frame, write_frame
+from reenact.media.label import labelled
 from reenact.media.timeline import exact_rate
 
 
@@ -54,7 +55,7 @@ def reenact_files(
     whatever is wrong with the inputs, the output path or the weights.
     """
     started = time.perf_counter()
-    clip = open_target(target, run.fps)
+    clip = open_target(target, run)
     is_picture = clip.is_picture if isinstance(clip, Motion) else not isinstance(clip, MediaClip)
     output = output or default_output(source, target, is_picture=is_picture)
     check_output(output, source, target, is_picture=is_picture)
@@ -64,12 +65,12 @@ def reenact_files(
     photo = read_frame(source)
     reenactor = load_for(run, device)
 
-    face = reenactor.find(photo, str(source))
-    motion = track_target(reenactor, clip, target)
+    face = find_source(reenactor, photo, source, run)
+    motion = track_target(reenactor, clip, target, run)
     rendering = time.perf_counter()
     if grid:
         assert not isinstance(clip, Motion)
-        write_result(output, grid_frames(reenactor, face, motion, clip, run), motion, clip)
+        write_result(output, grid_frames(reenactor, face, motion, clip, run), motion, clip, run)
     else:
         animate_to_file(reenactor, face, motion, clip, output, run)
 
@@ -102,26 +103,47 @@ def animate_to_file(
     if run.repeat > 1 and not motion.is_picture:
         motion = repeated(motion, run.repeat, pingpong=run.pingpong)
         target = motion  # the sound belongs to one playing only
-    write_result(output, reenactor.frames(source, motion, run), motion, target)
+    write_result(output, reenactor.frames(source, motion, run), motion, target, run)
 
 
-def open_target(target: Path, fps: float | None = None) -> MediaClip | Frame | Motion:
+def open_target(target: Path, run: InferRun | None = None) -> MediaClip | Frame | Motion:
     """A video or an animation, the frame of a picture, or the motion of a motion file.
 
-    fps: None = the video's own frames and times, else a constant rate. Raises UserError.
+    run: its `start`, `end`, `max_frames` and `fps` choose frames; None takes all of them. Raises
+    UserError.
     """
+    run = run or InferRun()
+    part: dict[str, Any] = {
+        "start": run.start,
+        "end": run.end,
+        "max_frames": run.max_frames,
+        "fps": None if run.fps is None else exact_rate(run.fps),
+    }
     if is_motion_path(target):
-        return load_motion(target)
+        return load_motion(target).part(str(target), **part)
     if is_still(target):
         return read_frame(target)
-    return open_clip(target, fps=None if fps is None else exact_rate(fps))
+    return open_clip(target, **part)
 
 
-def track_target(reenactor: Reenactor, clip: MediaClip | Frame | Motion, target: Path) -> Motion:
+def find_source(reenactor: Reenactor, photo: Frame, source: Path, run: InferRun) -> SourceFace[Any]:
+    """The face of a photo that the run chooses. Raises UserError."""
+    return reenactor.find(photo, str(source), which=which_face(run.source_face, "source_face"))
+
+
+def track_target(
+    reenactor: Reenactor, clip: MediaClip | Frame | Motion, target: Path, run: InferRun
+) -> Motion:
     """The motion of an opened target, with a progress bar. Raises UserError without a face."""
     if isinstance(clip, Motion):
         return clip
-    return reenactor.track(clip, where=str(target), watch=_progress_of(clip))
+    return reenactor.track(
+        clip,
+        where=str(target),
+        watch=_progress_of(clip),
+        which=which_face(run.target_face, "target_face"),
+        smoothing=run.smoothing,
+    )
 
 
 def grid_frames(
@@ -154,13 +176,21 @@ def grid_frames(
 
 
 def write_result(
-    output: Path, frames: Iterator[Frame], motion: Motion, target: MediaClip | Frame | Motion
+    output: Path,
+    frames: Iterator[Frame],
+    motion: Motion,
+    target: MediaClip | Frame | Motion,
+    run: InferRun,
 ) -> None:
     """Streams the frames to the file, which appears when it is complete.
 
     target: gives its sound, if it is a clip with sound.
     """
     clip = target if isinstance(target, MediaClip) and target.has_audio else None
+    if run.sound == "none":
+        clip = None
+    if run.label:
+        frames = labelled(frames)
     make_folder(output.parent)
     # Leaving the block early, because of an error, closes the progress bar too.
     with tqdm(total=len(motion), desc="rendering", unit=" frames", disable=None) as bar:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -26,6 +29,7 @@ from reenact.inference.pictures import Frames, Picture, frame_of
 from reenact.inference.run_config import AnimateOptions
 from reenact.media.images import image_from_frame
 from reenact.media.timeline import DEFAULT_RATE, Timeline, constant_timeline, exact_rate
+from reenact.ranges import Range
 
 
 class Reenactor(CropReenactor):
@@ -68,6 +72,9 @@ class Reenactor(CropReenactor):
         target: Motion | Picture | Iterable[Picture],
         *,
         fps: float | None = None,
+        source_face: Which = "largest",
+        target_face: Which = "largest",
+        smoothing: float = 1.0,
         **options: Any,
     ) -> Iterator[Frame]:
         """The face of a photo with the motion of a target, one frame for each of the target's.
@@ -76,7 +83,8 @@ class Reenactor(CropReenactor):
             photo: the source, or its face as `find` gives it.
             target: frames or a single picture, or their motion as `track` gives it. Frames may come
                 from a generator; all of them are read before the first result.
-            fps: see `track`.
+            fps, smoothing: see `track`.
+            source_face, target_face: which of several faces, see `face.stack.Which`.
             options: the fields of `AnimateOptions`.
 
         Returns:
@@ -86,8 +94,12 @@ class Reenactor(CropReenactor):
             UserError: an option or a picture that cannot be used, or no face.
         """
         chosen = AnimateOptions(**options)
-        source = photo if isinstance(photo, SourceFace) else self.find(photo)
-        motion = target if isinstance(target, Motion) else self.track(target, fps)
+        source = photo if isinstance(photo, SourceFace) else self.find(photo, which=source_face)
+        motion = (
+            target
+            if isinstance(target, Motion)
+            else self.track(target, fps, which=target_face, smoothing=smoothing)
+        )
         return self.frames(source, motion, chosen)
 
     def find(
@@ -97,7 +109,8 @@ class Reenactor(CropReenactor):
 
         where: names the photo in errors. Raises UserError if there is no such face in it.
         """
-        face = self.face.source_face(frame_of(photo, where), self.size, which=which)
+        with _named(where):
+            face = self.face.source_face(frame_of(photo, where), self.size, which=which)
         if face is None:
             raise UserError(f"{where}: no face found, take a photo that shows one face clearly")
         if self.recipe.carry_detail and is_cut(face, self.face.outline(face.params)):
@@ -112,6 +125,7 @@ class Reenactor(CropReenactor):
         where: str = "target",
         watch: Watch | None = None,
         which: Which = "largest",
+        smoothing: float = 1.0,
     ) -> Motion:
         """The motion of a target's face. It can be kept and used for many sources.
 
@@ -122,10 +136,13 @@ class Reenactor(CropReenactor):
             where: names the target in errors.
             watch: shows the progress, see `face.stack.Watch`.
             which: chooses one of several faces, see `face.stack.Which`.
+            smoothing: how much small jitter is calmed, from 0 (not at all) to 2; 1 is usual.
 
         Raises:
             UserError: a frame that cannot be used, or no face in any frame.
         """
+        if smoothing not in Range(at_least=0, at_most=2):
+            raise UserError(f"smoothing: must be at least 0 and at most 2, got {smoothing:g}")
         if is_picture := not isinstance(target, Iterable) or (
             isinstance(target, np.ndarray) and target.ndim < 4
         ):
@@ -137,7 +154,10 @@ class Reenactor(CropReenactor):
         rate = DEFAULT_RATE if timeline is None else timeline.fps
         if fps is not None:
             rate, timeline = exact_rate(fps), None
-        tracked = self.face.target_motion(frames, float(rate), self.size, watch, which=which)
+        with _named(where):
+            tracked = self.face.target_motion(
+                frames, float(rate), self.size, watch, which=which, smoothing=smoothing
+            )
         if tracked is None:
             what = "the picture" if is_picture else f"any of the {frames.count} frames"
             raise UserError(
@@ -174,12 +194,41 @@ class Reenactor(CropReenactor):
     ) -> Iterator[Frame]:
         """The results that `animate` gives."""
         driven = driving_faces(self.face, source, motion, options)
+        size = self.config.batch_size
+        batches = (driven[i : i + size] for i in range(0, len(driven), size))
+        faces = (driven[i] for i in range(len(driven)))
+        return self._composed(source, motion, batches, faces, options)
+
+    def stream(
+        self, source: SourceFace[Any], driven: Iterable[FaceBatch], options: AnimateOptions
+    ) -> Iterator[Frame]:
+        """One frame (H, W, 3) uint8 RGB for each face of `driven`, as soon as it arrives.
+
+        For live pictures. driven: single faces of the source person, in the pixels of its crop.
+        The options of the motion are not used. Raises UserError for `compose` "follow", which needs
+        the whole target.
+        """
+        if options.compose == "follow":
+            raise UserError("compose: follow is not possible live, choose photo or crop")
+        motion = replace(still_motion(source, source.params), is_picture=False)
+        rendered, shown = itertools.tee(driven)
+        return self._composed(source, motion, rendered, shown, options)
+
+    def _composed(
+        self,
+        source: SourceFace[Any],
+        motion: Motion,
+        batches: Iterable[FaceBatch],
+        faces: Iterable[FaceBatch],
+        options: AnimateOptions,
+    ) -> Iterator[Frame]:
+        """batches and faces: the same faces of the source person, in batches and one by one."""
         scene = Scene(
             source=source,
             motion=motion,
-            driven=driven,
+            faces=faces,
             face=self.face,
-            render=partial(self._images, source, driven),
+            render=partial(self._images, source, batches),
             person_mask=(lambda: self.person_mask) if self.recipe.carry_detail else None,
             size=options.output_size,
             max_side=options.max_side,
@@ -188,15 +237,24 @@ class Reenactor(CropReenactor):
         return find_composition(options.compose)(scene)
 
     def _images(
-        self, source: SourceFace[Any], driven: FaceBatch, view: SourceView | None
+        self, source: SourceFace[Any], batches: Iterable[FaceBatch], view: SourceView | None
     ) -> Iterator[Tensor]:
-        """Images (1, 3, S, S) on the CPU, rendered in batches. view: see `set_source`."""
+        """Images (1, 3, S, S) on the CPU, one for each face. view: see `set_source`."""
         state = self.set_source(image_from_frame(source.crop_frame), source.params, view=view)
-        for start in range(0, len(driven), self.config.batch_size):
-            batch = driven[start : start + self.config.batch_size]
+        for batch in batches:
             yield from self.render(state, batch).cpu().split(1)
 
     @cached_property
     def person_mask(self) -> PersonMask:
         """The network that finds the person of a photo."""
         return PersonMask(self.device)
+
+
+@contextmanager
+def _named(where: str) -> Iterator[None]:
+    """Errors inside of the block name the photo or target, if they do not yet."""
+    try:
+        yield
+    except UserError as error:
+        text = str(error)
+        raise error if text.startswith(where) else UserError(f"{where}: {text}") from error

@@ -2,13 +2,17 @@
 
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, get_args
 
+from reenact.errors import UserError
+from reenact.face.control import Strength
 from reenact.face.factory import FaceConfig
+from reenact.face.stack import Place, Which
 from reenact.inference.compose import CompositionName, Levels, find_composition
 from reenact.inference.config import ReenactorConfig
 from reenact.inference.motion import MotionOptions
-from reenact.ranges import Count, Range
+from reenact.media.images import read_frame
+from reenact.ranges import Count, NonNegative, Range
 
 Side = Annotated[int, Range(at_least=16, at_most=4096)]
 
@@ -41,18 +45,36 @@ class InferRun(AnimateOptions):
 
     weights: checkpoint of the reenactor; null = the one made for the face stack: the shipped
         one, or the authors'.
+    start, end: seconds; the part of the target that is taken. null = from the first frame, to the
+        last one.
+    max_frames: the target is read up to so many frames; null = to its end.
     fps: frames per second of the result; null = every target frame at its own time. Any other
         value repeats or leaves out target frames; 29.97 means 30000/1001.
+    source_face, target_face: one of several faces: "largest", "leftmost", "rightmost", "topmost", a
+        number from the left as the command `faces` shows it, or the path of a picture that shows
+        the person.
+    smoothing: how much small jitter of the target's motion is calmed: 0 = not at all, 1 = as usual,
+        2 = over twice the time.
     repeat: how often a video target is played.
     pingpong: every second time the target is played backwards.
+    sound: "target" = the sound of the target, "none" = no sound.
+    label: draws a small mark into the lower right corner which says that the picture is synthetic.
     face: which face stack reads and draws faces.
     reenactor: how a crop is rendered.
     """
 
     weights: Path | None = None
+    start: NonNegative | None = None
+    end: NonNegative | None = None
+    max_frames: Count | None = None
     fps: Annotated[float, Range(at_least=1, at_most=240)] | None = None
+    source_face: int | str = "largest"
+    target_face: int | str = "largest"
+    smoothing: Strength = 1.0
     repeat: Count = 1
     pingpong: bool = False
+    sound: Literal["target", "none"] = "target"
+    label: bool = False
     face: FaceConfig = field(default_factory=FaceConfig)
     reenactor: ReenactorConfig = field(default_factory=ReenactorConfig)
 
@@ -60,3 +82,22 @@ class InferRun(AnimateOptions):
 def animate_options(run: InferRun) -> dict[str, Any]:
     """The part of a run that `Reenactor.animate` takes, as its options."""
     return {f.name: getattr(run, f.name) for f in fields(AnimateOptions)}
+
+
+def which_face(choice: int | str, option: str) -> Which:
+    """The face that `source_face` or `target_face` names.
+
+    option: the name of the option, for errors. Raises UserError for a word that is neither a place
+    nor a number nor a file, and for a file that is no picture.
+    """
+    if isinstance(choice, int) or choice in get_args(Place):
+        return choice  # type: ignore[return-value]
+    if choice.isdecimal():
+        return int(choice)
+    path = Path(choice)
+    if not path.exists():
+        raise UserError(
+            f"{option} {choice!r}: choose {', '.join(get_args(Place))}, a number from the left, or "
+            "the path of a picture that shows the person"
+        )
+    return read_frame(path)

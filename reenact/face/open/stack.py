@@ -20,6 +20,7 @@ from reenact.face.expressions import BLINKS
 from reenact.face.open.choosing import FaceChoice, find_faces
 from reenact.face.open.fitting import FitConfig, fit_params
 from reenact.face.open.following import FollowedFaces, VideoTracker
+from reenact.face.open.live import OpenLiveTracker
 from reenact.face.open.model import OpenFaceModel
 from reenact.face.open.tracker import FaceTracker
 from reenact.face.params import FaceParams
@@ -113,13 +114,17 @@ class OpenFaceStack(OpenFaceModel):
         return self._result(params, tracked.found.cpu().numpy())
 
     def track_video(
-        self, frames: Iterable[Frame], fps: float, which: Which = "largest"
+        self,
+        frames: Iterable[Frame],
+        fps: float,
+        which: Which = "largest",
+        smoothing: float = 1.0,
     ) -> TrackResult:
         """Follow the chosen person through `frames` (each (H, W, 3) uint8, all of one size).
 
         The frames are read once and not kept. One identity is fitted for the whole video. See
-        `following` for what happens at cuts and with several people. Raises ValueError when there
-        is no frame.
+        `following` for what happens at cuts and with several people. smoothing: see
+        `FaceStack.target_motion`. Raises ValueError when there is no frame.
         """
         video = VideoTracker(self.tracker, which)
         parts: list[FollowedFaces] = []
@@ -138,8 +143,9 @@ class OpenFaceStack(OpenFaceModel):
         params = fits[np.searchsorted(people, person[held]) * len(found) + held]
         # A held stretch at the start of a shot is calmed apart from what follows.
         parts_of_film = np.stack([shot, shot[held], person[held]], 1)
+        config = replace(self.config, steadying=smoothing * self.config.steadying)
         params = FaceParams.cat(
-            [steadied(params[part], fps, self.config) for part in runs(parts_of_film)]
+            [steadied(params[part], fps, config) for part in runs(parts_of_film)]
         )
         return self._result(params, found, person, shot)
 
@@ -182,9 +188,11 @@ class OpenFaceStack(OpenFaceModel):
         watch: Watch | None = None,
         *,
         which: Which = "largest",
+        smoothing: float = 1.0,
     ) -> TargetMotion[FaceParams] | None:
         """The motion of the chosen person, in calm crops (`crops_for_video`). Reads once."""
-        tracked = self.track_video(watch(frames, "tracking") if watch else frames, fps, which)
+        frames = watch(frames, "tracking") if watch else frames
+        tracked = self.track_video(frames, fps, which, smoothing)
         if not tracked.found.any():
             return None
         crops, followed = keep_heads_inside(
@@ -204,6 +212,21 @@ class OpenFaceStack(OpenFaceModel):
             person=tracked.person,
             shot=tracked.shot,
             crop_followed=followed,
+        )
+
+    def live_tracker(
+        self, size: int, *, which: Which = "largest", smoothing: float = 1.0
+    ) -> OpenLiveTracker:
+        config = self.config
+        jitter = {
+            "rotation": config.rotation_jitter,
+            "translation": config.place_jitter,
+            "scale": config.place_jitter,
+            "expression": config.expression_jitter,
+            "gaze": config.gaze_jitter,
+        }
+        return OpenLiveTracker(
+            self.tracker, self.head_model, size, jitter, which, smoothing, config.fit
         )
 
     def cut(self, frame: Frame, crop: FaceCrop) -> Frame:
