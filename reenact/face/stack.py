@@ -277,9 +277,12 @@ class FaceStack(FaceModel[Params], Protocol[Params]):
         """
         ...
 
-    def live_tracker(self, size: int, *, which: Which = "largest") -> LiveTracker[Params]:
-        """A tracker for live pictures, in crops of side `size`. Raises UserError for a stack that
-        cannot do it.
+    def live_tracker(
+        self, size: int, *, which: Which = "largest", smoothing: float = 1.0
+    ) -> LiveTracker[Params]:
+        """A tracker for live pictures, in crops of side `size`.
+
+        which, smoothing: see `target_motion`. Raises UserError for a stack that cannot do it.
         """
         ...
 

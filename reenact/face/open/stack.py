@@ -215,7 +215,9 @@ class OpenFaceStack(OpenFaceModel):
             crop_followed=followed,
         )
 
-    def live_tracker(self, size: int, *, which: Which = "largest") -> OpenLiveTracker:
+    def live_tracker(
+        self, size: int, *, which: Which = "largest", smoothing: float = 1.0
+    ) -> OpenLiveTracker:
         config = self.config
         jitter = {
             "rotation": config.rotation_jitter,
@@ -224,7 +226,9 @@ class OpenFaceStack(OpenFaceModel):
             "expression": config.expression_jitter,
             "gaze": config.gaze_jitter,
         }
-        return OpenLiveTracker(self.tracker, self.head_model, size, jitter, which, config.fit)
+        return OpenLiveTracker(
+            self.tracker, self.head_model, size, jitter, which, smoothing, config.fit
+        )
 
     def cut(self, frame: Frame, crop: FaceCrop) -> Frame:
         return warp_to_crop(frame, crop)

@@ -182,7 +182,9 @@ class ReleasedFaceStack(ReleasedFaceModel):
             crop_followed=followed,
         )
 
-    def live_tracker(self, size: int, *, which: Which = "largest") -> LiveTracker[FlameParams]:
+    def live_tracker(
+        self, size: int, *, which: Which = "largest", smoothing: float = 1.0
+    ) -> LiveTracker[FlameParams]:
         raise UserError("live pictures need the open face stack, leave out face.released")
 
     def cut(self, frame: Frame, crop: FaceCrop) -> Frame:
