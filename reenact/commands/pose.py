@@ -14,7 +14,7 @@ from reenact.commands.animating import (
     given_options,
 )
 from reenact.commands.arguments import add_config, add_device, read_config
-from reenact.errors import UserError, say
+from reenact.errors import say
 from reenact.files import check_input_file, check_output_path, make_folder, shortened
 from reenact.media.formats import WRITABLE_SUFFIXES
 
@@ -59,7 +59,7 @@ def run(arguments: argparse.Namespace) -> None:
     output = arguments.output or Path("results") / f"{stem}_posed.png"
     check_output_path(output, WRITABLE_SUFFIXES, makes_folders=True)
     from reenact.face.control import Sliders
-    from reenact.inference.pipeline import find_sources, load_for
+    from reenact.inference.pipeline import find_source, load_for
     from reenact.inference.run_config import InferRun, animate_options
     from reenact.media.images import read_frame, write_frame
     from reenact.media.label import labelled
@@ -69,10 +69,7 @@ def run(arguments: argparse.Namespace) -> None:
     settings = read_config(arguments, InferRun, given_options(arguments))
     photo = read_frame(arguments.source)
     reenactor = load_for(settings, arguments.device)
-    sources = find_sources(reenactor, photo, arguments.source, settings)
-    if len(sources) > 1:
-        raise UserError(f"--source-face: sliders move one face, got {settings.source_face!r}")
-    (source,) = sources
+    source = find_source(reenactor, photo, arguments.source, settings)
     frame = reenactor.pose(source, sliders, **animate_options(settings))
     if settings.label:
         (frame,) = labelled([frame])

@@ -165,6 +165,14 @@ def find_sources(
     return [reenactor.find(photo, str(source), which=which)]
 
 
+def find_source(reenactor: Reenactor, photo: Frame, source: Path, run: InferRun) -> SourceFace[Any]:
+    """The one face of a photo that the run chooses. Raises UserError, also for several faces."""
+    sources = find_sources(reenactor, photo, source, run)
+    if len(sources) > 1:
+        raise UserError(f"source_face: only one face can move here, got {run.source_face!r}")
+    return sources[0]
+
+
 def track_targets(
     reenactor: Reenactor,
     clips: Sequence[MediaClip | Frame | Motion],
