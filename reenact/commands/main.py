@@ -11,6 +11,7 @@ from reenact.version import __version__
 COMMANDS = {
     "infer": ("reenact.commands.infer", "animate a photo with a video or a picture"),
     "pose": ("reenact.commands.pose", "change pose and expression of a photo with sliders"),
+    "faces": ("reenact.commands.faces", "number the faces of a photo or video"),
     "motion": ("reenact.commands.motion", "write the motion of a video to a small file"),
     "batch": ("reenact.commands.batch", "animate many photos with many targets"),
     "live": ("reenact.commands.live", "animate a photo with a camera"),

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from reenact.face.crop import FaceCrop, warp_to_crop
-from reenact.face.person_mask import PersonMask
+from reenact.face.person_mask import PersonFinder
 from reenact.face.stack import Frame, SourceFace
 from reenact.media.images import image_from_frame
 
@@ -56,14 +56,16 @@ def is_cut(face: SourceFace[Any], outline: Tensor) -> bool:
     return bool(beyond > CUT_BEYOND * face.crop.size / face.crop.zoom)
 
 
-def crop_view(photo: Frame, crop: FaceCrop, net: PersonMask, size: int) -> SourceView:
+def crop_view(photo: Frame, crop: FaceCrop, net: PersonFinder, size: int) -> SourceView:
     """The face crop in `size` pixels as the canvas, with what lies around it in the photo."""
     scale = size / crop.size
     canvas = FaceCrop(crop_from_frame=np.diag([scale, scale, 1.0]), size=size)
     return _view(photo, crop, net, canvas, room=ROOM)
 
 
-def photo_view(photo: Frame, crop: FaceCrop, net: PersonMask) -> tuple[SourceView, tuple[int, int]]:
+def photo_view(
+    photo: Frame, crop: FaceCrop, net: PersonFinder
+) -> tuple[SourceView, tuple[int, int]]:
     """A square of the photo's own pixels around the face, and the column and row of its corner.
 
     At the border of the square nothing moves.
@@ -97,7 +99,7 @@ def put_back(photo: Frame, result: Frame, corner: tuple[int, int]) -> Frame:
 
 
 def _view(
-    photo: Frame, crop: FaceCrop, net: PersonMask, canvas: FaceCrop, room: float
+    photo: Frame, crop: FaceCrop, net: PersonFinder, canvas: FaceCrop, room: float
 ) -> SourceView:
     border = round(canvas.size * (room - 1) / 2)
     side = canvas.size + 2 * border

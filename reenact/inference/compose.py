@@ -19,7 +19,7 @@ from torch import Tensor
 from reenact.errors import UserError
 from reenact.face.batch import FaceBatch
 from reenact.face.crop import FaceCrop, feathered_mask, paste_back, warp_to_crop
-from reenact.face.person_mask import PersonMask
+from reenact.face.person_mask import PersonFinder
 from reenact.face.stack import FaceStack, Frame, SourceFace, TargetMotion
 from reenact.inference.canvas import SourceView, crop_view, photo_view, put_back
 from reenact.inference.motion import Motion
@@ -49,7 +49,7 @@ class Scene:
     faces: Iterable[FaceBatch]
     face: FaceStack[Any]
     render: Callable[[SourceView | None], Iterator[Tensor]]
-    person_mask: Callable[[], PersonMask] | None
+    person_mask: Callable[[], PersonFinder] | None
     size: int
     max_side: int
     levels: Levels
