@@ -9,6 +9,8 @@ from typing import Any, NoReturn, TypeVar
 
 from reenact.commands.animating import option_of
 from reenact.commands.configs import find_config
+from reenact.commands.known_keys import check_keys
+from reenact.config import load_config
 from reenact.errors import UserError
 
 T = TypeVar("T")
@@ -52,11 +54,13 @@ class Parser(argparse.ArgumentParser):
         super().error(message)
 
 
-def add_config(parser: Any, default: str | None = None) -> None:
+def add_config(parser: Any, default: str | None = None, *, run: str = "infer") -> None:
     """`--config` and `--set`, for a parser or a group of it.
 
-    default: the name of a config that ships; None if the user must give one.
+    default: the name of a config that ships; None if the user must give one. run: which config it
+    is, for `check_keys`.
     """
+    parser.set_defaults(config_of=run)
     shown = f"default: {default}" if default else "one of `diffusionact configs`, or a file"
     parser.add_argument(
         "--config",
@@ -94,17 +98,24 @@ def add_split(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def check_config(arguments: argparse.Namespace) -> None:
+    """Refuse a mistyped config, key or choice before the command imports torch.
+
+    Raises UserError. A command without `--config` passes.
+    """
+    if hasattr(arguments, "config_of"):
+        check_keys(arguments.config_of, find_config(arguments.config), arguments.overrides)
+
+
 def read_config(
     arguments: argparse.Namespace, cls: type[T], options: Mapping[str, Any] | None = None
 ) -> T:
     """The config of `--config` with `options` and then `--set` laid over it.
 
-    options: keys (with the names of their sections) and values of the command's own options. Raises
-    UserError; for a wrong value of an option it names the option.
+    options: keys (with the names of their sections) and values of the command's own options; None
+    was not given. Raises UserError; for a wrong value of an option it names the option.
     """
-    from reenact.config import load_config  # imported late, like everything heavy
-
-    options = options or {}
+    options = {key: value for key, value in (options or {}).items() if value is not None}
     given = [f"{key}={_as_yaml(value)}" for key, value in options.items()]
     try:
         return load_config(find_config(arguments.config), cls, given + arguments.overrides)

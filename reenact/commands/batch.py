@@ -54,10 +54,10 @@ def run(arguments: argparse.Namespace) -> None:
     from reenact.inference.paths import default_output
     from reenact.inference.pipeline import (
         animate_to_file,
-        find_source,
+        find_sources,
         load_for,
         open_target,
-        track_target,
+        track_targets,
     )
     from reenact.inference.run_config import InferRun
     from reenact.media.images import read_frame
@@ -73,13 +73,13 @@ def run(arguments: argparse.Namespace) -> None:
     for target in targets:
         try:
             clip = open_target(target, settings)
-            motion = track_target(reenactor, clip, target, settings)
+            motions = track_targets(reenactor, [clip], [target], settings)
         except UserError as error:
             rows += [(path.name, target.name, None, str(error)) for path in arguments.sources]
             continue
         for path in arguments.sources:
             started = time.perf_counter()
-            name = default_output(path, target, is_picture=motion.is_picture).name
+            name = default_output(path, target, is_picture=motions[0].is_picture).name
             output: Path | None = arguments.out / name
             assert output is not None
             try:
@@ -87,8 +87,8 @@ def run(arguments: argparse.Namespace) -> None:
                     verdict = "was there already"
                 else:
                     if path not in faces:
-                        faces[path] = find_source(reenactor, read_frame(path), path, settings)
-                    animate_to_file(reenactor, faces[path], motion, clip, output, settings)
+                        faces[path] = find_sources(reenactor, read_frame(path), path, settings)
+                    animate_to_file(reenactor, faces[path], motions, [clip], output, settings)
                     verdict = f"{time.perf_counter() - started:.1f} s"
             except UserError as error:
                 output, verdict = None, str(error)

@@ -27,17 +27,17 @@ from reenact.media.formats import check_written_kind
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.usage = "%(prog)s [SOURCE TARGET] [OPTION ...]"
+    parser.usage = "%(prog)s [SOURCE TARGET ...] [OPTION ...]"
     everyday = parser.add_argument_group("everyday")
     everyday.add_argument(
         "source", nargs="?", type=Path, metavar="SOURCE", help="photo of the face to animate"
     )
     everyday.add_argument(
-        "target",
-        nargs="?",
+        "targets",
+        nargs="*",
         type=Path,
         metavar="TARGET",
-        help="video, picture, motion file, or @name",
+        help="video, picture, motion file, or @name; several for several faces",
     )
     everyday.add_argument(
         "--output",
@@ -65,13 +65,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    source, target, output = arguments.source, arguments.target, arguments.output
-    if source is not None and target is None:
+    source, output = arguments.source, arguments.output
+    if source is not None and not arguments.targets:
         raise UsageError("give both source and target, or none for the demo")
-    is_shipped = target is not None and str(target).startswith("@")
-    if is_shipped:
-        target = shipped_motion(str(target))
-    for path in (source, target):
+    is_shipped = any(str(target).startswith("@") for target in arguments.targets)
+    targets = [
+        shipped_motion(str(target)) if str(target).startswith("@") else target
+        for target in arguments.targets
+    ]
+    for path in (source, *targets):
         if path is not None:
             check_input_file(path)
     if output is not None:  # a mistyped name need not wait for the imports below
@@ -86,10 +88,10 @@ def run(arguments: argparse.Namespace) -> None:
         options.setdefault("motion", "relative")
     settings = read_config(arguments, InferRun, options)
     if source is None:
-        source, target = asset_path("demo_source.png"), asset_path("demo_target.mp4")
+        source, targets = asset_path("demo_source.png"), [asset_path("demo_target.mp4")]
         output = output or Path("results") / "demo.mp4"
     done = reenact_files(
-        source, target, output, settings, device=arguments.device, grid=arguments.grid
+        source, targets, output, settings, device=arguments.device, grid=arguments.grid
     )
     say(
         f"{done.output}: {done.num_frames} frame{'s' * (done.num_frames != 1)} "

@@ -49,6 +49,12 @@ class FoundFace:
     number: int
     box: tuple[float, float, float, float]
 
+    @property
+    def side(self) -> float:
+        """The longer side of the box."""
+        left, top, right, bottom = self.box
+        return max(right - left, bottom - top)
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SourceFace(Generic[Params]):
@@ -56,12 +62,15 @@ class SourceFace(Generic[Params]):
 
     crop: the square that the networks see; crop_frame: its pixels, uint8 (S, S, 3); params: one
     face, in the pixels of that crop.
+    neighbours: (K, 3) centre x and y and side of the boxes (`FoundFace`) of all faces of the photo,
+    this one first, in units of the crop's side; None: they were not looked for.
     """
 
     photo: Frame
     crop: FaceCrop
     crop_frame: Frame
     params: Params
+    neighbours: np.ndarray | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -241,6 +250,10 @@ class FaceStack(FaceModel[Params], Protocol[Params]):
         Raises UserError for a number beyond the faces that there are, and for a reference picture
         without a face.
         """
+        ...
+
+    def source_faces(self, photo: Frame, size: int) -> list[tuple[FoundFace, SourceFace[Params]]]:
+        """All faces of a photo, from left to right, each in a crop of side `size`."""
         ...
 
     def target_motion(

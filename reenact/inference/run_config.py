@@ -1,5 +1,6 @@
 """The settings of the pictures that are made, and of one run of the command `infer`."""
 
+import re
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -52,7 +53,7 @@ class InferRun(AnimateOptions):
         value repeats or leaves out target frames; 29.97 means 30000/1001.
     source_face, target_face: one of several faces: "largest", "leftmost", "rightmost", "topmost", a
         number from the left as the command `faces` shows it, or the path of a picture that shows
-        the person.
+        the person. Several people can move: "1,2" are two faces, "all" are all faces of the source.
     smoothing: how much small jitter of the target's motion is calmed: 0 = not at all, 1 = as usual,
         2 = over twice the time.
     repeat: how often a video target is played.
@@ -84,17 +85,29 @@ def animate_options(run: InferRun) -> dict[str, Any]:
     return {f.name: getattr(run, f.name) for f in fields(AnimateOptions)}
 
 
+def face_numbers(choice: int | str, option: str) -> list[int]:
+    """The numbers in a choice such as 2 or "1,2"; none for any other choice. Raises UserError."""
+    if isinstance(choice, int):
+        return [choice]
+    if not re.fullmatch(r"\d+(,\d+)*", choice):
+        return []
+    numbers = [int(number) for number in choice.split(",")]
+    if len(set(numbers)) < len(numbers):
+        raise UserError(f"{option} {choice!r}: each face can be chosen once only")
+    return numbers
+
+
 def which_face(choice: int | str, option: str) -> Which:
-    """The face that `source_face` or `target_face` names.
+    """The one face that `source_face` or `target_face` names.
 
     option: the name of the option, for errors. Raises UserError for a word that is neither a place
     nor a number nor a file, and for a file that is no picture.
     """
-    if isinstance(choice, int) or choice in get_args(Place):
+    if choice in get_args(Place):
         return choice  # type: ignore[return-value]
-    if choice.isdecimal():
-        return int(choice)
-    path = Path(choice)
+    if len(numbers := face_numbers(choice, option)) == 1:
+        return numbers[0]
+    path = Path(str(choice))
     if not path.exists():
         raise UserError(
             f"{option} {choice!r}: choose {', '.join(get_args(Place))}, a number from the left, or "

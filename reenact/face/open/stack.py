@@ -97,12 +97,15 @@ class OpenFaceStack(OpenFaceModel):
 
     def track_image(self, frame: np.ndarray, which: Which = "largest") -> TrackResult:
         """The chosen face of `frame` (H, W, 3) uint8. Without one `found` is False."""
-        image = self.tracker.images(frame)
         roi = FaceChoice(self.tracker, which).roi(frame)
+        if roi is None:
+            return self._result(FaceParams.neutral(), np.zeros(1, dtype=bool))
+        return self._track_roi(frame, roi)
+
+    def _track_roi(self, frame: np.ndarray, roi: Tensor) -> TrackResult:
+        """The face in the square `roi` (4,) of a frame."""
         with torch.no_grad():
-            if roi is None:
-                return self._result(FaceParams.neutral(), np.zeros(1, dtype=bool))
-            tracked = self.tracker.mesh_from_rois(image, roi[None])
+            tracked = self.tracker.mesh_from_rois(self.tracker.images(frame), roi[None])
         params = fit_params(tracked, self.head_model, config=self.config.fit)
         return self._result(params, tracked.found.cpu().numpy())
 
@@ -170,15 +173,13 @@ class OpenFaceStack(OpenFaceModel):
     ) -> SourceFace[FaceParams] | None:
         """The chosen face of a photo in an FFHQ crop of side `size`; None if it is not there."""
         tracked = self.track_image(photo, which)
-        if not tracked.found.any():
-            return None
-        crop = crop_from_landmarks(tracked.landmarks[0], size)
-        return SourceFace(
-            photo=photo,
-            crop=crop,
-            crop_frame=warp_to_crop(photo, crop),
-            params=tracked.params.to("cpu").transformed(crop.crop_from_frame),
-        )
+        return _source(photo, tracked, size) if tracked.found.any() else None
+
+    def source_faces(
+        self, photo: Frame, size: int
+    ) -> list[tuple[FoundFace, SourceFace[FaceParams]]]:
+        found = find_faces(self.tracker, photo)
+        return [(face, _source(photo, self._track_roi(photo, roi), size)) for face, roi in found]
 
     def target_motion(
         self,
@@ -196,7 +197,9 @@ class OpenFaceStack(OpenFaceModel):
         if not tracked.found.any():
             return None
         crops, followed = keep_heads_inside(
-            crops_for_video(tracked.landmarks, tracked.found, size, fps, shots=tracked.shot),
+            crops_for_video(
+                tracked.landmarks, tracked.found, size, fps, shots=tracked.shot, one_angle=True
+            ),
             tracked.landmarks,
             tracked.found,
         )
@@ -264,6 +267,17 @@ class OpenFaceStack(OpenFaceModel):
             person=found.astype(int) - 1 if person is None else person,
             shot=np.zeros(len(found), dtype=int) if shot is None else shot,
         )
+
+
+def _source(photo: Frame, tracked: TrackResult, size: int) -> SourceFace[FaceParams]:
+    """One tracked face of a photo in an FFHQ crop of side `size`."""
+    crop = crop_from_landmarks(tracked.landmarks[0], size)
+    return SourceFace(
+        photo=photo,
+        crop=crop,
+        crop_frame=warp_to_crop(photo, crop),
+        params=tracked.params.to("cpu").transformed(crop.crop_from_frame),
+    )
 
 
 def steadied(params: FaceParams, fps: float, config: StackConfig) -> FaceParams:

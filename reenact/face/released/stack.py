@@ -112,6 +112,13 @@ class ReleasedFaceStack(ReleasedFaceModel):
         params = self.read_aligned(crop_frame[None], crop.points_from_frame(landmarks))
         return SourceFace(photo=photo, crop=crop, crop_frame=crop_frame, params=params.to("cpu"))
 
+    def source_faces(
+        self, photo: Frame, size: int
+    ) -> list[tuple[FoundFace, SourceFace[FlameParams]]]:
+        """The most probable face only."""
+        face = self.source_face(photo, size)
+        return [] if face is None else [(self.faces(photo)[0], face)]
+
     def target_motion(
         self,
         frames: Iterable[Frame],
