@@ -12,6 +12,9 @@ import numpy as np
 
 from reenact.face.batch import FaceBatch
 
+PHOTO_REACH = 2
+"""The photo of a clip is a square so many times as wide as the crop in its middle."""
+
 
 class CrossRecord(NamedTuple):
     """A rendered reenactment: the person of `source_frame` with the motion of another clip's
@@ -71,6 +74,23 @@ class Clip(Protocol):
 
     def cross_mask(self, index: int) -> np.ndarray:
         """(S, S) uint8 face mask of `cross[index]`."""
+        ...
+
+    @property
+    def has_photo(self) -> bool:
+        """Whether `photo` is there; only new synthetic clips have it."""
+        ...
+
+    def photo(self) -> np.ndarray:
+        """What lies around frame 0: (2 S, 2 S, 4) uint8, RGB and the person's alpha. Frame 0 is the
+        square of side S in the middle.
+        """
+        ...
+
+    def crop_from_frame(self, index: int) -> np.ndarray:
+        """(3, 3): pixels of the film that the clip was cut from, to pixels of the crop. Only for
+        clips with a photo.
+        """
         ...
 
 

@@ -47,6 +47,31 @@ class FolderClip:
     def cross_mask(self, index: int) -> np.ndarray:
         return self._item("cross_masks", index)
 
+    @property
+    def has_photo(self) -> bool:
+        return (self.folder / "photo.npy").is_file()
+
+    def photo(self) -> np.ndarray:
+        path = self.folder / "photo.npy"
+        try:
+            photo: np.ndarray = np.load(path)
+        except FileNotFoundError:
+            raise UserError(
+                f"{path}: no photo around the first frame; generate the clips again with the same "
+                "options, which adds what is missing"
+            ) from None
+        except (OSError, ValueError, EOFError) as error:
+            raise UserError(f"{path}: cannot be read ({error}), {_CURE}") from error
+        return photo
+
+    def crop_from_frame(self, index: int) -> np.ndarray:
+        matrix: np.ndarray = self._crops[index]
+        return matrix
+
+    @cached_property
+    def _crops(self) -> np.ndarray:
+        return self._arrays("crop_from_frame")["crop_from_frame"]
+
     @cached_property
     def params(self) -> FaceParams:
         return FaceParams.from_numpy(self._arrays(*FaceParams.WIDTHS))

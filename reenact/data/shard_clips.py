@@ -100,6 +100,16 @@ class ShardClip:
     def cross_mask(self, index: int) -> np.ndarray:
         raise IndexError(f"{self.name}: prepared clips have no cross frames")
 
+    @property
+    def has_photo(self) -> bool:
+        return False
+
+    def photo(self) -> np.ndarray:
+        raise UserError(f"{self.path}: prepared clips have no photo around their frames")
+
+    def crop_from_frame(self, index: int) -> np.ndarray:
+        raise IndexError(f"{self.name}: prepared clips have no photo around their frames")
+
     @cached_property
     def _offsets(self) -> list[int]:
         return member_offsets(self.row.offset, [self.row.params_size, *self.row.frame_sizes])

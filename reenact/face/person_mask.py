@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -25,6 +27,17 @@ GUIDE_RADIUS, GUIDE_EPS = 1 / 40, 2e-4
 """
 FAINT = 0.08
 """Mask values up to this one become 0, and those up to this one below 1 become 1."""
+
+
+class PersonFinder(Protocol):
+    """What finds a person in a photo: `PersonMask`, or a part of its mask."""
+
+    @property
+    def device(self) -> torch.device: ...
+
+    def of_photo(self, photo: Tensor, crop: FaceCrop) -> Tensor:
+        """See `PersonMask.of_photo`."""
+        ...
 
 
 class PersonMask(nn.Module):

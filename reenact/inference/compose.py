@@ -6,7 +6,7 @@ A composition is a function of a `Scene`. To add one, write the function and add
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -19,7 +19,7 @@ from torch import Tensor
 from reenact.errors import UserError
 from reenact.face.batch import FaceBatch
 from reenact.face.crop import FaceCrop, feathered_mask, paste_back, warp_to_crop
-from reenact.face.person_mask import PersonMask
+from reenact.face.person_mask import PersonFinder
 from reenact.face.stack import FaceStack, Frame, SourceFace, TargetMotion
 from reenact.inference.canvas import SourceView, crop_view, photo_view, put_back
 from reenact.inference.motion import Motion
@@ -34,7 +34,8 @@ class Scene:
 
     source: the source photo and its face.
     motion: the target's motion.
-    driven: N faces of the source person as they are rendered, in the terms of the source's crop.
+    faces: the N faces of the source person as they are rendered, one by one, in the pixels of the
+        source's crop.
     face: the face stack.
     render: gives N images (1, 3, S, S) in [-1, 1] on the CPU, one after the other. With a view of
         the photo they have the view's D pixels, and are composed of the photo's layers.
@@ -45,10 +46,10 @@ class Scene:
 
     source: SourceFace[Any]
     motion: Motion
-    driven: FaceBatch
+    faces: Iterable[FaceBatch]
     face: FaceStack[Any]
     render: Callable[[SourceView | None], Iterator[Tensor]]
-    person_mask: Callable[[], PersonMask] | None
+    person_mask: Callable[[], PersonFinder] | None
     size: int
     max_side: int
     levels: Levels
@@ -89,9 +90,9 @@ def _pasted(scene: Scene, source: SourceFace[Any]) -> Iterator[Frame]:
     """Face crops back in the photo, where results are not composed of layers."""
     place, face = source.crop.resized(scene.size), scene.face
     before = face.head_region(source.params, source.crop.size)
-    for i, image in enumerate(scene.render(None)):
+    for image, moved_face in zip(scene.render(None), scene.faces, strict=False):
         result = resized_frames(image, scene.size, scene.levels)[0]
-        now = face.head_region(scene.driven[i], source.crop.size)
+        now = face.head_region(moved_face, source.crop.size)
         yield paste_back(source.photo, result, place, paste_mask(before, now, scene.size))
 
 
@@ -150,8 +151,8 @@ def stretched_frames(images: Tensor) -> Frame:
 def moved(frame: Frame, crop: FaceCrop, window: FaceCrop) -> Frame:
     """The result `frame` (S, S, 3) of the square `crop`, as the square `window` shows it.
 
-    Both squares have the side S and lie in one target frame. The mirror image of the result fills
-    what it does not cover.
+    Both squares have the side S and lie in one target frame. The outermost pixels of the result are
+    repeated in what it does not cover.
     """
     if window is crop:
         return frame

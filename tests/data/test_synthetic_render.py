@@ -64,6 +64,43 @@ def test_manifest_and_files_follow_the_layout(config, written):
     assert not list(config.out.glob("*.tmp"))
 
 
+def test_the_photo_goes_on_around_the_first_frame(config, written):
+    folder = config.out / "train_000000"
+    arrays = {name: np.load(folder / f"{name}.npy") for name in ("photo", "frames", "foreground")}
+    photo, half = arrays["photo"], SIZE // 2
+    assert photo.shape == (2 * SIZE, 2 * SIZE, 4)
+    inside = photo[half : half + SIZE, half : half + SIZE]
+    np.testing.assert_array_equal(inside[..., :3], arrays["frames"][0])
+    np.testing.assert_array_equal(inside[..., 3], arrays["foreground"][0])
+    # The picture goes on across the crop's border without a step: neighbours differ as inside.
+    columns = photo[..., :3].astype(int)
+    step = np.abs(np.diff(columns, axis=1)).mean((0, 2))
+    assert step[[half - 1, half + SIZE - 1]].max() < 2 * step.mean() + 2
+    # The person goes on, too: alpha has no step at the lower border of the crop.
+    below, above = photo[half + SIZE, :, 3].astype(int), photo[half + SIZE - 1, :, 3]
+    assert np.abs(below - above).mean() < 0.2 * above.mean()
+
+
+def test_a_missing_photo_is_added_and_nothing_else_is_drawn(config, written, renderer):
+    path = config.out / "train_000001" / "photo.npy"
+    before = path.read_bytes()
+    path.unlink()
+    assert not write_clip(config, 1, renderer)
+    assert path.read_bytes() == before
+
+
+def test_a_clip_of_another_generator_gets_no_photo(config, written, renderer):
+    other = dataclasses.replace(config, seed=config.seed + 1)
+    path = config.out / "train_000001" / "photo.npy"
+    before = path.read_bytes()
+    path.unlink()
+    try:
+        with pytest.raises(UserError, match="another version of the generator"):
+            write_clip(other, 1, renderer)
+    finally:
+        path.write_bytes(before)
+
+
 def test_masks_are_coverages_inside_each_other(config, written):
     for clip in written["clips"]:
         folder = config.out / clip["name"]
@@ -183,7 +220,7 @@ def test_layers_put_together_give_the_frame(config, renderer, tmp_path):
     write_clip(layered, 0, renderer)
     folder = tmp_path / "train_000000"
     arrays = {path.stem: np.load(path) for path in folder.glob("*.npy")}
-    assert set(arrays) == {"frames", "masks", "foreground", "hair", "head", "plate"}
+    assert set(arrays) == {"frames", "masks", "foreground", "hair", "head", "plate", "photo"}
     assert arrays["plate"].shape == arrays["frames"].shape
     for part in ("hair", "head"):
         assert (arrays[part] <= arrays["foreground"].astype(int) + 1).all()

@@ -1,7 +1,7 @@
 import numpy as np
 import torch
 
-from reenact.face.steadying import blink_weights, bridged
+from reenact.face.steadying import OneEuro, blink_weights, bridged
 
 FPS = 25
 
@@ -38,3 +38,17 @@ def test_a_turn_during_a_blink_stays():
     calm = bridged(turn, blink_weights(closed, FPS), FPS, 0.09)
     assert (calm - turn).abs().max() < 0.06 * 0.8
     assert np.isfinite(calm.numpy()).all()
+
+
+def test_the_live_filter_calms_jitter_and_follows_a_turn():
+    generator = torch.Generator().manual_seed(0)
+    times = torch.arange(120) / 30
+    noise = 0.3 * torch.randn(120, generator=generator)
+    still, turning = OneEuro(), OneEuro()
+    calmed_values = torch.stack([still(x, float(t)) for x, t in zip(noise, times, strict=True)])
+    assert calmed_values[30:].std() < 0.6 * noise[30:].std()
+    turn = 60 * ((times - 1).clamp(0, 0.5))  # 60 jitters a second for half a second
+    followed = torch.stack([turning(x, float(t)) for x, t in zip(turn, times, strict=True)])
+    assert (followed - turn).abs().max() < 10
+    assert (followed[75:] - turn[75:]).abs().max() < 1
+    assert (followed.diff() >= 0).all()

@@ -15,7 +15,9 @@ from reenact.errors import UserError
 from reenact.inference import load
 from reenact.inference.compose import COMPOSITIONS
 from reenact.inference.config import ReenactorConfig
+from reenact.inference.motion import driving_faces
 from reenact.inference.reenactor import Reenactor
+from reenact.inference.run_config import AnimateOptions
 from reenact.media.video_reader import VideoReader
 from tests.inference.conftest import FakeFaceStack, disk_frame
 
@@ -71,6 +73,27 @@ def test_results_come_one_by_one(reenactor, monkeypatch):
     assert rendered == []
     next(results)
     assert rendered == [2], "one batch"
+
+
+@pytest.mark.parametrize("compose", ["photo", "crop"])
+def test_a_stream_gives_the_same_frames_as_soon_as_faces_arrive(reenactor, compose):
+    options = AnimateOptions(compose=compose, output_size=40)
+    source, motion = reenactor.find(PHOTO), reenactor.track(TARGET)
+    wanted = list(reenactor.frames(source, motion, options))
+    faces = driving_faces(reenactor.face, source, motion, options)
+    taken = []
+
+    def arriving():
+        for i in range(len(faces)):
+            taken.append(i)
+            yield faces[i]
+
+    for i, frame in enumerate(reenactor.stream(source, arriving(), options)):
+        assert taken == list(range(i + 1)), "no face is read ahead"
+        assert np.abs(frame.astype(int) - wanted[i]).max() <= 1, "batches of other sizes round"
+    assert i == len(faces) - 1
+    with pytest.raises(UserError, match="compose: follow is not possible live"):
+        reenactor.stream(source, arriving(), AnimateOptions(compose="follow"))
 
 
 def test_a_single_picture_is_a_target(reenactor):

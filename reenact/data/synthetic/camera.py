@@ -74,17 +74,26 @@ def draw_camera(rng: np.random.Generator) -> Camera:
     )
 
 
-def develop(radiance: np.ndarray, camera: Camera, exposure: float) -> np.ndarray:
-    """Radiance (S, S, 3) to display colours (S, S, 3) float32 in [0, 1], without noise."""
+def develop(
+    radiance: np.ndarray, camera: Camera, exposure: float, reach: float = 1.0
+) -> np.ndarray:
+    """Radiance (S, S, 3) to display colours (S, S, 3) float32 in [0, 1], without noise.
+
+    reach: the side of the picture in units of the side of the crop in its middle. The vignette is
+    that of the crop; beyond the crop it is as dark as in its corners at most.
+    """
     image = np.ascontiguousarray(radiance, np.float32).copy()
     gains = np.array(camera.gains, np.float32) * np.float32(exposure)
-    _tone(image, gains, camera.vignette, camera.contrast, camera.saturation)
+    _tone(image, gains, camera.vignette, camera.contrast, camera.saturation, float(reach))
     return image
 
 
-def record(image: np.ndarray, camera: Camera, shot: int) -> np.ndarray:
-    """Display colours (S, S, 3) as the camera and its codec store them; `shot` seeds the noise."""
-    scale = image.shape[0] / REFERENCE_SIZE
+def record(image: np.ndarray, camera: Camera, shot: int, reach: float = 1.0) -> np.ndarray:
+    """Display colours (S, S, 3) as the camera and its codec store them; `shot` seeds the noise.
+
+    reach: see `develop`. Blur, noise and compression are those of the crop.
+    """
+    scale = image.shape[0] / reach / REFERENCE_SIZE
     if camera.blur * scale > 0.15:
         image = _blurred(image, camera.blur * scale)
     if camera.sharpening > 0:
@@ -99,14 +108,19 @@ def record(image: np.ndarray, camera: Camera, shot: int) -> np.ndarray:
 
 @nb.njit(cache=True, fastmath=True)
 def _tone(
-    image: np.ndarray, gains: np.ndarray, vignette: float, contrast: float, saturation: float
+    image: np.ndarray,
+    gains: np.ndarray,
+    vignette: float,
+    contrast: float,
+    saturation: float,
+    reach: float,
 ) -> None:
     """Vignette, white balance, filmic curve, display gamma, contrast and saturation in place."""
     size = image.shape[0]
     for y in range(size):
         for x in range(size):
-            dx, dy = (x + 0.5) / size * 2 - 1, (y + 0.5) / size * 2 - 1
-            light = 1 - vignette * 0.5 * (dx * dx + dy * dy)
+            dx, dy = ((x + 0.5) / size * 2 - 1) * reach, ((y + 0.5) / size * 2 - 1) * reach
+            light = 1 - vignette * 0.5 * min(2.0, dx * dx + dy * dy)
             grey = 0.0
             for k in range(3):
                 value = image[y, x, k] * gains[k] * light

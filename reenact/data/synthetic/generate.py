@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from reenact.data.clip import PHOTO_REACH
 from reenact.data.synthetic.camera import Camera, draw_camera
 from reenact.data.synthetic.clips import (
     ClipPlan,
@@ -33,7 +34,7 @@ from reenact.data.synthetic.renderer import Masks, Renderer
 from reenact.data.synthetic.rooms import Background, draw_background
 from reenact.errors import UserError
 from reenact.face.params import FaceParams, retarget
-from reenact.files import make_folder
+from reenact.files import atomic_output, make_folder
 
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
@@ -45,6 +46,9 @@ THREAD_VARIABLES = (
 
 CROSS_SHOT = 100_000
 """The cross frames of a clip take the camera's noise from this number on."""
+OTHER_ALPHA = 8
+"""If the alpha of a stored frame differs by so many levels on the mean, another generator drew it.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,9 +75,15 @@ def make_stage(config: SyntheticConfig, plan: ClipPlan, index: int, asset: HeadA
 
 
 def draw_frame(
-    renderer: Renderer, stage: Stage, params: FaceParams, crop: np.ndarray, size: int, shot: int = 0
+    renderer: Renderer,
+    stage: Stage,
+    params: FaceParams,
+    crop: np.ndarray,
+    size: int,
+    shot: int = 0,
+    reach: int = 1,
 ) -> tuple[np.ndarray, Masks]:
-    """One frame of a clip; `shot` seeds the camera's noise."""
+    """One frame of a clip; `shot` seeds the camera's noise. reach: see `Renderer.render`."""
     return renderer.render(
         stage.person,
         params,
@@ -83,6 +93,7 @@ def draw_frame(
         size,
         camera=stage.camera,
         shot=shot,
+        reach=reach,
     )
 
 
@@ -110,6 +121,41 @@ def _save_frames(
             arrays.setdefault(name, []).append(array)
     for name, parts in arrays.items():
         np.save(folder / f"{prefix}{name}.npy", np.stack(parts))
+
+
+def draw_photo(
+    renderer: Renderer, stage: Stage, plan: ClipPlan, size: int, middle: np.ndarray
+) -> np.ndarray:
+    """The photo (PHOTO_REACH * size, ..., 4) uint8 whose middle is frame 0: colours and alpha.
+
+    middle: (size, size, 4), frame 0 and its alpha. The photo shows exactly these there.
+    """
+    picture, masks = draw_frame(
+        renderer, stage, plan.params[0], plan.crop_from_frame[0], size, reach=PHOTO_REACH
+    )
+    photo = np.concatenate([picture, masks.foreground[..., None]], -1)
+    inside = slice(size * (PHOTO_REACH - 1) // 2, size * (PHOTO_REACH + 1) // 2)
+    gap = np.abs(photo[inside, inside, 3].astype(float) - middle[..., 3]).mean()
+    if gap > OTHER_ALPHA:
+        raise UserError(
+            f"{plan.name}: was drawn by another version of the generator, delete its folder and "
+            "generate it again"
+        )
+    photo[inside, inside] = middle
+    return photo
+
+
+def _save_photo(
+    folder: Path, config: SyntheticConfig, renderer: Renderer, stage: Stage, plan: ClipPlan
+) -> None:
+    """Draw `photo.npy` round the stored frame 0."""
+    frame, alpha = (
+        np.load(folder / f"{n}.npy", mmap_mode="r")[0] for n in ("frames", "foreground")
+    )
+    middle = np.concatenate([frame, alpha[..., None]], -1)
+    photo = draw_photo(renderer, stage, plan, config.size, middle)
+    with atomic_output(folder / "photo.npy") as temporary, temporary.open("wb") as file:
+        np.save(file, photo)
 
 
 def _save_arrays(path: Path, arrays: dict[str, Any]) -> None:
@@ -147,14 +193,19 @@ def write_clip(
     renderer: Renderer,
     targets: Sequence[tuple[int, int]] | None = None,
 ) -> bool:
-    """Write clip `index` unless its folder exists; True when it was drawn.
+    """Write clip `index`; True when it was drawn.
 
     targets: (clip, frame) whose motion the cross frames take; None = those of `cross_targets`.
 
-    The folder appears complete or not at all: it is written beside its place and renamed.
+    If the folder of the clip exists, only a missing photo is added. Otherwise the folder appears
+    complete or not at all: it is written beside its place and renamed.
     """
     final = config.out / clip_name(config, index)
     if final.is_dir():
+        if not (final / "photo.npy").is_file():
+            plan = plan_clip(config, index, renderer.asset)
+            stage = make_stage(config, plan, index, renderer.asset)
+            _save_photo(final, config, renderer, stage, plan)
         return False
     folder = final.with_name(f"{final.name}.{os.getpid()}.tmp")
     shutil.rmtree(folder, ignore_errors=True)
@@ -163,6 +214,7 @@ def write_clip(
     stage = make_stage(config, plan, index, renderer.asset)
     crops = list(plan.crop_from_frame)
     _save_frames(folder, "", config, renderer, stage, plan.params, crops, 0)
+    _save_photo(folder, config, renderer, stage, plan)
     about = {
         "landmarks": plan.landmarks,
         "pupils": plan.pupils,
@@ -275,6 +327,7 @@ def generate(config: SyntheticConfig, progress: bool = False) -> Path:
     """Write the missing clips and the manifest; returns the manifest's path.
 
     Per clip folder: frames.npy (N, S, S, 3), masks.npy and foreground.npy (N, S, S), all uint8;
+    photo.npy (2 S, 2 S, 4), what lies around frame 0, and its alpha;
     params.npz with the FaceParams arrays in crop pixels, landmarks (N, 68, 2), pupils (N, 2, 2)
     and crop_from_frame (N, 3, 3); cross_frames.npy, cross_masks.npy, cross_foreground.npy,
     cross_params.npz and cross.json. With `layers` also hair.npy and head.npy (N, S, S), plate.npy
@@ -286,7 +339,8 @@ def generate(config: SyntheticConfig, progress: bool = False) -> Path:
     for leftover in config.out.glob(f"{config.split}_*.tmp"):
         shutil.rmtree(leftover, ignore_errors=True)
     write_manifest(config)
-    missing = [i for i in range(config.clips) if not (config.out / clip_name(config, i)).is_dir()]
+    names = [clip_name(config, i) for i in range(config.clips)]
+    missing = [i for i, n in enumerate(names) if not (config.out / n / "photo.npy").is_file()]
     start = last = time.monotonic()
     for done, _ in enumerate(_draw(config, missing), 1):
         now = time.monotonic()

@@ -110,12 +110,14 @@ class Renderer:
         supersample: int = 2,
         camera: Camera = PLAIN_CAMERA,
         shot: int = 0,
+        reach: int = 1,
     ) -> tuple[np.ndarray, Masks]:
-        """One frame (size, size, 3) uint8 and its masks.
+        """One frame (reach * size, reach * size, 3) uint8 and its masks.
 
         `params` holds one face in crop pixels whose identity is the person's; the background is
-        seen through `crop_from_frame` (3, 3); `shot` seeds the camera's noise. Raises ValueError
-        for another identity or batch.
+        seen through `crop_from_frame` (3, 3); `shot` seeds the camera's noise. `reach` shows what
+        lies around the crop, too: the crop is in the middle. Raises ValueError for another
+        identity or batch.
         """
         if len(params) != 1:
             raise ValueError(f"params: {len(params)} faces, one is drawn at a time")
@@ -124,9 +126,14 @@ class Renderer:
             raise ValueError("params: identity is not the person's")
         prepared = self._prepare(person, size)
         posed = self._pose(prepared, face)
-        image = self.plate(background, crop_from_frame, size)
-        coverage = self._draw(prepared, posed, face, light, size, supersample, image)
-        picture = record(develop(image, camera, light.exposure), camera, shot)
+        margin, side = size * (reach - 1) / 2, size * reach
+        if reach > 1:
+            face["translation"] = face["translation"] + margin
+            shift = np.array([[1.0, 0, margin], [0, 1, margin], [0, 0, 1]])
+            crop_from_frame = shift @ crop_from_frame
+        image = self.plate(background, crop_from_frame, side)
+        coverage = self._draw(prepared, posed, face, light, side, supersample, image)
+        picture = record(develop(image, camera, light.exposure, reach), camera, shot, reach)
         person_cover, face_cover, hair, head = (_to_bytes(coverage[..., k]) for k in range(4))
         masks = Masks(face=face_cover, foreground=person_cover, hair=hair, head=head)
         return _to_bytes(picture), masks
