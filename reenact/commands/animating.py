@@ -114,6 +114,8 @@ def add_frames(group: Any) -> None:
     )
     _add(group, "output_size", int, "PIXELS", "side of the face crop (default: 256)")
     _add(group, "max_side", int, "PIXELS", "longest side of a video of the photo (default: 1280)")
+    text = "photo, transparent, or a colour such as '#00b140' behind the person (default: photo)"
+    _add(group, "background", str, "WHAT", text)
     _switch(group, "label", "draw a small mark which says that the picture is synthetic")
 
 

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from tqdm import tqdm
 from reenact.errors import UserError
 from reenact.face.stack import Frame, SourceFace, Watch, Which
 from reenact.files import make_folder
+from reenact.inference.background import PHOTO, TRANSPARENT
 from reenact.inference.compose import SQUARES, of_height, side_by_side
 from reenact.inference.group import at_common_times
 from reenact.inference.motion import Motion, repeated
@@ -20,6 +21,7 @@ from reenact.inference.reenactor import Reenactor
 from reenact.inference.run_config import InferRun, face_numbers, which_face
 from reenact.media.animation import is_still, open_clip
 from reenact.media.clip import MediaClip
+from reenact.media.formats import holds_alpha
 from reenact.media.images import read_frame, write_frame
 from reenact.media.label import labelled
 from reenact.media.timeline import exact_rate
@@ -63,10 +65,18 @@ def reenact_files(
         check_output(output, source, target, is_picture=is_picture)
     if grid:
         _check_grid(targets, clips, run)
-    photo = read_frame(source)
+    holds = holds_alpha(output) and not grid
+    if run.background == TRANSPARENT and not holds:
+        raise UserError(
+            f"{output}: cannot hold a transparent background; end the name in .png, .webp, .webm "
+            "or .mov, without --grid"
+        )
+    photo = read_frame(source, keep_alpha=holds or run.background != PHOTO)
     reenactor = load_for(run, device)
 
     faces = find_sources(reenactor, photo, source, run)
+    if faces[0].alpha is not None and run.background == PHOTO and reenactor.recipe.carry_detail:
+        run = replace(run, background=TRANSPARENT)  # the photo's own transparency
     motions = track_targets(reenactor, clips, targets, run)
     rendering = time.perf_counter()
     if grid:
@@ -269,7 +279,12 @@ def write_result(
             return
         height, width = first.shape[:2]
         with open_result(
-            output, width=width, height=height, timeline=motion.timeline, clip=clip
+            output,
+            width=width,
+            height=height,
+            timeline=motion.timeline,
+            clip=clip,
+            alpha=first.shape[2] == 4,
         ) as writer:
             writer.write(first)
             for frame in frames:
