@@ -17,7 +17,7 @@ KEYS = (
     *("motion", "motion_reference", "region"),
     *("pose_strength", "expression_strength", "gaze_strength"),
     *("source_face", "target_face"),
-    *("compose", "output_size", "max_side", "sound", "label"),
+    *("compose", "output_size", "max_side", "background", "sound", "label"),
     *("reenactor.num_steps", "reenactor.precision", "reenactor.seed"),
 )
 """The keys of the config that have an option. A section is left out of the option's name."""

@@ -65,18 +65,11 @@ def reenact_files(
         check_output(output, source, target, is_picture=is_picture)
     if grid:
         _check_grid(targets, clips, run)
-    holds = holds_alpha(output) and not grid
-    if run.background == TRANSPARENT and not holds:
-        raise UserError(
-            f"{output}: cannot hold a transparent background; end the name in .png, .webp, .webm "
-            "or .mov, without --grid"
-        )
-    photo = read_frame(source, keep_alpha=holds or run.background != PHOTO)
+    photo = read_source(source, output, run, grid=grid)
     reenactor = load_for(run, device)
 
     faces = find_sources(reenactor, photo, source, run)
-    if faces[0].alpha is not None and run.background == PHOTO and reenactor.recipe.carry_detail:
-        run = replace(run, background=TRANSPARENT)  # the photo's own transparency
+    run = keeping_alpha(run, faces, reenactor)
     motions = track_targets(reenactor, clips, targets, run)
     rendering = time.perf_counter()
     if grid:
@@ -159,6 +152,30 @@ def open_target(target: Path, run: InferRun | None = None) -> MediaClip | Frame 
     if is_still(target):
         return read_frame(target)
     return open_clip(target, **part)
+
+
+def read_source(source: Path, output: Path, run: InferRun, *, grid: bool = False) -> Frame:
+    """The source photo, with its transparency (H, W, 4) if the result can hold it.
+
+    Raises UserError, also for a transparent background that the result cannot hold.
+    """
+    holds = holds_alpha(output) and not grid
+    if run.background == TRANSPARENT and not holds:
+        raise UserError(
+            f"{output}: cannot hold a transparent background; end the name in .png, .webp, .webm "
+            "or .mov, without --grid"
+        )
+    return read_frame(source, keep_alpha=holds or run.background != PHOTO)
+
+
+def keeping_alpha(
+    run: InferRun, sources: Sequence[SourceFace[Any]], reenactor: Reenactor
+) -> InferRun:
+    """The run, whose background is transparent if the photo from `read_source` is."""
+    keeps = sources[0].alpha is not None and run.background == PHOTO
+    if keeps and reenactor.recipe.carry_detail:
+        return replace(run, background=TRANSPARENT)
+    return run
 
 
 def find_sources(
