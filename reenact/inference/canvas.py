@@ -108,33 +108,16 @@ def _view(
     window = FaceCrop(crop_from_frame=matrix, size=side)
     mask = net.of_photo(image_from_frame(photo).to(net.device), crop).cpu()
     levels = (mask[0, 0].numpy() * 255).round().astype(np.uint8)
-    seen = image_from_frame(cut_out(levels[..., None].repeat(3, 2), window))[:, :1] / 2 + 0.5
+    seen = image_from_frame(warp_to_crop(levels[..., None].repeat(3, 2), window))[:, :1] / 2 + 0.5
     inner = slice(border, border + canvas.size)
     inside = torch.from_numpy(_inside(photo, window))[None, None, inner, inner]
     is_person = seen[..., inner, inner] > MOST_MOVED
     return SourceView(
         canvas=canvas,
-        picture=image_from_frame(cut_out(photo, window)),
+        picture=image_from_frame(warp_to_crop(photo, window)),
         mask=seen,
         cut=(~inside & is_person).float(),
     )
-
-
-def cut_out(frame: Frame, window: FaceCrop) -> Frame:
-    """What the window shows of a frame; beyond it the outermost pixels are repeated."""
-    corners = window.points_to_frame(np.array([[0, 0], [1, 0], [1, 1], [0, 1]]) * window.size)
-    beyond = np.maximum(-corners.min(0), corners.max(0) - frame.shape[1::-1])
-    pad = max(0, int(np.ceil(beyond.max()))) + 4
-    padded = np.pad(frame, ((pad, pad), (pad, pad), (0, 0)), mode="edge")
-    left, top = corners[0] + pad
-    is_upright = np.allclose(corners[2] - window.size, corners[0])
-    if is_upright and np.allclose(corners[0], corners[0].round(), atol=1e-6):
-        # The frame's own pixels: without resampling they keep their exact values.
-        columns, rows = (slice(round(v), round(v) + window.size) for v in (left, top))
-        return padded[rows, columns]
-    shift = np.array([[1.0, 0, -pad], [0, 1, -pad], [0, 0, 1]])
-    matrix = window.crop_from_frame @ shift
-    return warp_to_crop(padded, FaceCrop(crop_from_frame=matrix, size=window.size))
 
 
 def _inside(photo: Frame, window: FaceCrop) -> np.ndarray:

@@ -1,7 +1,7 @@
 """From a photo and a target file to the finished result file."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,10 +9,8 @@ from typing import Any
 from tqdm import tqdm
 
 from reenact.errors import UserError
-from reenact.face.crop import FaceCrop
 from reenact.face.stack import Frame, SourceFace, Watch, Which
 from reenact.files import make_folder
-from reenact.inference.canvas import cut_out
 from reenact.inference.compose import SQUARES, of_height, side_by_side
 from reenact.inference.group import at_common_times
 from reenact.inference.motion import Motion, repeated
@@ -295,10 +293,7 @@ def grid_frames(
             own = own if len(own) == height else of_height(own, height)
             yield side_by_side([own, of_height(frame, height), result])
         return
-    # Where layers are composed, nothing is invented beyond the border of a picture.
-    cut: Callable[[Frame, FaceCrop], Frame]
-    cut = cut_out if reenactor.recipe.carry_detail else reenactor.face.cut
-    size = run.output_size
+    cut, size = reenactor.face.cut, run.output_size
     own = cut(source.photo, source.crop.resized(size))
     for frame, square, result in zip(targets, squares_of(motion.tracked), results, strict=True):
         yield side_by_side([own, cut(frame, square.resized(size)), result])
