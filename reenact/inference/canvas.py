@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,6 +42,27 @@ class SourceView:
     mask: Tensor
     cut: Tensor
 
+    def __len__(self) -> int:
+        return len(self.picture)
+
+    def __getitem__(self, rows: slice) -> SourceView:
+        return SourceView(
+            canvas=self.canvas,
+            picture=self.picture[rows],
+            mask=self.mask[rows],
+            cut=self.cut[rows],
+        )
+
+    @classmethod
+    def cat(cls, views: Sequence[SourceView]) -> SourceView:
+        """The rows of several views (at least one) with the same canvas as one view."""
+        return cls(
+            canvas=views[0].canvas,
+            picture=torch.cat([view.picture for view in views]),
+            mask=torch.cat([view.mask for view in views]),
+            cut=torch.cat([view.cut for view in views]),
+        )
+
     def inner(self, image: Tensor) -> Tensor:
         """The part of an image (1, C, W, W) that the canvas covers: (1, C, D, D)."""
         border = (image.shape[-1] - self.canvas.size) // 2
@@ -56,17 +78,39 @@ def is_cut(face: SourceFace[Any], outline: Tensor) -> bool:
     return bool(beyond > CUT_BEYOND * face.crop.size / face.crop.zoom)
 
 
-def crop_view(photo: Frame, crop: FaceCrop, net: PersonMask, size: int) -> SourceView:
-    """The face crop in `size` pixels as the canvas, with what lies around it in the photo."""
+def find_person(photo: Frame, crop: FaceCrop, net: PersonMask) -> np.ndarray:
+    """The person with the face of this crop: (H, W) levels up to 255, as `PersonMask.of_photo`."""
+    mask = net.of_photo(image_from_frame(photo).to(net.device), crop).cpu()
+    return np.asarray((mask[0, 0].numpy() * 255).round().astype(np.uint8))
+
+
+def crop_view(photo: Frame, crop: FaceCrop, person: np.ndarray, size: int) -> SourceView:
+    """The face crop in `size` pixels as the canvas, with what lies around it in the photo.
+
+    person: (H, W), see `find_person`.
+    """
     scale = size / crop.size
     canvas = FaceCrop(crop_from_frame=np.diag([scale, scale, 1.0]), size=size)
-    return _view(photo, crop, net, canvas, room=ROOM)
+    return _view(photo, crop, person, canvas, room=ROOM)
 
 
-def photo_view(photo: Frame, crop: FaceCrop, net: PersonMask) -> tuple[SourceView, tuple[int, int]]:
+def wide_view(photo: Frame, crop: FaceCrop, person: np.ndarray) -> SourceView:
+    """The square that is ROOM times as wide as the face crop as the canvas, in the crop's pixels.
+
+    At the border of the square nothing moves. person: (H, W), see `find_person`.
+    """
+    border = round(crop.size * (ROOM - 1) / 2)
+    shift = np.array([[1.0, 0, border], [0, 1, border], [0, 0, 1]])
+    canvas = FaceCrop(crop_from_frame=shift, size=crop.size + 2 * border)
+    return _held_at_border(_view(photo, crop, person, canvas, room=1.0))
+
+
+def photo_view(
+    photo: Frame, crop: FaceCrop, person: np.ndarray
+) -> tuple[SourceView, tuple[int, int]]:
     """A square of the photo's own pixels around the face, and the column and row of its corner.
 
-    At the border of the square nothing moves.
+    At the border of the square nothing moves. person: (H, W), see `find_person`.
     """
     side = crop.size / crop.zoom
     centre = crop.points_to_frame(np.full(2, crop.size / 2))
@@ -74,10 +118,13 @@ def photo_view(photo: Frame, crop: FaceCrop, net: PersonMask) -> tuple[SourceVie
     left, top = (int(v) for v in np.round(centre).astype(int) - half)
     shift = np.array([[1.0, 0, -left], [0, 1, -top], [0, 0, 1]])
     canvas = FaceCrop(crop_from_frame=shift @ crop.frame_from_crop, size=2 * half)
-    view = _view(photo, crop, net, canvas, room=1.0)
+    return _held_at_border(_view(photo, crop, person, canvas, room=1.0)), (left, top)
+
+
+def _held_at_border(view: SourceView) -> SourceView:
     for edge in (0, -1):
         view.cut[..., edge, :] = view.cut[..., :, edge] = 1
-    return view, (left, top)
+    return view
 
 
 def put_back(photo: Frame, result: Frame, corner: tuple[int, int]) -> Frame:
@@ -97,16 +144,14 @@ def put_back(photo: Frame, result: Frame, corner: tuple[int, int]) -> Frame:
 
 
 def _view(
-    photo: Frame, crop: FaceCrop, net: PersonMask, canvas: FaceCrop, room: float
+    photo: Frame, crop: FaceCrop, person: np.ndarray, canvas: FaceCrop, room: float
 ) -> SourceView:
     border = round(canvas.size * (room - 1) / 2)
     side = canvas.size + 2 * border
     shift = np.array([[1.0, 0, border], [0, 1, border], [0, 0, 1]])
     matrix = shift @ canvas.crop_from_frame @ crop.crop_from_frame
     window = FaceCrop(crop_from_frame=matrix, size=side)
-    mask = net.of_photo(image_from_frame(photo).to(net.device), crop).cpu()
-    levels = (mask[0, 0].numpy() * 255).round().astype(np.uint8)
-    seen = image_from_frame(cut_out(levels[..., None].repeat(3, 2), window))[:, :1] / 2 + 0.5
+    seen = image_from_frame(cut_out(person[..., None].repeat(3, 2), window))[:, :1] / 2 + 0.5
     inner = slice(border, border + canvas.size)
     inside = torch.from_numpy(_inside(photo, window))[None, None, inner, inner]
     is_person = seen[..., inner, inner] > MOST_MOVED

@@ -21,7 +21,7 @@ from reenact.face.batch import FaceBatch
 from reenact.face.crop import FaceCrop, feathered_mask, paste_back, warp_to_crop
 from reenact.face.person_mask import PersonMask
 from reenact.face.stack import FaceStack, Frame, SourceFace, TargetMotion
-from reenact.inference.canvas import SourceView, crop_view, photo_view, put_back
+from reenact.inference.canvas import SourceView, crop_view, find_person, photo_view, put_back
 from reenact.inference.motion import Motion
 from reenact.media.images import frame_from_image
 
@@ -64,7 +64,8 @@ def photo(scene: Scene) -> Iterator[Frame]:
     if scene.person_mask is None:
         yield from _pasted(scene, source)
         return
-    view, corner = photo_view(source.photo, source.crop, scene.person_mask())
+    person = find_person(source.photo, source.crop, scene.person_mask())
+    view, corner = photo_view(source.photo, source.crop, person)
     for image in scene.render(view):
         yield put_back(source.photo, frame_from_image(image)[0], corner)
 
@@ -74,7 +75,8 @@ def crop(scene: Scene) -> Iterator[Frame]:
     source, view = scene.source, None
     if scene.person_mask is not None:
         size = max(scene.size, source.crop.size)
-        view = crop_view(source.photo, source.crop, scene.person_mask(), size)
+        person = find_person(source.photo, source.crop, scene.person_mask())
+        view = crop_view(source.photo, source.crop, person, size)
     for image in scene.render(view):
         yield resized_frames(image, scene.size, scene.levels)[0]
 

@@ -95,6 +95,15 @@ def layered(images: Tensor, layers: Layers, field: LayerField) -> Tensor:
     return torch.addcmul(person[:, :3], 1 - person[:, 3:], layers.plate)
 
 
+def draft(layers: Layers, field: LayerField) -> Tensor:
+    """The layers (B, 3, R, R) without the networks, in the pixels of the field."""
+    size = field.grid.shape[1]
+    person = resampled(layers.person, round(size * layers.reach))
+    person = field.warp(person, layers.reach)
+    person = person * (1 - field.fill[:, 3:]) + field.fill
+    return person[:, :3] + (1 - person[:, 3:]) * resampled(layers.plate, size)
+
+
 def _fitted(
     images: Tensor, layers: Layers, field: LayerField, person: Tensor, hidden: Tensor
 ) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,6 @@ from reenact.errors import UserError, warn
 from reenact.face.batch import FaceBatch
 from reenact.face.control import Sliders
 from reenact.face.factory import FaceConfig
-from reenact.face.person_mask import PersonMask
 from reenact.face.stack import Frame, SourceFace, Watch, Which
 from reenact.inference.canvas import SourceView, is_cut
 from reenact.inference.compose import Scene, find_composition
@@ -225,8 +224,3 @@ class Reenactor(CropReenactor):
         state = self.set_source(image_from_frame(source.crop_frame), source.params, view=view)
         for batch in batches:
             yield from self.render(state, batch).cpu().split(1)
-
-    @cached_property
-    def person_mask(self) -> PersonMask:
-        """The network that finds the person of a photo."""
-        return PersonMask(self.device)

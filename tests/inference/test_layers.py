@@ -10,7 +10,7 @@ from reenact.face.params import FaceParams
 from reenact.face.person_mask import PersonMask
 from reenact.face.surface.layer_field import LayerField, layer_source
 from reenact.face.surface.motion_field import pixel_centres
-from reenact.inference.canvas import SourceView, crop_view, photo_view, put_back
+from reenact.inference.canvas import SourceView, crop_view, find_person, photo_view, put_back
 from reenact.inference.config import ReenactorConfig
 from reenact.inference.layers import Layers, layered, make_layers, onto_canvas
 from reenact.inference.reenactor import Reenactor
@@ -117,7 +117,7 @@ def photo() -> np.ndarray:
 def test_the_photos_own_pixels_are_composed(net, photo):
     turn = np.array([[0.98, 0.2, 3.0], [-0.2, 0.98, 8.0], [0, 0, 1]])
     crop = FaceCrop(crop_from_frame=turn * [[1], [1], [1]], size=40)
-    seen, (left, top) = photo_view(photo, crop, net)
+    seen, (left, top) = photo_view(photo, crop, find_person(photo, crop, net))
     frame = frame_from_image(seen.picture)[0]
     assert put_back(np.zeros_like(photo), frame, (left, top)).max() > 0
     np.testing.assert_array_equal(put_back(photo, frame, (left, top)), photo)
@@ -130,7 +130,7 @@ def test_the_photos_own_pixels_are_composed(net, photo):
 
 def test_the_view_of_a_crop_shows_the_crop_and_what_is_around_it(net, photo):
     crop = FaceCrop(crop_from_frame=np.array([[1.0, 0, -20], [0, 1, -30], [0, 0, 1]]), size=32)
-    seen = crop_view(photo, crop, net, 64)
+    seen = crop_view(photo, crop, find_person(photo, crop, net), 64)
     assert seen.picture.shape[-1] == 128
     inner = frame_from_image(seen.picture[..., 32:96, 32:96])[0].astype(int)
     wanted = warp_to_crop(photo, crop.resized(64)).astype(int)
@@ -151,7 +151,7 @@ def test_a_mask_at_the_photos_border_is_held_there(net):
     always = net.of_photo
     net.of_photo = lambda image, face: torch.ones_like(image[:, :1])
     try:
-        seen, _ = photo_view(photo, crop, net)
+        seen, _ = photo_view(photo, crop, find_person(photo, crop, net))
     finally:
         net.of_photo = always
     assert seen.cut[..., 60, 31:89].max() == 0, "inside the photo everything may move"
