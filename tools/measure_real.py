@@ -31,7 +31,7 @@ from reenact.evaluation.readers import FaceReading, TrackerReader
 from reenact.face.expressions import JAW
 from reenact.face.stack import SourceFace
 from reenact.files import check_input_file
-from reenact.inference.canvas import crop_view, find_person
+from reenact.inference.canvas import crop_view
 from reenact.inference.compose import resized_frames
 from reenact.inference.reenactor import Reenactor
 from reenact.inference.run_config import InferRun
@@ -113,8 +113,7 @@ def measure(
     The three pictures show the frame in which the target is turned most away from its first frame.
     """
     own = reenactor.face.cut(source.photo, source.crop.resized(size))
-    person = find_person(source.photo, source.crop, reenactor.person_mask)
-    view = crop_view(source.photo, source.crop, person, size)
+    view = crop_view(source.photo, source.crop, reenactor.person_mask, size)
     state = reenactor.set_source(image_from_frame(source.crop_frame), source.params, view=view)
     results = resized_frames(reenactor.render(state, target.params).cpu(), size)
     ours, theirs = _read(reader, image_from_frame(results)), target.reading

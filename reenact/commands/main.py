@@ -3,7 +3,7 @@
 import importlib
 import sys
 
-from reenact.commands.arguments import Parser
+from reenact.commands.arguments import Parser, check_config
 from reenact.errors import exit_code
 from reenact.memory import keep_freed_memory
 from reenact.version import __version__
@@ -11,8 +11,10 @@ from reenact.version import __version__
 COMMANDS = {
     "infer": ("reenact.commands.infer", "animate a photo with a video or a picture"),
     "pose": ("reenact.commands.pose", "change pose and expression of a photo with sliders"),
+    "faces": ("reenact.commands.faces", "number the faces of a photo or video"),
     "motion": ("reenact.commands.motion", "write the motion of a video to a small file"),
     "batch": ("reenact.commands.batch", "animate many photos with many targets"),
+    "live": ("reenact.commands.live", "animate a photo with a camera"),
     "train": ("reenact.commands.train", "train one stage"),
     "curves": ("reenact.commands.curves", "draw the curves of a training run"),
     "eval": ("reenact.commands.evaluate", "measure a reenactor or any method's results"),
@@ -59,7 +61,9 @@ def run_command(name: str, prog: str, arguments: list[str]) -> int:
         module = importlib.import_module(COMMANDS[name][0])
         parser = Parser(prog, str(module.__doc__))
         module.add_arguments(parser)
-        module.run(parser.parse_args(arguments))
+        given = parser.parse_args(arguments)
+        check_config(given)
+        module.run(given)
 
     return exit_code(work)
 

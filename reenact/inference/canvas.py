@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from reenact.face.crop import FaceCrop, warp_to_crop
-from reenact.face.person_mask import PersonMask
+from reenact.face.person_mask import PersonFinder
 from reenact.face.stack import Frame, SourceFace
 from reenact.media.images import image_from_frame
 
@@ -78,39 +78,30 @@ def is_cut(face: SourceFace[Any], outline: Tensor) -> bool:
     return bool(beyond > CUT_BEYOND * face.crop.size / face.crop.zoom)
 
 
-def find_person(photo: Frame, crop: FaceCrop, net: PersonMask) -> np.ndarray:
-    """The person with the face of this crop: (H, W) levels up to 255, as `PersonMask.of_photo`."""
-    mask = net.of_photo(image_from_frame(photo).to(net.device), crop).cpu()
-    return np.asarray((mask[0, 0].numpy() * 255).round().astype(np.uint8))
-
-
-def crop_view(photo: Frame, crop: FaceCrop, person: np.ndarray, size: int) -> SourceView:
-    """The face crop in `size` pixels as the canvas, with what lies around it in the photo.
-
-    person: (H, W), see `find_person`.
-    """
+def crop_view(photo: Frame, crop: FaceCrop, net: PersonFinder, size: int) -> SourceView:
+    """The face crop in `size` pixels as the canvas, with what lies around it in the photo."""
     scale = size / crop.size
     canvas = FaceCrop(crop_from_frame=np.diag([scale, scale, 1.0]), size=size)
-    return _view(photo, crop, person, canvas, room=ROOM)
+    return _view(photo, crop, net, canvas, room=ROOM)
 
 
-def wide_view(photo: Frame, crop: FaceCrop, person: np.ndarray) -> SourceView:
+def wide_view(photo: Frame, crop: FaceCrop, net: PersonFinder) -> SourceView:
     """The square that is ROOM times as wide as the face crop as the canvas, in the crop's pixels.
 
-    At the border of the square nothing moves. person: (H, W), see `find_person`.
+    At the border of the square nothing moves.
     """
     border = round(crop.size * (ROOM - 1) / 2)
     shift = np.array([[1.0, 0, border], [0, 1, border], [0, 0, 1]])
     canvas = FaceCrop(crop_from_frame=shift, size=crop.size + 2 * border)
-    return _held_at_border(_view(photo, crop, person, canvas, room=1.0))
+    return _held_at_border(_view(photo, crop, net, canvas, room=1.0))
 
 
 def photo_view(
-    photo: Frame, crop: FaceCrop, person: np.ndarray
+    photo: Frame, crop: FaceCrop, net: PersonFinder
 ) -> tuple[SourceView, tuple[int, int]]:
     """A square of the photo's own pixels around the face, and the column and row of its corner.
 
-    At the border of the square nothing moves. person: (H, W), see `find_person`.
+    At the border of the square nothing moves.
     """
     side = crop.size / crop.zoom
     centre = crop.points_to_frame(np.full(2, crop.size / 2))
@@ -118,7 +109,7 @@ def photo_view(
     left, top = (int(v) for v in np.round(centre).astype(int) - half)
     shift = np.array([[1.0, 0, -left], [0, 1, -top], [0, 0, 1]])
     canvas = FaceCrop(crop_from_frame=shift @ crop.frame_from_crop, size=2 * half)
-    return _held_at_border(_view(photo, crop, person, canvas, room=1.0)), (left, top)
+    return _held_at_border(_view(photo, crop, net, canvas, room=1.0)), (left, top)
 
 
 def _held_at_border(view: SourceView) -> SourceView:
@@ -144,40 +135,25 @@ def put_back(photo: Frame, result: Frame, corner: tuple[int, int]) -> Frame:
 
 
 def _view(
-    photo: Frame, crop: FaceCrop, person: np.ndarray, canvas: FaceCrop, room: float
+    photo: Frame, crop: FaceCrop, net: PersonFinder, canvas: FaceCrop, room: float
 ) -> SourceView:
     border = round(canvas.size * (room - 1) / 2)
     side = canvas.size + 2 * border
     shift = np.array([[1.0, 0, border], [0, 1, border], [0, 0, 1]])
     matrix = shift @ canvas.crop_from_frame @ crop.crop_from_frame
     window = FaceCrop(crop_from_frame=matrix, size=side)
-    seen = image_from_frame(cut_out(person[..., None].repeat(3, 2), window))[:, :1] / 2 + 0.5
+    mask = net.of_photo(image_from_frame(photo).to(net.device), crop).cpu()
+    levels = (mask[0, 0].numpy() * 255).round().astype(np.uint8)
+    seen = image_from_frame(warp_to_crop(levels[..., None].repeat(3, 2), window))[:, :1] / 2 + 0.5
     inner = slice(border, border + canvas.size)
     inside = torch.from_numpy(_inside(photo, window))[None, None, inner, inner]
     is_person = seen[..., inner, inner] > MOST_MOVED
     return SourceView(
         canvas=canvas,
-        picture=image_from_frame(cut_out(photo, window)),
+        picture=image_from_frame(warp_to_crop(photo, window)),
         mask=seen,
         cut=(~inside & is_person).float(),
     )
-
-
-def cut_out(frame: Frame, window: FaceCrop) -> Frame:
-    """What the window shows of a frame; beyond it the outermost pixels are repeated."""
-    corners = window.points_to_frame(np.array([[0, 0], [1, 0], [1, 1], [0, 1]]) * window.size)
-    beyond = np.maximum(-corners.min(0), corners.max(0) - frame.shape[1::-1])
-    pad = max(0, int(np.ceil(beyond.max()))) + 4
-    padded = np.pad(frame, ((pad, pad), (pad, pad), (0, 0)), mode="edge")
-    left, top = corners[0] + pad
-    is_upright = np.allclose(corners[2] - window.size, corners[0])
-    if is_upright and np.allclose(corners[0], corners[0].round(), atol=1e-6):
-        # The frame's own pixels: without resampling they keep their exact values.
-        columns, rows = (slice(round(v), round(v) + window.size) for v in (left, top))
-        return padded[rows, columns]
-    shift = np.array([[1.0, 0, -pad], [0, 1, -pad], [0, 0, 1]])
-    matrix = window.crop_from_frame @ shift
-    return warp_to_crop(padded, FaceCrop(crop_from_frame=matrix, size=window.size))
 
 
 def _inside(photo: Frame, window: FaceCrop) -> np.ndarray:

@@ -19,9 +19,9 @@ from torch import Tensor
 from reenact.errors import UserError
 from reenact.face.batch import FaceBatch
 from reenact.face.crop import FaceCrop, feathered_mask, paste_back, warp_to_crop
-from reenact.face.person_mask import PersonMask
+from reenact.face.person_mask import PersonFinder
 from reenact.face.stack import FaceStack, Frame, SourceFace, TargetMotion
-from reenact.inference.canvas import SourceView, crop_view, find_person, photo_view, put_back
+from reenact.inference.canvas import SourceView, crop_view, photo_view, put_back
 from reenact.inference.motion import Motion
 from reenact.media.images import frame_from_image
 
@@ -49,7 +49,7 @@ class Scene:
     faces: Iterable[FaceBatch]
     face: FaceStack[Any]
     render: Callable[[SourceView | None], Iterator[Tensor]]
-    person_mask: Callable[[], PersonMask] | None
+    person_mask: Callable[[], PersonFinder] | None
     size: int
     max_side: int
     levels: Levels
@@ -64,8 +64,7 @@ def photo(scene: Scene) -> Iterator[Frame]:
     if scene.person_mask is None:
         yield from _pasted(scene, source)
         return
-    person = find_person(source.photo, source.crop, scene.person_mask())
-    view, corner = photo_view(source.photo, source.crop, person)
+    view, corner = photo_view(source.photo, source.crop, scene.person_mask())
     for image in scene.render(view):
         yield put_back(source.photo, frame_from_image(image)[0], corner)
 
@@ -75,8 +74,7 @@ def crop(scene: Scene) -> Iterator[Frame]:
     source, view = scene.source, None
     if scene.person_mask is not None:
         size = max(scene.size, source.crop.size)
-        person = find_person(source.photo, source.crop, scene.person_mask())
-        view = crop_view(source.photo, source.crop, person, size)
+        view = crop_view(source.photo, source.crop, scene.person_mask(), size)
     for image in scene.render(view):
         yield resized_frames(image, scene.size, scene.levels)[0]
 
@@ -153,8 +151,8 @@ def stretched_frames(images: Tensor) -> Frame:
 def moved(frame: Frame, crop: FaceCrop, window: FaceCrop) -> Frame:
     """The result `frame` (S, S, 3) of the square `crop`, as the square `window` shows it.
 
-    Both squares have the side S and lie in one target frame. The mirror image of the result fills
-    what it does not cover.
+    Both squares have the side S and lie in one target frame. The outermost pixels of the result are
+    repeated in what it does not cover.
     """
     if window is crop:
         return frame

@@ -17,7 +17,7 @@ from reenact.face.person_mask import PersonMask
 from reenact.face.stack import FaceStack
 from reenact.face.surface.layer_field import LayerSource
 from reenact.face.surface.motion_field import resampled
-from reenact.inference.canvas import SourceView, crop_view, find_person
+from reenact.inference.canvas import SourceView, crop_view
 from reenact.inference.config import ReenactorConfig
 from reenact.inference.drawings import Drawings
 from reenact.inference.layers import Layers, make_layers
@@ -135,7 +135,7 @@ class CropReenactor:
             frame_from_image(image)[0],
             FaceCrop(crop_from_frame=np.eye(3), size=self.size),
         )
-        return crop_view(frame, crop, find_person(frame, crop, self.person_mask), self.size)
+        return crop_view(frame, crop, self.person_mask, self.size)
 
     def _layers(self, view: SourceView, faces: FaceBatch) -> tuple[Layers, ...]:
         rows = [view[i : i + 1] for i in range(len(view))]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import Any, Literal
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 from reenact.errors import UserError
 from reenact.face.control import Control
 from reenact.face.stack import FaceModel, SourceFace, TargetMotion
+from reenact.media.clip import chosen_frames
 from reenact.media.timeline import DEFAULT_RATE, Timeline, constant_timeline
 
 MotionMode = Literal["absolute", "relative"]
@@ -51,6 +53,24 @@ class Motion:
 
     def __getitem__(self, numbers: Sequence[int]) -> Motion:
         """These frames of the motion, in this order, at its constant average rate."""
+        return self._picked(numbers, constant_timeline(len(numbers), self.timeline.fps))
+
+    def part(
+        self,
+        where: str = "target",
+        *,
+        start: float | None = None,
+        end: float | None = None,
+        fps: Fraction | None = None,
+        max_frames: int | None = None,
+    ) -> Motion:
+        """The frames that the options ask for; see `MediaClip`. Raises UserError for no frame."""
+        timeline, numbers, _ = chosen_frames(
+            self.timeline, where, start=start, end=end, fps=fps, max_frames=max_frames
+        )
+        return self._picked(numbers, timeline)
+
+    def _picked(self, numbers: Sequence[int], timeline: Timeline) -> Motion:
         tracked, chosen = self.tracked, list(numbers)
         picked = replace(
             tracked,
@@ -62,9 +82,7 @@ class Motion:
             shot=tracked.shot[chosen],
             crop_followed=tracked.crop_followed[chosen],
         )
-        return replace(
-            self, tracked=picked, timeline=constant_timeline(len(chosen), self.timeline.fps)
-        )
+        return replace(self, tracked=picked, timeline=timeline)
 
 
 def still_motion(source: SourceFace[Any], params: Any) -> Motion:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -16,17 +17,27 @@ from reenact.errors import UserError, warn
 from reenact.face.batch import FaceBatch
 from reenact.face.control import Sliders
 from reenact.face.factory import FaceConfig
+from reenact.face.person_mask import PersonFinder
 from reenact.face.stack import Frame, SourceFace, Watch, Which
 from reenact.inference.canvas import SourceView, is_cut
-from reenact.inference.compose import Scene, find_composition
+from reenact.inference.compose import Scene, find_composition, shrink_to
 from reenact.inference.config import ReenactorConfig
 from reenact.inference.crop_reenactor import CropReenactor
+from reenact.inference.group import (
+    OwnPart,
+    at_common_times,
+    close_pairs,
+    from_back_to_front,
+    neighbours_of,
+    together,
+)
 from reenact.inference.load import load_parts
 from reenact.inference.motion import Motion, driving_faces, still_motion
 from reenact.inference.pictures import Frames, Picture, frame_of
 from reenact.inference.run_config import AnimateOptions
 from reenact.media.images import image_from_frame
 from reenact.media.timeline import DEFAULT_RATE, Timeline, constant_timeline, exact_rate
+from reenact.ranges import Range
 
 
 class Reenactor(CropReenactor):
@@ -69,6 +80,9 @@ class Reenactor(CropReenactor):
         target: Motion | Picture | Iterable[Picture],
         *,
         fps: float | None = None,
+        source_face: Which = "largest",
+        target_face: Which = "largest",
+        smoothing: float = 1.0,
         **options: Any,
     ) -> Iterator[Frame]:
         """The face of a photo with the motion of a target, one frame for each of the target's.
@@ -77,7 +91,8 @@ class Reenactor(CropReenactor):
             photo: the source, or its face as `find` gives it.
             target: frames or a single picture, or their motion as `track` gives it. Frames may come
                 from a generator; all of them are read before the first result.
-            fps: see `track`.
+            fps, smoothing: see `track`.
+            source_face, target_face: which of several faces, see `face.stack.Which`.
             options: the fields of `AnimateOptions`.
 
         Returns:
@@ -87,9 +102,36 @@ class Reenactor(CropReenactor):
             UserError: an option or a picture that cannot be used, or no face.
         """
         chosen = AnimateOptions(**options)
-        source = photo if isinstance(photo, SourceFace) else self.find(photo)
-        motion = target if isinstance(target, Motion) else self.track(target, fps)
+        source = photo if isinstance(photo, SourceFace) else self.find(photo, which=source_face)
+        motion = (
+            target
+            if isinstance(target, Motion)
+            else self.track(target, fps, which=target_face, smoothing=smoothing)
+        )
         return self.frames(source, motion, chosen)
+
+    def animate_all(
+        self,
+        photo: Picture | Sequence[SourceFace[Any]],
+        targets: Motion | Sequence[Motion],
+        **options: Any,
+    ) -> Iterator[Frame]:
+        """Several people of one photo at a time.
+
+        Args:
+            photo: the source, whose faces are all animated, or those that `find_all` gives.
+            targets: one motion for all, or one for each face. The result is as long as the longest
+                one; a shorter one holds its last frame.
+            options: the fields of `AnimateOptions`; `compose` must be "photo".
+
+        Returns:
+            A generator of frames (H, W, 3) uint8 RGB. Raises UserError as `animate` does, and if
+            there are neither one target nor as many as faces.
+        """
+        chosen = AnimateOptions(**options)
+        sources = photo if isinstance(photo, Sequence) else self.find_all(photo)
+        motions = [targets] if isinstance(targets, Motion) else list(targets)
+        return self.group_frames(sources, motions, chosen)
 
     def find(
         self, photo: Picture, where: str = "photo", *, which: Which = "largest"
@@ -98,12 +140,45 @@ class Reenactor(CropReenactor):
 
         where: names the photo in errors. Raises UserError if there is no such face in it.
         """
-        face = self.face.source_face(frame_of(photo, where), self.size, which=which)
+        with _named(where):
+            face = self.face.source_face(frame_of(photo, where), self.size, which=which)
         if face is None:
             raise UserError(f"{where}: no face found, take a photo that shows one face clearly")
+        self._warn_if_cut(face, where)
+        return face
+
+    def find_all(
+        self, photo: Picture, where: str = "photo", *, numbers: Sequence[int] | None = None
+    ) -> list[SourceFace[Any]]:
+        """All faces of a photo, from left to right, or those with these numbers, in their order.
+
+        numbers: from 1 on, see `FoundFace`. Faces that touch or overlap give a warning. Raises
+        UserError if there is no face, or none with such a number.
+        """
+        frame = frame_of(photo, where)
+        found = self.face.source_faces(frame, self.size)
+        if not found:
+            raise UserError(f"{where}: no face found, take a photo that shows faces clearly")
+        for number in (numbers := numbers or [face.number for face, _ in found]):
+            if not 1 <= number <= len(found):
+                raise UserError(
+                    f"{where}: face {number} was chosen, but the picture has {len(found)}, counted "
+                    f"from the left: choose 1 to {len(found)}"
+                )
+        boxes = [face for face, _ in found]
+        for a, b in close_pairs([boxes[number - 1] for number in numbers]):
+            warn(f"{where}: the heads {a} and {b} overlap; the edge between them may be seen")
+        chosen = [found[number - 1] for number in numbers]
+        for _, source in chosen:
+            self._warn_if_cut(source, where)
+        return [
+            replace(source, neighbours=neighbours_of(face, boxes, source.crop))
+            for face, source in chosen
+        ]
+
+    def _warn_if_cut(self, face: SourceFace[Any], where: str) -> None:
         if self.recipe.carry_detail and is_cut(face, self.face.outline(face.params)):
             warn(f"{where}: its border cuts the face; what lies beyond is not invented")
-        return face
 
     def track(
         self,
@@ -113,6 +188,7 @@ class Reenactor(CropReenactor):
         where: str = "target",
         watch: Watch | None = None,
         which: Which = "largest",
+        smoothing: float = 1.0,
     ) -> Motion:
         """The motion of a target's face. It can be kept and used for many sources.
 
@@ -123,10 +199,13 @@ class Reenactor(CropReenactor):
             where: names the target in errors.
             watch: shows the progress, see `face.stack.Watch`.
             which: chooses one of several faces, see `face.stack.Which`.
+            smoothing: how much small jitter is calmed, from 0 (not at all) to 2; 1 is usual.
 
         Raises:
             UserError: a frame that cannot be used, or no face in any frame.
         """
+        if smoothing not in Range(at_least=0, at_most=2):
+            raise UserError(f"smoothing: must be at least 0 and at most 2, got {smoothing:g}")
         if is_picture := not isinstance(target, Iterable) or (
             isinstance(target, np.ndarray) and target.ndim < 4
         ):
@@ -138,7 +217,10 @@ class Reenactor(CropReenactor):
         rate = DEFAULT_RATE if timeline is None else timeline.fps
         if fps is not None:
             rate, timeline = exact_rate(fps), None
-        tracked = self.face.target_motion(frames, float(rate), self.size, watch, which=which)
+        with _named(where):
+            tracked = self.face.target_motion(
+                frames, float(rate), self.size, watch, which=which, smoothing=smoothing
+            )
         if tracked is None:
             what = "the picture" if is_picture else f"any of the {frames.count} frames"
             raise UserError(
@@ -180,6 +262,29 @@ class Reenactor(CropReenactor):
         faces = (driven[i] for i in range(len(driven)))
         return self._composed(source, motion, batches, faces, options)
 
+    def group_frames(
+        self,
+        sources: Sequence[SourceFace[Any]],
+        motions: Sequence[Motion],
+        options: AnimateOptions,
+    ) -> Iterator[Frame]:
+        """The results that `animate_all` gives."""
+        if len(motions) not in (1, len(sources)):
+            raise UserError(
+                f"{len(sources)} faces and {len(motions)} targets: give one target for all faces, "
+                "or one for each"
+            )
+        motions = at_common_times([*motions] * (len(sources) if len(motions) == 1 else 1))
+        if len(sources) == 1:
+            return self.frames(sources[0], motions[0], options)
+        if options.compose != "photo":
+            raise UserError(f"compose: several faces need photo, got {options.compose}")
+        order = from_back_to_front(sources)
+        photo = sources[0].photo
+        if not motions[0].is_picture:
+            photo, _ = shrink_to(photo, sources[0].crop, options.max_side)
+        return together(photo, [self.frames(sources[i], motions[i], options) for i in order])
+
     def stream(
         self, source: SourceFace[Any], driven: Iterable[FaceBatch], options: AnimateOptions
     ) -> Iterator[Frame]:
@@ -210,7 +315,7 @@ class Reenactor(CropReenactor):
             faces=faces,
             face=self.face,
             render=partial(self._images, source, batches),
-            person_mask=(lambda: self.person_mask) if self.recipe.carry_detail else None,
+            person_mask=partial(self._finder, source) if self.recipe.carry_detail else None,
             size=options.output_size,
             max_side=options.max_side,
             levels=options.levels,
@@ -224,3 +329,18 @@ class Reenactor(CropReenactor):
         state = self.set_source(image_from_frame(source.crop_frame), source.params, view=view)
         for batch in batches:
             yield from self.render(state, batch).cpu().split(1)
+
+    def _finder(self, source: SourceFace[Any]) -> PersonFinder:
+        if source.neighbours is None:
+            return self.person_mask
+        return OwnPart(self.person_mask, source.neighbours)
+
+
+@contextmanager
+def _named(where: str) -> Iterator[None]:
+    """Errors inside of the block name the photo or target, if they do not yet."""
+    try:
+        yield
+    except UserError as error:
+        text = str(error)
+        raise error if text.startswith(where) else UserError(f"{where}: {text}") from error

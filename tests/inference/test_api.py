@@ -90,7 +90,7 @@ def test_a_stream_gives_the_same_frames_as_soon_as_faces_arrive(reenactor, compo
 
     for i, frame in enumerate(reenactor.stream(source, arriving(), options)):
         assert taken == list(range(i + 1)), "no face is read ahead"
-        assert np.array_equal(frame, wanted[i])
+        assert np.abs(frame.astype(int) - wanted[i]).max() <= 1, "batches of other sizes round"
     assert i == len(faces) - 1
     with pytest.raises(UserError, match="compose: follow is not possible live"):
         reenactor.stream(source, arriving(), AnimateOptions(compose="follow"))

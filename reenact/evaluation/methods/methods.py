@@ -16,8 +16,9 @@ from reenact.evaluation.methods.predictions import PredictionFolder
 from reenact.evaluation.pairing.pairs import Video
 from reenact.face.factory import FaceConfig, own_weights
 from reenact.face.params import FaceParams
+from reenact.face.person_mask import KnownPerson
 from reenact.files import check_input_file
-from reenact.inference.canvas import SourceView, find_person, wide_view
+from reenact.inference.canvas import SourceView, wide_view
 from reenact.inference.config import ReenactorConfig
 from reenact.inference.reenactor import Reenactor
 from reenact.inference.source_state import SourceState
@@ -57,7 +58,7 @@ class StateCache:
     def __init__(self, reenactor: Reenactor) -> None:
         self.reenactor = reenactor
         self.states: dict[Key, SourceState] = {}
-        self.people: dict[tuple[str, int], np.ndarray] = {}
+        self.people: dict[tuple[str, int], KnownPerson] = {}
 
     def rows(self, batch: Batch) -> SourceState:
         """A state with one row for each pair of the batch."""
@@ -91,7 +92,9 @@ class StateCache:
     def _view(self, batch: Batch, i: int) -> SourceView:
         key, photo = self._key(batch, i)[:2], batch.photos[i]
         if key not in self.people:
-            self.people[key] = find_person(photo, batch.crops[i], self.reenactor.person_mask)
+            image = image_from_frame(photo).to(self.reenactor.device)
+            mask = self.reenactor.person_mask.of_photo(image, batch.crops[i])
+            self.people[key] = KnownPerson(mask)
         return wide_view(photo, batch.shown[i], self.people[key])
 
 

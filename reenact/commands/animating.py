@@ -1,0 +1,173 @@
+"""The options of the commands that animate, in the groups of their help.
+
+Each option has the name of a key of the config `infer`, with dashes. `--from` and `--to` are the
+keys `start` and `end`, because `from` is a reserved word of Python. What the command line does not
+give comes from the config.
+"""
+
+import argparse
+from collections.abc import Callable
+from typing import Any
+
+OPTION_OF_KEY = {"start": "--from", "end": "--to"}
+"""Options that are not called like their key."""
+
+KEYS = (
+    *("start", "end", "max_frames", "fps", "repeat", "pingpong", "smoothing"),
+    *("motion", "motion_reference", "region"),
+    *("pose_strength", "expression_strength", "gaze_strength"),
+    *("source_face", "target_face"),
+    *("compose", "output_size", "max_side", "sound", "label"),
+    *("reenactor.num_steps", "reenactor.precision", "reenactor.seed"),
+)
+"""The keys of the config that have an option. A section is left out of the option's name."""
+
+
+def given_options(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The keys of the config that the command line gives, with their values."""
+    values = {key: getattr(arguments, key, None) for key in KEYS}
+    return {key: value for key, value in values.items() if value is not None}
+
+
+def option_of(key: str) -> str:
+    """The option that gives this key of the config, such as --max-frames."""
+    return OPTION_OF_KEY.get(key, f"--{key.split('.')[-1].replace('_', '-')}")
+
+
+def add_part(group: Any) -> None:
+    """Which part of the target is taken."""
+    _add(
+        group, "start", float, "SECONDS", "first second of the target to take (default: its start)"
+    )
+    _add(group, "end", float, "SECONDS", "last second of the target to take (default: its end)")
+    _add(group, "max_frames", int, "N", "take at most so many frames (default: all)")
+
+
+def add_motion(group: Any) -> None:
+    """How the source takes the target's motion."""
+    _add(
+        group,
+        "motion",
+        str,
+        None,
+        "the target's pose and expression, or their change (default: absolute)",
+        choices=("absolute", "relative"),
+    )
+    group.add_argument(
+        "--relative",
+        action="store_const",
+        const="relative",
+        dest="motion",
+        help="the same as --motion relative",
+    )
+    _add(
+        group,
+        "motion_reference",
+        number_or_text,
+        "FRAME",
+        "where relative motion starts: first, closest to the photo, or a number (default: first)",
+    )
+    for part in ("pose", "expression", "gaze"):
+        text = f"how much of the {part} to take, from 0 to 2 (default: 1)"
+        _add(group, f"{part}_strength", float, "X", text)
+    _add(
+        group,
+        "region",
+        str,
+        None,
+        "the part that moves (default: all)",
+        choices=("all", "head", "face", "eyes", "mouth"),
+    )
+
+
+def add_smoothing(group: Any) -> None:
+    """How much the target's motion is calmed."""
+    _add(group, "smoothing", float, "X", "calming of jitter: 0 none, 1 usual, up to 2 (default: 1)")
+
+
+def add_playing(group: Any) -> None:
+    """How often a target is played."""
+    _add(group, "repeat", int, "N", "play the target so many times (default: 1)")
+    _switch(group, "pingpong", "play every second time backwards")
+
+
+def add_source_face(group: Any) -> None:
+    """Which face of the photo is animated."""
+    text = "largest, leftmost, rightmost, topmost, a number, or a picture of the person"
+    _add(group, "source_face", number_or_text, "FACE", f"{text} (default: largest)")
+
+
+def add_target_face(group: Any) -> None:
+    """Which face of the target drives."""
+    _add(group, "target_face", number_or_text, "FACE", "the same for the target (default: largest)")
+
+
+def add_frames(group: Any) -> None:
+    """What the frames of the result look like."""
+    _add(
+        group,
+        "compose",
+        str,
+        None,
+        "the whole photo, or the face alone (default: photo)",
+        choices=("photo", "crop", "follow"),
+    )
+    _add(group, "output_size", int, "PIXELS", "side of the face crop (default: 256)")
+    _add(group, "max_side", int, "PIXELS", "longest side of a video of the photo (default: 1280)")
+    _switch(group, "label", "draw a small mark which says that the picture is synthetic")
+
+
+def add_video(group: Any) -> None:
+    """What belongs to a video alone."""
+    _add(group, "fps", float, "FPS", "a constant frame rate (default: the target's own times)")
+    _add(
+        group,
+        "sound",
+        str,
+        None,
+        "sound of the result (default: target)",
+        choices=("target", "none"),
+    )
+
+
+def add_rendering(group: Any) -> None:
+    """How the networks render."""
+    _add(
+        group,
+        "reenactor.num_steps",
+        int,
+        "N",
+        "sampling steps of a frame (default: those of the weights)",
+    )
+    _add(
+        group,
+        "reenactor.precision",
+        str,
+        None,
+        "number format of the networks (default: auto)",
+        choices=("auto", "fp32", "bf16", "fp16"),
+    )
+    _add(group, "reenactor.seed", int, "N", "seed of the noise, where there is any (default: 0)")
+
+
+def number_or_text(text: str) -> int | str:
+    """A whole number, or else the text."""
+    return int(text) if text.removeprefix("-").isdecimal() and len(text) < 10 else text
+
+
+def _add(
+    group: Any,
+    key: str,
+    kind: Callable[[str], Any],
+    metavar: str | None,
+    text: str,
+    choices: tuple[str, ...] | None = None,
+) -> None:
+    group.add_argument(
+        option_of(key), dest=key, type=kind, metavar=metavar, choices=choices, help=text
+    )
+
+
+def _switch(group: Any, key: str, text: str) -> None:
+    """Without the switch the config decides."""
+    group.add_argument(option_of(key), dest=key, action="store_true", default=None, help=text)
