@@ -121,28 +121,52 @@ def layered(images: Tensor, layers: Layers, field: LayerField) -> Tensor:
     side = layers.canvas.size
     if layers.face.look.is_grey:
         images = images.mean(1, keepdim=True).expand_as(images)
-    moved = field.resized_grid(side)
-    person = moved.warp(layers.person, layers.reach)
-    if bool(field.opaque.any()):
-        inside = moved.warp(layers.inside, layers.reach)
-        opaque = resampled(field.opaque, side)
-        person = person.addcmul_(1 - person[:, -1:], opaque * _covering(inside, person.shape[1]))
+    person = _moved(layers.person, layers.inside, field.resized_grid(side), layers.reach)
     hidden = field.hidden
     fitted = _fitted(images, layers, field, person) if bool(hidden.any()) else None
     if fitted is not None:
         fitted = _covering(fitted, person.shape[1])
         person = person.lerp_(resampled(fitted, side), resampled(hidden, side))
     if bool(field.fill.any()):
-        fill = resampled(field.fill, side)
-        cover = fill[:, 3:]
-        planes = [fill[:, :3], *[cover] * (person.shape[1] - 3)]
-        person = person.mul_(1 - cover).add_(torch.cat(planes, 1))
+        person = _filled(person, resampled(field.fill, side))
     return torch.addcmul(person[:, :-1], 1 - person[:, -1:], layers.plate)
+
+
+def _filled(person: Tensor, fill: Tensor) -> Tensor:
+    """The person (B, C + 1, H, W) under the opaque colours of `fill`, see `LayerField`."""
+    cover = fill[:, 3:]
+    planes = [fill[:, :3], *[cover] * (person.shape[1] - 3)]
+    return person.mul_(1 - cover).add_(torch.cat(planes, 1))
 
 
 def _covering(colours: Tensor, planes: int) -> Tensor:
     """Colours (B, 3, H, W) with further planes of ones: opaque."""
     return F.pad(colours, (0, 0, 0, 0, 0, planes - 3), value=1.0)
+
+
+def draft(layers: Layers, field: LayerField) -> Tensor:
+    """The layers (B, 3, R, R) without the networks, in the pixels of the field.
+
+    What the source hides of a face is as on its other half.
+    """
+    size = field.grid.shape[1]
+    wide = round(size * layers.reach)
+    person, inside = resampled(layers.person, wide), resampled(layers.inside, wide)
+    opposite = field.opposite(inside, layers.reach)
+    person = _moved(person, inside, field, layers.reach)
+    person = person.lerp(_covering(opposite, person.shape[1]), field.hidden)
+    person = _filled(person, field.fill)
+    return person[:, :-1] + (1 - person[:, -1:]) * resampled(layers.plate, size)
+
+
+def _moved(person: Tensor, inside: Tensor, field: LayerField, reach: float) -> Tensor:
+    """The person (B, C + 1, D, D) moved by a field whose grid has D pixels; see `Layers`."""
+    moved = field.warp(person, reach)
+    if not bool(field.opaque.any()):
+        return moved
+    colours = field.warp(inside, reach)
+    opaque = resampled(field.opaque, moved.shape[-1])
+    return moved.addcmul_(1 - moved[:, -1:], opaque * _covering(colours, moved.shape[1]))
 
 
 def _fitted(images: Tensor, layers: Layers, field: LayerField, person: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from reenact.errors import UserError, warn
 from reenact.face.batch import FaceBatch
 from reenact.face.control import Sliders
 from reenact.face.factory import FaceConfig
-from reenact.face.person_mask import PersonFinder, PersonMask
+from reenact.face.person_mask import PersonFinder
 from reenact.face.stack import Frame, SourceFace, Watch, Which
 from reenact.inference.background import PHOTO, TRANSPARENT
 from reenact.inference.canvas import SourceView, is_cut
@@ -410,11 +410,6 @@ class Reenactor(CropReenactor):
         if source.neighbours is None:
             return self.person_mask
         return OwnPart(self.person_mask, source.neighbours)
-
-    @cached_property
-    def person_mask(self) -> PersonMask:
-        """The network that finds the person of a photo."""
-        return PersonMask(self.device)
 
 
 @contextmanager
