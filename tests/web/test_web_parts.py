@@ -140,7 +140,10 @@ def failing(job):
 
 
 def test_the_options_are_those_of_the_command_line():
-    left_out = {"source_face"}  # the page has a chooser for it
+    left_out = {
+        "source_face",
+        "source_pose",
+    }  # it has a chooser of faces, and takes no source video
     keys = {key for key in KEYS if not key.startswith("reenactor.")}
     assert set(keys_of(OPTIONS)) == keys - left_out
     defaults = {key: getattr(InferRun(), key) for key in keys_of(OPTIONS)} | {"motion": AS_USUAL}
