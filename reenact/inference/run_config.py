@@ -9,9 +9,11 @@ from reenact.errors import UserError
 from reenact.face.control import Strength
 from reenact.face.factory import FaceConfig
 from reenact.face.stack import Place, Which
+from reenact.inference.background import PHOTO, check_background
 from reenact.inference.compose import CompositionName, Levels, find_composition
 from reenact.inference.config import ReenactorConfig
 from reenact.inference.motion import MotionOptions
+from reenact.inference.video_source import SourcePose
 from reenact.media.images import read_frame
 from reenact.ranges import Count, NonNegative, Range
 
@@ -26,6 +28,9 @@ class AnimateOptions(MotionOptions):
     compose: what is shown. "photo" is the whole source photo with the moved person. "crop" is the
         face crop. "follow" is the face crop that moves and rolls as the target's head did.
     max_side: pixels; for a video a longer photo is shrunk to it, with "photo".
+    background: what is behind the person. "photo" is the photo's own background. "transparent" is
+        nothing: results have an alpha channel. "#rrggbb" is a plain colour. Of a photo with
+        transparent parts "transparent" keeps these, and a colour is laid under them.
     levels: "exact" maps [-1, 1] to [0, 255]. "stretched" stretches every picture from its own
         darkest to its brightest value, as the authors' script saves it.
     """
@@ -33,11 +38,13 @@ class AnimateOptions(MotionOptions):
     output_size: Side = 256
     compose: CompositionName = "photo"
     max_side: Side = 1280
+    background: str = PHOTO
     levels: Levels = "exact"
 
     def __post_init__(self) -> None:
         super().__post_init__()
         find_composition(self.compose)
+        check_background(self.background)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +65,8 @@ class InferRun(AnimateOptions):
         2 = over twice the time.
     repeat: how often a video target is played.
     pingpong: every second time the target is played backwards.
-    sound: "target" = the sound of the target, "none" = no sound.
+    source_pose: of a source video. "keep" = its head moves as before, "take" = as the target's.
+    sound: "target" = the sound of the target, "source" = that of a source video, "none" = no sound.
     label: draws a small mark into the lower right corner which says that the picture is synthetic.
     face: which face stack reads and draws faces.
     reenactor: how a crop is rendered.
@@ -74,7 +82,8 @@ class InferRun(AnimateOptions):
     smoothing: Strength = 1.0
     repeat: Count = 1
     pingpong: bool = False
-    sound: Literal["target", "none"] = "target"
+    source_pose: SourcePose = "keep"
+    sound: Literal["target", "source", "none"] = "target"
     label: bool = False
     face: FaceConfig = field(default_factory=FaceConfig)
     reenactor: ReenactorConfig = field(default_factory=ReenactorConfig)
