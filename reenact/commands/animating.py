@@ -15,6 +15,7 @@ OPTION_OF_KEY = {"start": "--from", "end": "--to"}
 KEYS = (
     *("start", "end", "max_frames", "fps", "repeat", "pingpong", "smoothing"),
     *("motion", "motion_reference", "region"),
+    *("eye_retargeting", "lip_retargeting"),
     *("pose_strength", "expression_strength", "gaze_strength"),
     *("source_face", "target_face"),
     *("source_pose", "compose", "output_size", "max_side", "sound", "label"),
@@ -77,6 +78,10 @@ def add_motion(group: Any) -> None:
         None,
         "the part that moves (default: all)",
         choices=("all", "head", "face", "eyes", "mouth"),
+    )
+    _switch(group, "eye_retargeting", "open the eyes in proportion to the photo's own opening")
+    _switch(
+        group, "lip_retargeting", "open the lips as far as the target's, and close them with it"
     )
 
 

@@ -33,6 +33,8 @@ EXAMPLES = {
     "pose_strength": 0.5,
     "expression_strength": 1.5,
     "gaze_strength": 0.0,
+    "eye_retargeting": True,
+    "lip_retargeting": True,
     "source_face": 2,
     "target_face": "leftmost",
     "source_pose": "take",
