@@ -10,7 +10,7 @@ from PIL import Image
 
 from reenact.errors import UserError, warn
 from reenact.face.stack import Frame
-from reenact.media.images import frame_from_pil
+from reenact.media.images import frame_from_pil, is_transparent, over_white
 
 Picture = np.ndarray | Image.Image
 """uint8 (H, W, 3) RGB, (H, W, 4) RGBA or (H, W) grey; or an image of PIL in any mode."""
@@ -57,6 +57,22 @@ def frame_of(picture: Picture, where: str, *, quiet: bool = False) -> Frame:
 
 def _is_grey_or_rgba(array: np.ndarray) -> bool:
     return array.size > 0 and (array.ndim == 2 or (array.ndim == 3 and array.shape[2] == 4))
+
+
+def frame_and_alpha(picture: Picture, where: str) -> tuple[Frame, np.ndarray | None]:
+    """As `frame_of`, without a warning of transparency, and its alpha (H, W) uint8.
+
+    None where the picture has no transparent parts.
+    """
+    if isinstance(picture, np.ndarray) and picture.dtype == np.uint8 and _is_grey_or_rgba(picture):
+        picture = Image.fromarray(picture)
+    if not isinstance(picture, Image.Image) or not is_transparent(picture):
+        return frame_of(picture, where), None
+    whole = frame_from_pil(
+        picture.copy(), where, lambda text: warn(f"{where}: {text}"), keep_alpha=True
+    )
+    frame = np.array(over_white(Image.fromarray(whole)).convert("RGB"), dtype=np.uint8)
+    return frame, np.ascontiguousarray(whole[..., 3])
 
 
 @dataclass

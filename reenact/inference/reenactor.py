@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,9 @@ from reenact.errors import UserError, warn
 from reenact.face.batch import FaceBatch
 from reenact.face.control import Sliders
 from reenact.face.factory import FaceConfig
-from reenact.face.person_mask import PersonFinder, PersonMask
+from reenact.face.person_mask import PersonFinder
 from reenact.face.stack import Frame, SourceFace, Watch, Which
+from reenact.inference.background import PHOTO, TRANSPARENT
 from reenact.inference.canvas import SourceView, is_cut
 from reenact.inference.compose import Scene, find_composition, shrink_to
 from reenact.inference.config import ReenactorConfig
@@ -33,7 +34,7 @@ from reenact.inference.group import (
 )
 from reenact.inference.load import load_parts
 from reenact.inference.motion import Motion, driving_faces, still_motion
-from reenact.inference.pictures import Frames, Picture, frame_of
+from reenact.inference.pictures import Frames, Picture, frame_and_alpha, frame_of
 from reenact.inference.run_config import AnimateOptions
 from reenact.inference.video_source import SourcePose, VideoSource, driven_video
 from reenact.media.images import image_from_frame
@@ -97,7 +98,8 @@ class Reenactor(CropReenactor):
             options: the fields of `AnimateOptions`.
 
         Returns:
-            A generator of frames (H, W, 3) uint8 RGB.
+            A generator of frames (H, W, 3) uint8 RGB, or (H, W, 4) RGBA for the background
+            "transparent".
 
         Raises:
             UserError: an option or a picture that cannot be used, or no face.
@@ -176,12 +178,13 @@ class Reenactor(CropReenactor):
 
         where: names the photo in errors. Raises UserError if there is no such face in it.
         """
+        frame, alpha = frame_and_alpha(photo, where)
         with _named(where):
-            face = self.face.source_face(frame_of(photo, where), self.size, which=which)
+            face = self.face.source_face(frame, self.size, which=which)
         if face is None:
             raise UserError(f"{where}: no face found, take a photo that shows one face clearly")
         self._warn_if_cut(face, where)
-        return face
+        return face if alpha is None else replace(face, alpha=alpha)
 
     def find_all(
         self, photo: Picture, where: str = "photo", *, numbers: Sequence[int] | None = None
@@ -313,6 +316,8 @@ class Reenactor(CropReenactor):
         motions = at_common_times([*motions] * (len(sources) if len(motions) == 1 else 1))
         if len(sources) == 1:
             return self.frames(sources[0], motions[0], options)
+        if options.background != PHOTO:
+            raise UserError(f"background: several faces need {PHOTO}, got {options.background}")
         if options.compose != "photo":
             raise UserError(f"compose: several faces need photo, got {options.compose}")
         order = from_back_to_front(sources)
@@ -352,6 +357,8 @@ class Reenactor(CropReenactor):
         The options of the motion are not used. Raises UserError for `compose` "follow", which needs
         the whole target.
         """
+        if options.background == TRANSPARENT:
+            raise UserError("background: transparent is not possible live, choose a colour")
         if options.compose == "follow":
             raise UserError("compose: follow is not possible live, choose photo or crop")
         motion = replace(still_motion(source, source.params), is_picture=False)
@@ -367,6 +374,16 @@ class Reenactor(CropReenactor):
         options: AnimateOptions,
     ) -> Iterator[Frame]:
         """batches and faces: the same faces of the source person, in batches and one by one."""
+        if options.background != PHOTO and not self.recipe.carry_detail:
+            raise UserError(
+                "background: only pictures that are composed of layers can change it, and these "
+                f"weights have none; choose {PHOTO}"
+            )
+        if source.alpha is not None and options.background == PHOTO:
+            warn(
+                "source: its transparent parts are shown as white; "
+                f"background: {TRANSPARENT} keeps them"
+            )
         scene = Scene(
             source=source,
             motion=motion,
@@ -377,6 +394,7 @@ class Reenactor(CropReenactor):
             size=options.output_size,
             max_side=options.max_side,
             levels=options.levels,
+            background=options.background,
         )
         return find_composition(options.compose)(scene)
 
@@ -392,11 +410,6 @@ class Reenactor(CropReenactor):
         if source.neighbours is None:
             return self.person_mask
         return OwnPart(self.person_mask, source.neighbours)
-
-    @cached_property
-    def person_mask(self) -> PersonMask:
-        """The network that finds the person of a photo."""
-        return PersonMask(self.device)
 
 
 @contextmanager
