@@ -37,7 +37,7 @@ EXAMPLES = {
     "lip_retargeting": True,
     "source_face": 2,
     "target_face": "leftmost",
-    "background": "keep",
+    "background": "transparent",
     "source_pose": "take",
     "compose": "crop",
     "output_size": 512,
