@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -40,6 +40,7 @@ from reenact.inference.video_source import SourcePose, VideoSource, driven_video
 from reenact.media.images import image_from_frame
 from reenact.media.timeline import DEFAULT_RATE, Timeline, constant_timeline, exact_rate
 from reenact.ranges import Range
+from reenact.threads import in_order, read_ahead
 
 
 class Reenactor(CropReenactor):
@@ -297,7 +298,7 @@ class Reenactor(CropReenactor):
         """The results that `animate` gives."""
         driven = driving_faces(self.face, source, motion, options)
         size = self.config.batch_size
-        batches = (driven[i : i + size] for i in range(0, len(driven), size))
+        batches = [driven[i : i + size] for i in range(0, len(driven), size)]
         faces = (driven[i] for i in range(len(driven)))
         return self._composed(source, motion, batches, faces, options)
 
@@ -414,10 +415,25 @@ class Reenactor(CropReenactor):
     def _images(
         self, source: SourceFace[Any], batches: Iterable[FaceBatch], view: SourceView | None
     ) -> Iterator[Tensor]:
-        """Images (1, 3, S, S) on the CPU, one for each face. view: see `set_source`."""
+        """Images (1, 3, S, S) on the CPU, one for each face. view: see `set_source`.
+
+        Batches that are all there are rendered at the same time on the CPU; a GPU renders one
+        ahead. Batches that arrive one by one are rendered one by one.
+        """
         state = self.set_source(image_from_frame(source.crop_frame), source.params, view=view)
-        for batch in batches:
-            yield from self.render(state, batch).cpu().split(1)
+
+        def rendered(batch: FaceBatch) -> Tensor:
+            return self.render(state, batch).cpu()
+
+        if not isinstance(batches, Sequence):
+            images: Generator[Tensor, None, None] = (rendered(batch) for batch in batches)
+        elif self.device.type == "cpu":
+            images = in_order(rendered, batches)
+        else:
+            images = read_ahead(map(rendered, batches), 1)
+        with closing(images):
+            for batch in images:
+                yield from batch.split(1)
 
     def _finder(self, source: SourceFace[Any]) -> PersonFinder:
         if source.neighbours is None:
