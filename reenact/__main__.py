@@ -1,8 +1,16 @@
-"""python -m reenact COMMAND: the same as `diffusionact COMMAND`."""
+"""python -m reenact COMMAND, and the program `diffusionact COMMAND`."""
 
+import signal
 import sys
 
-from reenact.commands.main import main
+
+def program() -> int:
+    """Run the command that the first argument names; the exit code."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # no traceback of Ctrl-C during the imports below
+    from reenact.commands.main import main
+
+    return main()
+
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(program())

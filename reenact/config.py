@@ -31,13 +31,13 @@ def load_config(path: str | Path, cls: type[T], overrides: Sequence[str] = ()) -
     through the same checks. Raises UserError with one line for whatever is wrong.
     """
     values = _read_yaml(Path(path))
-    overridden = [_apply_override(values, override) for override in overrides]
-    return _build(cls, values, _Place(str(path), (), frozenset(overridden)))
+    overridden = dict(_apply_override(values, override) for override in overrides)
+    return _build(cls, values, _Place(str(path), (), overridden))
 
 
 def from_dict(cls: type[T], values: Mapping[str, Any], where: str = "config") -> T:
     """Build the dataclass `cls` from plain values; `where` opens every error line."""
-    return _build(cls, values, _Place(where, (), frozenset()))
+    return _build(cls, values, _Place(where, (), {}))
 
 
 def to_dict(config: Any) -> dict[str, Any]:
@@ -50,11 +50,15 @@ def to_dict(config: Any) -> dict[str, Any]:
 
 @dataclasses.dataclass(frozen=True)
 class _Place:
-    """Where in which file a value stands, for the error lines."""
+    """Where in which file a value stands, for the error lines.
+
+    overridden: the keys that come from `--set`, and the keys that the user typed for them. They
+        differ where `a.b.c=1` also made the section `a.b`, which the file does not have.
+    """
 
     file: str
     keys: tuple[str, ...]
-    overridden: frozenset[tuple[str, ...]]
+    overridden: Mapping[tuple[str, ...], tuple[str, ...]]
 
     def child(self, key: str) -> "_Place":
         return dataclasses.replace(self, keys=(*self.keys, key))
@@ -62,9 +66,11 @@ class _Place:
     def error(self, message: str, *below: str) -> UserError:
         """An error line of this section; `below` are the keys below it that are to blame."""
         keys = (*self.keys, *below)
-        if any(keys[: len(o)] == o for o in self.overridden):
-            message = message.removeprefix(f"{keys[-1]}: ")
-            return UserError(f"--set {'.'.join(keys).replace('.[', '[')}: {message}")
+        for made, typed in self.overridden.items():
+            if keys[: len(made)] == made:
+                message = message.removeprefix(f"{keys[-1]}: ")
+                name = ".".join(typed if len(typed) > len(keys) else keys).replace(".[", "[")
+                return UserError(f"--set {name}: {message}")
         section = ".".join(self.keys)
         return UserError(
             f"{self.file}: {section}: {message}" if section else f"{self.file}: {message}"
@@ -302,8 +308,14 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     return values
 
 
-def _apply_override(values: dict[str, Any], override: str) -> tuple[str, ...]:
-    """Write one `section.key=value` into the nested dict; returns the keys on the way."""
+def _apply_override(
+    values: dict[str, Any], override: str
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Write one `section.key=value` into the nested dict.
+
+    Returns the keys of what is new, and all keys. What is new is the outermost section that was not
+    there, or the value alone.
+    """
     name, equals, text = override.partition("=")
     keys = tuple(name.strip().split("."))
     if not equals or not all(keys):
@@ -316,12 +328,13 @@ def _apply_override(values: dict[str, Any], override: str) -> tuple[str, ...]:
         raise UserError(
             f"--set {shown}: the value is not valid YAML{f' ({problem})' if problem else ''}"
         ) from error
-    section = values
-    for key in keys[:-1]:
+    section, made = values, keys
+    for i, key in enumerate(keys[:-1]):
         if section.get(key) is None:
             section[key] = {}
+            made = min(made, keys[: i + 1])  # the shorter one: both begin alike
         section = section[key]
         if not isinstance(section, dict):
             raise UserError(f"--set {override}: {key!r} is a value, not a section")
     section[keys[-1]] = value
-    return keys
+    return made, keys

@@ -124,8 +124,9 @@ def _signals_as_exceptions(received: list[int]) -> Iterator[None]:
     owner = os.getpid()
 
     def stop(signum: int, frame: FrameType | None) -> None:
-        if os.getpid() == owner and _is_being_imported("torch"):
-            # An exception in the middle of this import can abort the process.
+        if os.getpid() == owner and _is_importing(frame):
+            # An exception in the middle of an import can abort the process (torch), and modules
+            # that try imports can swallow it.
             again = threading.Timer(0.05, os.kill, (owner, signum))
             again.daemon = True
             again.start()
@@ -154,9 +155,13 @@ def _signals_as_exceptions(received: list[int]) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _is_being_imported(name: str) -> bool:
-    spec = getattr(sys.modules.get(name), "__spec__", None)
-    return bool(getattr(spec, "_initializing", False))
+def _is_importing(frame: FrameType | None) -> bool:
+    """Whether the frame runs inside of an import statement."""
+    while frame is not None:
+        if frame.f_code.co_filename == "<frozen importlib._bootstrap>":
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _make_streams_usable() -> None:

@@ -33,10 +33,20 @@ class Train:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Extra:
+    level: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
 class Run:
     train: Train
     name: str = "run"
     data: Path = Path("data")
+    extra: Extra | None = None
+
+    def __post_init__(self) -> None:
+        if self.extra is not None:
+            raise ValueError("extra: is not wanted here")
 
 
 @pytest.fixture
@@ -205,6 +215,8 @@ def test_overrides_win_and_are_typed(load) -> None:
         ("train.batch_size.x=1", "train.batch_size.x=1: 'batch_size' is a value, not a section"),
         ("name=[1", "name=[1: the value is not valid YAML"),
         ("train=3", "train: expected keys and values, got 3"),
+        ("extra.level=1", "extra.level: is not wanted here"),
+        ("extra.levle=1", "extra.levle: unknown key 'levle', did you mean 'level'?"),
     ],
 )
 def test_override_mistakes_blame_the_command_line(load, override: str, line: str) -> None:

@@ -15,7 +15,7 @@ from reenact.data.prepare.run_config import PrepareRun
 from reenact.evaluation.run_config import EvalRun
 from reenact.inference.run_config import InferRun
 from reenact.training.run_config import TrainRun
-from tools.config_reference import PAGE, page, undocumented
+from tools.config_reference import PAGE, TABLE, known_keys, page, undocumented
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "reenact/assets/README.md"])
@@ -71,6 +71,7 @@ def test_there_are_commands():
 def test_the_page_of_configs_is_current():
     assert undocumented() == []
     assert PAGE.read_text() == page(), "run python -m tools.config_reference"
+    assert TABLE.read_text() == known_keys(), "run python -m tools.config_reference"
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)

@@ -109,6 +109,22 @@ def test_a_signal_waits_for_the_import_of_torch(tmp_path, capsys) -> None:
     assert done.stderr == "stopped by SIGTERM\n"
 
 
+def test_a_signal_is_not_lost_in_a_module_that_hides_errors(tmp_path) -> None:
+    (tmp_path / "hiding.py").write_text(
+        "import os, signal, time\n"
+        "try:\n    os.kill(os.getpid(), signal.SIGINT); time.sleep(0.3)\n"
+        "except BaseException:\n    pass\n"
+    )
+    code = (
+        "import sys, time; from reenact.errors import exit_code\n"
+        f"sys.path.insert(0, {str(tmp_path)!r})\n"
+        "def main():\n    import hiding\n    time.sleep(20)\n"
+        "sys.exit(exit_code(main))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (130, "interrupted\n")
+
+
 def test_a_long_error_is_shortened_in_the_middle(capsys: pytest.CaptureFixture[str]) -> None:
     assert exit_code(_raising(UserError(f"a.mp4: {'x' * 50_000}, write it again"))) == 1
     line = capsys.readouterr().err

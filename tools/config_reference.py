@@ -1,17 +1,19 @@
-"""Write docs/config.md: every key of every config, from the dataclasses themselves.
+"""Write docs/config.md and known_keys.json: every key of every config, from the dataclasses.
 
-python -m tools.config_reference          writes the page
+python -m tools.config_reference          writes both files
 """
 
 import argparse
 import dataclasses
 import inspect
+import json
 import re
 import types
 import typing
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union
 
+from reenact.commands.known_keys import TABLE
 from reenact.data.prepare.run_config import PrepareRun
 from reenact.errors import exit_code
 from reenact.evaluation.run_config import EvalRun
@@ -64,6 +66,23 @@ def page() -> str:
         parts.append(f"\n## {name}\n\nRead by {use}.\n")
         parts += [section(cls, "")]
     return "".join(parts)
+
+
+def known_keys() -> str:
+    """The table of reenact/commands/known_keys.py as JSON."""
+    return json.dumps({name: outline(cls) for name, (cls, _) in RUNS.items()}, indent=1) + "\n"
+
+
+def outline(cls: type) -> dict[str, Any]:
+    """The keys of a dataclass: the keys of a section, a list of choices, or None for the rest."""
+    hints = typing.get_type_hints(cls, include_extras=True)
+    keys: dict[str, Any] = {}
+    for field in dataclasses.fields(cls):
+        if field.init:
+            kind, inner = hints[field.name], nested(hints[field.name])
+            choices = list(typing.get_args(kind)) if typing.get_origin(kind) is Literal else None
+            keys[field.name] = outline(inner) if inner else choices
+    return keys
 
 
 def section(cls: type, prefix: str) -> str:
@@ -185,7 +204,8 @@ def undocumented() -> list[str]:
 def main() -> None:
     argparse.ArgumentParser(description=__doc__).parse_args()
     PAGE.write_text(page(), encoding="utf-8")
-    print(PAGE)
+    TABLE.write_text(known_keys(), encoding="utf-8")
+    print(f"{PAGE}\n{TABLE}")
 
 
 if __name__ == "__main__":

@@ -1,15 +1,30 @@
 """What several commands share: their parser, `--config`, `--set` and `--device`."""
 
 import argparse
+import json
 import os
-from collections.abc import Sequence
-from typing import NoReturn, TypeVar
+import shutil
+from collections.abc import Mapping, Sequence
+from typing import Any, NoReturn, TypeVar
 
+from reenact.commands.animating import option_of
 from reenact.commands.configs import find_config
+from reenact.commands.known_keys import check_keys
+from reenact.config import load_config
+from reenact.errors import UserError
 
 T = TypeVar("T")
 
 MAX_MESSAGE = 300  # characters
+WIDTH, OPTION_WIDTH = 100, 33  # of the help, and of the column of options
+
+
+class Help(argparse.RawDescriptionHelpFormatter):
+    """Help with one line for most options, where the terminal is wide enough."""
+
+    def __init__(self, prog: str) -> None:
+        width = min(WIDTH, shutil.get_terminal_size((WIDTH, 24)).columns)
+        super().__init__(prog, max_help_position=OPTION_WIDTH, width=width)
 
 
 class Parser(argparse.ArgumentParser):
@@ -20,7 +35,7 @@ class Parser(argparse.ArgumentParser):
             prog=prog,
             description=description,
             epilog=epilog,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
+            formatter_class=Help,
             allow_abbrev=False,
         )
         self._given: Sequence[str] = ()
@@ -39,15 +54,20 @@ class Parser(argparse.ArgumentParser):
         super().error(message)
 
 
-def add_config(parser: argparse.ArgumentParser, default: str | None = None) -> None:
-    """`--config` and `--set`. `default`: name of a config that ships, None if one must be given."""
+def add_config(parser: Any, default: str | None = None, *, run: str = "infer") -> None:
+    """`--config` and `--set`, for a parser or a group of it.
+
+    default: the name of a config that ships; None if the user must give one. run: which config it
+    is, for `check_keys`.
+    """
+    parser.set_defaults(config_of=run)
     shown = f"default: {default}" if default else "one of `diffusionact configs`, or a file"
     parser.add_argument(
         "--config",
         required=default is None,
         default=default,
         metavar="YAML",
-        help=f"settings of the run: a file, or the name of a shipped config ({shown})",
+        help=f"a file, or the name of a shipped config ({shown})",
     )
     parser.add_argument(
         "--set",
@@ -55,11 +75,11 @@ def add_config(parser: argparse.ArgumentParser, default: str | None = None) -> N
         default=[],
         metavar="KEY=VALUE",
         dest="overrides",
-        help="override a value of the config, e.g. --set optimizer.lr=0.0002 (repeatable)",
+        help="override any value of the config, repeatable",
     )
 
 
-def add_device(parser: argparse.ArgumentParser) -> None:
+def add_device(parser: Any) -> None:
     parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1, mps")
 
 
@@ -78,14 +98,38 @@ def add_split(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def check_config(arguments: argparse.Namespace) -> None:
+    """Refuse a mistyped config, key or choice before the command imports torch.
+
+    Raises UserError. A command without `--config` passes.
+    """
+    if hasattr(arguments, "config_of"):
+        check_keys(arguments.config_of, find_config(arguments.config), arguments.overrides)
+
+
 def read_config(
-    arguments: argparse.Namespace, cls: type[T], options: dict[str, object] | None = None
+    arguments: argparse.Namespace, cls: type[T], options: Mapping[str, Any] | None = None
 ) -> T:
     """The config of `--config` with `options` and then `--set` laid over it.
 
-    options: dotted keys and values of the command's own options; None was not given.
+    options: keys (with the names of their sections) and values of the command's own options; None
+    was not given. Raises UserError; for a wrong value of an option it names the option.
     """
-    from reenact.config import load_config  # imported late, like everything heavy
+    options = {key: value for key, value in (options or {}).items() if value is not None}
+    given = [f"{key}={_as_yaml(value)}" for key, value in options.items()]
+    try:
+        return load_config(find_config(arguments.config), cls, given + arguments.overrides)
+    except UserError as error:
+        for key in options:
+            if str(error).startswith(before := f"--set {key}: ") and not any(
+                override.startswith(f"{key}=") for override in arguments.overrides
+            ):
+                problem = str(error).removeprefix(before)
+                raise UserError(f"{option_of(key)}: {problem}") from error
+        raise
 
-    given = [f"{key}={value}" for key, value in (options or {}).items() if value is not None]
-    return load_config(find_config(arguments.config), cls, given + arguments.overrides)
+
+def _as_yaml(value: object) -> str:
+    text = json.dumps(value)
+    # YAML takes 1e-05 for text.
+    return f"{value:.20f}" if isinstance(value, float) and "e" in text else text

@@ -9,6 +9,18 @@ import time
 from pathlib import Path
 from typing import Any
 
+from reenact.commands.animating import (
+    add_frames,
+    add_motion,
+    add_part,
+    add_playing,
+    add_rendering,
+    add_smoothing,
+    add_source_face,
+    add_target_face,
+    add_video,
+    given_options,
+)
 from reenact.commands.arguments import add_config, add_device, read_config
 from reenact.commands.motion import shipped_motion
 from reenact.errors import UserError, say
@@ -20,18 +32,38 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--targets", nargs="+", required=True, help="videos, pictures, motion files, @names"
     )
     parser.add_argument("--out", type=Path, required=True, help="folder of the results")
-    add_config(parser, default="embedded/infer")
-    add_device(parser)
+    motion = parser.add_argument_group("motion")
+    add_part(motion)
+    add_motion(motion)
+    add_smoothing(motion)
+    add_playing(motion)
+    faces = parser.add_argument_group("faces")
+    add_source_face(faces)
+    add_target_face(faces)
+    output = parser.add_argument_group("output")
+    add_frames(output)
+    add_video(output)
+    expert = parser.add_argument_group("expert")
+    add_config(expert, default="embedded/infer")
+    add_rendering(expert)
+    add_device(expert)
 
 
 def run(arguments: argparse.Namespace) -> None:
     from reenact.files import make_folder
     from reenact.inference.paths import default_output
-    from reenact.inference.pipeline import animate_to_file, load_for, open_target, track_target
+    from reenact.inference.pipeline import (
+        animate_to_file,
+        find_sources,
+        keeping_alpha,
+        load_for,
+        open_target,
+        read_source,
+        track_targets,
+    )
     from reenact.inference.run_config import InferRun
-    from reenact.media.images import read_frame
 
-    settings = read_config(arguments, InferRun)
+    settings = read_config(arguments, InferRun, given_options(arguments))
     targets = [
         shipped_motion(name) if name.startswith("@") else Path(name) for name in arguments.targets
     ]
@@ -41,14 +73,14 @@ def run(arguments: argparse.Namespace) -> None:
     rows: list[tuple[str, str, Path | None, str]] = []
     for target in targets:
         try:
-            clip = open_target(target, settings.fps)
-            motion = track_target(reenactor, clip, target)
+            clip = open_target(target, settings)
+            motions = track_targets(reenactor, [clip], [target], settings)
         except UserError as error:
             rows += [(path.name, target.name, None, str(error)) for path in arguments.sources]
             continue
         for path in arguments.sources:
             started = time.perf_counter()
-            name = default_output(path, target, is_picture=motion.is_picture).name
+            name = default_output(path, target, is_picture=motions[0].is_picture).name
             output: Path | None = arguments.out / name
             assert output is not None
             try:
@@ -56,8 +88,10 @@ def run(arguments: argparse.Namespace) -> None:
                     verdict = "was there already"
                 else:
                     if path not in faces:
-                        faces[path] = reenactor.find(read_frame(path), str(path))
-                    animate_to_file(reenactor, faces[path], motion, clip, output, settings)
+                        photo = read_source(path, output, settings)
+                        faces[path] = find_sources(reenactor, photo, path, settings)
+                    run = keeping_alpha(settings, faces[path], reenactor)
+                    animate_to_file(reenactor, faces[path], motions, [clip], output, run)
                     verdict = f"{time.perf_counter() - started:.1f} s"
             except UserError as error:
                 output, verdict = None, str(error)

@@ -12,7 +12,7 @@ from reenact.errors import say
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add_config(parser)
+    add_config(parser, run="eval")
     add_device(parser)
     parser.add_argument(
         "--output",

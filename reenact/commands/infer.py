@@ -7,6 +7,19 @@ motions that ship with the package (`diffusionact motion --list`).
 import argparse
 from pathlib import Path
 
+from reenact.commands.animating import (
+    add_frames,
+    add_motion,
+    add_part,
+    add_playing,
+    add_rendering,
+    add_smoothing,
+    add_source_face,
+    add_source_pose,
+    add_target_face,
+    add_video,
+    given_options,
+)
 from reenact.commands.arguments import add_config, add_device, read_config
 from reenact.commands.motion import shipped_motion
 from reenact.errors import UsageError, say
@@ -15,46 +28,58 @@ from reenact.media.formats import check_written_kind
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("source", nargs="?", type=Path, help="photo of the face to animate")
-    parser.add_argument(
-        "target", nargs="?", type=Path, help="video, picture, motion file, or @name"
+    parser.usage = "%(prog)s [SOURCE TARGET ...] [OPTION ...]"
+    everyday = parser.add_argument_group("everyday")
+    everyday.add_argument(
+        "source",
+        nargs="?",
+        type=Path,
+        metavar="SOURCE",
+        help="photo of the face to animate, or video",
     )
-    parser.add_argument(
+    everyday.add_argument(
+        "targets",
+        nargs="*",
+        type=Path,
+        metavar="TARGET",
+        help="video, picture, motion file, or @name; several for several faces",
+    )
+    everyday.add_argument(
         "--output",
         type=Path,
-        help="file to write (default: results/<source>_<target>.mp4, .png for a picture)",
+        metavar="FILE",
+        help="a name that ends in .mp4 .m4v .mov .webm .gif .webp or %%06d.png for a video, .png "
+        ".jpg .jpeg .webp .bmp .tif .tiff for a picture (default: results/SOURCE_TARGET.mp4, .png)",
     )
-    add_config(parser, default="embedded/infer")
-    parser.add_argument(
-        "--num-steps",
-        type=int,
-        help="sampling steps of each frame (default: the recipe of the weights)",
-    )
-    add_device(parser)
-    parser.add_argument(
-        "--precision",
-        choices=("auto", "fp32", "bf16", "fp16"),
-        help="number format of the networks (default: the config's)",
-    )
-    parser.add_argument(
-        "--seed", type=int, help="seed of the noise, where x_T has any (default: the config's)"
-    )
-    parser.add_argument(
-        "--grid", action="store_true", help="write source | target | result side by side"
-    )
-    parser.add_argument(
-        "--relative", action="store_true", help="take the change since the first target frame"
-    )
+    add_part(everyday)
+    motion = parser.add_argument_group("motion")
+    add_motion(motion)
+    add_smoothing(motion)
+    add_source_pose(motion)
+    add_playing(motion)
+    faces = parser.add_argument_group("faces (`diffusionact faces` draws their numbers)")
+    add_source_face(faces)
+    add_target_face(faces)
+    output = parser.add_argument_group("output")
+    add_frames(output)
+    add_video(output)
+    output.add_argument("--grid", action="store_true", help="source | target | result side by side")
+    expert = parser.add_argument_group("expert")
+    add_config(expert, default="embedded/infer")
+    add_rendering(expert)
+    add_device(expert)
 
 
 def run(arguments: argparse.Namespace) -> None:
-    source, target, output = arguments.source, arguments.target, arguments.output
-    if source is not None and target is None:
+    source, output = arguments.source, arguments.output
+    if source is not None and not arguments.targets:
         raise UsageError("give both source and target, or none for the demo")
-    is_shipped = target is not None and str(target).startswith("@")
-    if is_shipped:
-        target = shipped_motion(str(target))
-    for path in (source, target):
+    is_shipped = any(str(target).startswith("@") for target in arguments.targets)
+    targets = [
+        shipped_motion(str(target)) if str(target).startswith("@") else target
+        for target in arguments.targets
+    ]
+    for path in (source, *targets):
         if path is not None:
             check_input_file(path)
     if output is not None:  # a mistyped name need not wait for the imports below
@@ -64,18 +89,15 @@ def run(arguments: argparse.Namespace) -> None:
     from reenact.inference.pipeline import reenact_files
     from reenact.inference.run_config import InferRun
 
-    options = {
-        "reenactor.num_steps": arguments.num_steps,
-        "reenactor.precision": arguments.precision,
-        "reenactor.seed": arguments.seed,
-        "motion": "relative" if arguments.relative or is_shipped else None,
-    }
+    options = given_options(arguments)
+    if is_shipped:  # the change of a stranger's face, not the face itself
+        options.setdefault("motion", "relative")
     settings = read_config(arguments, InferRun, options)
     if source is None:
-        source, target = asset_path("demo_source.png"), asset_path("demo_target.mp4")
+        source, targets = asset_path("demo_source.png"), [asset_path("demo_target.mp4")]
         output = output or Path("results") / "demo.mp4"
     done = reenact_files(
-        source, target, output, settings, device=arguments.device, grid=arguments.grid
+        source, targets, output, settings, device=arguments.device, grid=arguments.grid
     )
     say(
         f"{done.output}: {done.num_frames} frame{'s' * (done.num_frames != 1)} "

@@ -1,9 +1,10 @@
 """The one entry point: `diffusionact COMMAND ...`, `python -m reenact COMMAND ...`, the scripts."""
 
 import importlib
+import os
 import sys
 
-from reenact.commands.arguments import Parser
+from reenact.commands.arguments import Parser, check_config
 from reenact.errors import exit_code
 from reenact.memory import keep_freed_memory
 from reenact.version import __version__
@@ -11,8 +12,11 @@ from reenact.version import __version__
 COMMANDS = {
     "infer": ("reenact.commands.infer", "animate a photo with a video or a picture"),
     "pose": ("reenact.commands.pose", "change pose and expression of a photo with sliders"),
+    "faces": ("reenact.commands.faces", "number the faces of a photo or video"),
     "motion": ("reenact.commands.motion", "write the motion of a video to a small file"),
     "batch": ("reenact.commands.batch", "animate many photos with many targets"),
+    "live": ("reenact.commands.live", "animate a photo with a camera"),
+    "web": ("reenact.commands.web", "a page in the browser for all of this"),
     "train": ("reenact.commands.train", "train one stage"),
     "curves": ("reenact.commands.curves", "draw the curves of a training run"),
     "eval": ("reenact.commands.evaluate", "measure a reenactor or any method's results"),
@@ -53,15 +57,31 @@ def run_command(name: str, prog: str, arguments: list[str]) -> int:
 
     prog: what the help calls the command.
     """
+    if name != "train":
+        _let_waiting_threads_sleep()
 
     def work() -> None:
         keep_freed_memory()
         module = importlib.import_module(COMMANDS[name][0])
         parser = Parser(prog, str(module.__doc__))
         module.add_arguments(parser)
-        module.run(parser.parse_args(arguments))
+        given = parser.parse_args(arguments)
+        check_config(given)
+        module.run(given)
 
     return exit_code(work)
+
+
+def _let_waiting_threads_sleep() -> None:
+    """Threads of torch that wait for each other sleep. By default they count to a large number.
+
+    Where other programs want the processor too, this counting takes most of it. On a free machine
+    waking up takes some hundredths of a millisecond for each operation. In training, where
+    operations with several threads are many, that is too much. torch reads the variables when it
+    is imported.
+    """
+    for variable, value in (("OMP_WAIT_POLICY", "PASSIVE"), ("KMP_BLOCKTIME", "0")):
+        os.environ.setdefault(variable, value)
 
 
 def usage() -> str:

@@ -7,6 +7,12 @@ ship with the package.
 import argparse
 from pathlib import Path
 
+from reenact.commands.animating import (
+    add_part,
+    add_smoothing,
+    add_target_face,
+    given_options,
+)
 from reenact.commands.arguments import add_config, add_device, read_config
 from reenact.errors import UsageError, UserError, say
 from reenact.files import check_input_file
@@ -21,21 +27,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--output", type=Path, help="file to write (default: results/<target>.motion.safetensors)"
     )
     parser.add_argument("--list", action="store_true", help="name the shipped motions")
-    parser.add_argument(
-        "--from",
-        dest="start",
-        type=float,
-        metavar="SECONDS",
-        help="first second to take (default: the start)",
-    )
-    parser.add_argument(
-        "--to",
-        dest="end",
-        type=float,
-        metavar="SECONDS",
-        help="last second to take (default: the end)",
-    )
-    parser.add_argument("--max-frames", type=int, help="take at most so many frames (default: all)")
+    add_part(parser)
+    add_target_face(parser)
+    add_smoothing(parser)
     add_config(parser, default="embedded/infer")
     add_device(parser)
 
@@ -52,20 +46,15 @@ def run(arguments: argparse.Namespace) -> None:
     from reenact.inference.motion_file import SUFFIX, save_motion
     from reenact.inference.pipeline import load_for, open_target, track_target
     from reenact.inference.run_config import InferRun
-    from reenact.media.animation import is_still, open_clip
 
     output = arguments.output or Path("results") / f"{shortened(target.stem, 200)}{SUFFIX}"
     if not str(output).endswith(SUFFIX):
         raise UserError(f"{output}: a motion file must end in {SUFFIX}")
     check_output_path(output, makes_folders=True)
-    settings = read_config(arguments, InferRun)
-    if is_still(target):
-        clip = open_target(target)
-    else:
-        limits = {"start": arguments.start, "end": arguments.end}
-        clip = open_clip(target, fps=None, max_frames=arguments.max_frames, **limits)
+    settings = read_config(arguments, InferRun, given_options(arguments))
+    clip = open_target(target, settings)
     reenactor = load_for(settings, arguments.device)
-    motion = track_target(reenactor, clip, target)
+    motion = track_target(reenactor, clip, target, settings)
     make_folder(output.parent)
     save_motion(motion, output)
     say(f"{output}: {len(motion)} frames, {output.stat().st_size / 1000:.0f} kB")

@@ -7,6 +7,12 @@ go from -1 or 0 to 1. 0 changes nothing.
 import argparse
 from pathlib import Path
 
+from reenact.commands.animating import (
+    add_frames,
+    add_rendering,
+    add_source_face,
+    given_options,
+)
 from reenact.commands.arguments import add_config, add_device, read_config
 from reenact.errors import say
 from reenact.files import check_input_file, check_output_path, make_folder, shortened
@@ -40,7 +46,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             metavar="DEGREES" if name in ANGLES else "SHARE",
             help=f"{text} (default: 0)",
         )
+    add_source_face(parser)
+    add_frames(parser)
     add_config(parser, default="embedded/infer")
+    add_rendering(parser)
     add_device(parser)
 
 
@@ -50,17 +59,21 @@ def run(arguments: argparse.Namespace) -> None:
     output = arguments.output or Path("results") / f"{stem}_posed.png"
     check_output_path(output, WRITABLE_SUFFIXES, makes_folders=True)
     from reenact.face.control import Sliders
-    from reenact.inference.pipeline import load_for
+    from reenact.inference.pipeline import find_source, keeping_alpha, load_for, read_source
     from reenact.inference.run_config import InferRun, animate_options
-    from reenact.media.images import read_frame, write_frame
+    from reenact.media.images import write_frame
+    from reenact.media.label import labelled
 
     names = [name.replace("-", "_") for name in (*ANGLES, *SHARES)]
     sliders = Sliders(**{name: getattr(arguments, name) for name in names})
-    settings = read_config(arguments, InferRun)
-    photo = read_frame(arguments.source)
+    settings = read_config(arguments, InferRun, given_options(arguments))
+    photo = read_source(arguments.source, output, settings)
     reenactor = load_for(settings, arguments.device)
-    source = reenactor.find(photo, str(arguments.source))
+    source = find_source(reenactor, photo, arguments.source, settings)
+    settings = keeping_alpha(settings, [source], reenactor)
     frame = reenactor.pose(source, sliders, **animate_options(settings))
+    if settings.label:
+        (frame,) = labelled([frame])
     make_folder(output.parent)
     write_frame(output, frame, synthetic=True)
     say(str(output))

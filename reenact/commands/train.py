@@ -9,7 +9,7 @@ from reenact.commands.arguments import add_config, add_device, read_config
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add_config(parser)
+    add_config(parser, run="train")
     add_device(parser)
     parser.add_argument("--seed", type=int, help="seed of the run (default: the config's)")
 

@@ -21,6 +21,8 @@ from reenact.evaluation.measuring.metrics import METRICS
 from reenact.evaluation.measuring.records import Record
 from reenact.evaluation.measuring.summary import summarise
 from reenact.evaluation.methods.methods import load_reenactor
+from reenact.evaluation.methods.predictions import check_predictions
+from reenact.evaluation.pairing.lists import read_rows
 from reenact.evaluation.pairing.pairs import (
     MODES,
     Pair,
@@ -69,6 +71,12 @@ def run_evaluation(
         make_folder(needed)
     if publish and run.publish_to is None:
         raise UserError("--publish: the config has no publish_to, the file for the numbers")
+    # All inputs are checked before clips are generated, which takes minutes.
+    for predictions in run.predictions.values():
+        check_predictions(predictions)
+    if run.pairs.list is not None:
+        read_rows(run.pairs.list)
+    judges = load_judges(run.judges, place)
     subjects, weights_sha256 = [], None
     if run.our_rows:
         reenactor, weights_sha256 = load_reenactor(run.weights, run.face, run.reenactor, str(place))
@@ -84,7 +92,7 @@ def run_evaluation(
         clips,
         pairs,
         [*subjects, *others],
-        load_judges(run.judges, place),
+        judges,
         place,
         world,
         folder=folder,

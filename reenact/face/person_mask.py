@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -25,6 +27,33 @@ GUIDE_RADIUS, GUIDE_EPS = 1 / 40, 2e-4
 """
 FAINT = 0.08
 """Mask values up to this one become 0, and those up to this one below 1 become 1."""
+
+
+class PersonFinder(Protocol):
+    """What finds a person in a photo: `PersonMask`, or a part of its mask."""
+
+    @property
+    def device(self) -> torch.device: ...
+
+    def of_photo(self, photo: Tensor, crop: FaceCrop) -> Tensor:
+        """See `PersonMask.of_photo`."""
+        ...
+
+
+class KnownPerson:
+    """A person whose mask (1, 1, H, W) in [0, 1] is known already."""
+
+    def __init__(self, mask: Tensor) -> None:
+        self.mask = mask
+
+    @property
+    def device(self) -> torch.device:
+        return self.mask.device
+
+    def of_photo(self, photo: Tensor, crop: FaceCrop) -> Tensor:
+        """The mask of the one photo that it belongs to."""
+        assert photo.shape[-2:] == self.mask.shape[-2:]
+        return self.mask
 
 
 class PersonMask(nn.Module):

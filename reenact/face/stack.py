@@ -30,7 +30,8 @@ Frame = np.ndarray
 Watch = Callable[[Iterable[Frame], str], Iterable[Frame]]
 """Hands frames through and shows the progress. The text says what is being done."""
 
-Which = Literal["largest", "leftmost", "rightmost", "topmost"] | int | Frame
+Place = Literal["largest", "leftmost", "rightmost", "topmost"]
+Which = Place | int | Frame
 """Which face of a picture is meant: by size, by place, by `FoundFace.number`, or the person that a
 reference picture (H, W, 3) shows as its largest face."""
 
@@ -48,6 +49,12 @@ class FoundFace:
     number: int
     box: tuple[float, float, float, float]
 
+    @property
+    def side(self) -> float:
+        """The longer side of the box."""
+        left, top, right, bottom = self.box
+        return max(right - left, bottom - top)
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SourceFace(Generic[Params]):
@@ -55,12 +62,18 @@ class SourceFace(Generic[Params]):
 
     crop: the square that the networks see; crop_frame: its pixels, uint8 (S, S, 3); params: one
     face, in the pixels of that crop.
+    neighbours: (K, 3) centre x and y and side of the boxes (`FoundFace`) of all faces of the photo,
+    this one first, in units of the crop's side; None: they were not looked for.
+    alpha: (H, W) uint8, how opaque a photo with transparent parts is; `photo` then shows it over
+    white.
     """
 
     photo: Frame
     crop: FaceCrop
     crop_frame: Frame
     params: Params
+    neighbours: np.ndarray | None = None
+    alpha: np.ndarray | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -168,9 +181,14 @@ class FaceModel(Protocol[Params]):
         """The source face moved as the targets moved away from their `neutral` frame."""
         ...
 
-    def controlled(self, source: Params, driven: Params, control: Control) -> Params:
-        """The faces `driven` with the source's own share put back; see `face.control`. Raises
-        UserError for a stack that cannot do it.
+    def controlled(
+        self, source: Params, driven: Params, control: Control, target: Params | None = None
+    ) -> Params:
+        """The faces `driven` (N) under control; see `face.control`. Raises UserError for a stack
+        that cannot do it.
+
+        source: one face, or N. target: the N faces of the target person, for the openings of eyes
+        and lips.
         """
         ...
 
@@ -242,6 +260,10 @@ class FaceStack(FaceModel[Params], Protocol[Params]):
         """
         ...
 
+    def source_faces(self, photo: Frame, size: int) -> list[tuple[FoundFace, SourceFace[Params]]]:
+        """All faces of a photo, from left to right, each in a crop of side `size`."""
+        ...
+
     def target_motion(
         self,
         frames: Iterable[Frame],
@@ -250,8 +272,12 @@ class FaceStack(FaceModel[Params], Protocol[Params]):
         watch: Watch | None = None,
         *,
         which: Which = "largest",
+        smoothing: float = 1.0,
     ) -> TargetMotion[Params] | None:
         """Follow one person through `frames`, which may be read more than once.
+
+        smoothing: how much small jitter over time is calmed: 0 = not at all, 1 = as usual, 2 =
+        over twice the time.
 
         The person is chosen in the first frame that has a face; with a reference picture, in the
         first frame that shows this person. None if there is no such frame. Raises ValueError when
@@ -259,9 +285,12 @@ class FaceStack(FaceModel[Params], Protocol[Params]):
         """
         ...
 
-    def live_tracker(self, size: int, *, which: Which = "largest") -> LiveTracker[Params]:
-        """A tracker for live pictures, in crops of side `size`. Raises UserError for a stack that
-        cannot do it.
+    def live_tracker(
+        self, size: int, *, which: Which = "largest", smoothing: float = 1.0
+    ) -> LiveTracker[Params]:
+        """A tracker for live pictures, in crops of side `size`.
+
+        which, smoothing: see `target_motion`. Raises UserError for a stack that cannot do it.
         """
         ...
 

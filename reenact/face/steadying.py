@@ -68,13 +68,16 @@ class OneEuro:
 
     A value that stays is calmed strongly. One that moves fast is followed at once. Values are
     tensors of any shape, in units of their jitter. Angles must not jump by a full turn.
+
+    strength: 0 = values stay as they are, 1 = as usual, 2 = over twice the time.
     """
 
     CUTOFF = 1.5  # Hz, for a value that stays
     CUTOFF_OF_SPEED = 1.0  # Hz
     GAIN = 0.15  # Hz for each jitter per second
 
-    def __init__(self) -> None:
+    def __init__(self, strength: float = 1.0) -> None:
+        self._strength = strength
         self._time = 0.0
         self._value: Tensor | None = None
         self._speed: Tensor | None = None
@@ -83,13 +86,14 @@ class OneEuro:
         """The next value at `time` in seconds -> the calmed one."""
         before, seconds = self._value, time - self._time
         self._time = time
-        if before is None or self._speed is None or seconds <= 0:
+        if before is None or self._speed is None or seconds <= 0 or self._strength <= 0:
             self._value, self._speed = value, torch.zeros_like(value)
             return value
         speed = (value - before) / seconds
         share = _share(torch.full_like(value, self.CUTOFF_OF_SPEED), seconds)
         self._speed = self._speed + share * (speed - self._speed)
-        share = _share(self.CUTOFF + self.GAIN * self._speed.abs(), seconds)
+        cutoff = (self.CUTOFF + self.GAIN * self._speed.abs()) / self._strength
+        share = _share(cutoff, seconds)
         self._value = before + share * (value - before)
         return self._value
 

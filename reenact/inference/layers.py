@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 
 from reenact.face.box import box_max, box_mean
@@ -16,14 +18,18 @@ from reenact.face.surface.motion_field import resampled
 from reenact.inference.canvas import SourceView
 from reenact.inference.smoothing import smooth
 
+MOST_GRAIN = 2.0
+"""The largest grain of the plate, in units of its median."""
 FEATURE_REACH = 1 / 32
 """Mirrored features are finer than about this share of the side of the face crop."""
 NEIGHBOUR_REACH = 1 / 16
 """Where the networks draw what the source hides, light and colour are fitted to the surroundings
 within about this share of the side of the face crop.
 """
+INSIDE_DEPTH = 1 / 50
+"""The person's own colours end this far inside its outline, as a share of the crop's side."""
 PERSON_ABOVE = 0.02
-PERSON_MARGIN = 1 / 64
+PERSON_MARGIN = 1 / 40
 """The plate is filled where the mask is above the one, and within a margin: a share of the side of
 the face crop.
 """
@@ -35,14 +41,17 @@ class Layers:
 
     canvas: the square, of D pixels, in which pictures are composed; its `crop_from_frame` maps
         pixels of the networks' crop (S, S) to pixels of the canvas.
-    person: (1, 4, W, W) the person's colours times its alpha, and its alpha, in a square with the
-        canvas's centre and pixels and W >= D: what moves in from beside the canvas is known.
-    plate: (1, 3, D, D) the background, filled from around where the person hides it.
+    person: (1, C + 1, W, W) the person's colours times its alpha, and its alpha, in a square with
+        the canvas's centre and pixels and W >= D: what moves in from beside the canvas is known. C
+        is 3, or 4 with a plane of opacity, which is handled as one more colour.
+    inside: (1, 3, W, W) the person's colours, continued beyond its outline.
+    plate: (1, C, D, D) the background, filled from around where the person hides it.
     face: the face whose motion the person follows.
     """
 
     canvas: FaceCrop
     person: Tensor
+    inside: Tensor
     plate: Tensor
     face: LayerSource
 
@@ -56,26 +65,55 @@ def make_layers(view: SourceView, face: LayerSource) -> Layers:
     """The layers of a photo from its view and the face in it."""
     margin = max(1, round(PERSON_MARGIN * face.size * view.canvas.zoom))
     known = (box_max(view.mask, margin) < PERSON_ABOVE).to(view.picture)
-    plate = filled_in(view.picture * known, known)
+    plate = _with_grain(filled_in(view.picture * known, known), known, margin)
     person = torch.cat([view.picture - (1 - view.mask) * plate, view.mask], 1)
+    depth = max(1, round(INSIDE_DEPTH * face.size * view.canvas.zoom))
+    inner = (box_max(1 - view.mask, depth) < PERSON_ABOVE).to(view.picture)
+    inside = filled_in(view.picture[:, :3] * inner, inner)
     return Layers(
         canvas=view.canvas,
+        inside=inside.to(face.body.device),
         person=person.to(face.body.device),
         plate=view.inner(plate).to(face.body.device),
         face=face,
     )
 
 
+def _with_grain(plate: Tensor, known: Tensor, radius: int) -> Tensor:
+    """The plate (1, 3, W, W) with fine grain where it is not `known` (1, 1, W, W).
+
+    Grain is what is finer than `radius` pixels. Each pixel takes that of the point on the other
+    side of the known pixel that is nearest. Larger differences than usual are edges of things, not
+    grain, and are cut off.
+    """
+    if not bool(known.any()):
+        return plate
+    nearest = distance_transform_edt(
+        known[0, 0].numpy() == 0, return_distances=False, return_indices=True
+    )
+    row, column = torch.from_numpy(nearest.astype(np.int64))
+    here = torch.meshgrid(*(torch.arange(n) for n in row.shape), indexing="ij")
+    there = [
+        (2 * near - own).clamp(0, len(near) - 1)
+        for near, own in zip((row, column), here, strict=True)
+    ]
+    grain = (plate - box_mean(plate, radius)) * known
+    usual = grain.abs().mean(1, keepdim=True)[known > 0].median()
+    grain = grain.clamp(-MOST_GRAIN * usual, MOST_GRAIN * usual)
+    return plate + (1 - known) * grain[..., there[0], there[1]]
+
+
 def layered(images: Tensor, layers: Layers, field: LayerField) -> Tensor:
-    """Pictures (B, 3, D, D) of the canvas from the networks' pictures (B, 3, S, S).
+    """Pictures (B, C, D, D) of the canvas from the networks' pictures (B, 3, S, S).
 
     field: of the canvas, of any side R. Layers from back to front:
 
     1. The plate.
-    2. The person of the source, moved by the field, with the usual teeth and eyes where the source
-       hides its own.
-    3. Parts of the face that the source hides: fine features of the other half of the face where
-       the source shows that, on the networks' picture in the light and colour of the surroundings.
+    2. The person of the source, moved by the field. Where a cheek turns into view its colours go
+       on beyond the person's outline in the photo.
+    3. Parts of the face that the source hides: fine features of the other half of the face, on the
+       networks' picture in the light and colour of the surroundings.
+    4. The usual teeth and eyes where the source hides its own.
 
     A grey photo stays grey. Without any motion the result is the photo itself, whatever the
     networks draw.
@@ -83,29 +121,67 @@ def layered(images: Tensor, layers: Layers, field: LayerField) -> Tensor:
     side = layers.canvas.size
     if layers.face.look.is_grey:
         images = images.mean(1, keepdim=True).expand_as(images)
-    person = field.resized_grid(side).warp(layers.person, layers.reach)
-    hidden = _soft_edge(field.hidden)
-    fitted = _fitted(images, layers, field, person, hidden) if bool(hidden.any()) else None
-    if bool(field.fill.any()):
-        fill = resampled(field.fill, side)
-        person = person.mul_(1 - fill[:, 3:]).add_(fill)
+    person = _moved(layers.person, layers.inside, field.resized_grid(side), layers.reach)
+    hidden = field.hidden
+    fitted = _fitted(images, layers, field, person) if bool(hidden.any()) else None
     if fitted is not None:
-        fitted = torch.cat([fitted, torch.ones_like(hidden)], 1)
+        fitted = _covering(fitted, person.shape[1])
         person = person.lerp_(resampled(fitted, side), resampled(hidden, side))
-    return torch.addcmul(person[:, :3], 1 - person[:, 3:], layers.plate)
+    if bool(field.fill.any()):
+        person = _filled(person, resampled(field.fill, side))
+    return torch.addcmul(person[:, :-1], 1 - person[:, -1:], layers.plate)
 
 
-def _fitted(
-    images: Tensor, layers: Layers, field: LayerField, person: Tensor, hidden: Tensor
-) -> Tensor:
+def _filled(person: Tensor, fill: Tensor) -> Tensor:
+    """The person (B, C + 1, H, W) under the opaque colours of `fill`, see `LayerField`."""
+    cover = fill[:, 3:]
+    planes = [fill[:, :3], *[cover] * (person.shape[1] - 3)]
+    return person.mul_(1 - cover).add_(torch.cat(planes, 1))
+
+
+def _covering(colours: Tensor, planes: int) -> Tensor:
+    """Colours (B, 3, H, W) with further planes of ones: opaque."""
+    return F.pad(colours, (0, 0, 0, 0, 0, planes - 3), value=1.0)
+
+
+def draft(layers: Layers, field: LayerField) -> Tensor:
+    """The layers (B, 3, R, R) without the networks, in the pixels of the field.
+
+    What the source hides of a face is as on its other half.
+    """
+    size = field.grid.shape[1]
+    wide = round(size * layers.reach)
+    person, inside = resampled(layers.person, wide), resampled(layers.inside, wide)
+    opposite = field.opposite(inside, layers.reach)
+    person = _moved(person, inside, field, layers.reach)
+    person = person.lerp(_covering(opposite, person.shape[1]), field.hidden)
+    person = _filled(person, field.fill)
+    return person[:, :-1] + (1 - person[:, -1:]) * resampled(layers.plate, size)
+
+
+def _moved(person: Tensor, inside: Tensor, field: LayerField, reach: float) -> Tensor:
+    """The person (B, C + 1, D, D) moved by a field whose grid has D pixels; see `Layers`."""
+    moved = field.warp(person, reach)
+    if not bool(field.opaque.any()):
+        return moved
+    colours = field.warp(inside, reach)
+    opaque = resampled(field.opaque, moved.shape[-1])
+    return moved.addcmul_(1 - moved[:, -1:], opaque * _covering(colours, moved.shape[1]))
+
+
+def _fitted(images: Tensor, layers: Layers, field: LayerField, person: Tensor) -> Tensor:
     """What is drawn where the source hides the face: (B, 3, R, R)."""
     size = field.grid.shape[1]
     unit = images.shape[-1] * layers.canvas.zoom / layers.canvas.size
     small = resampled(person[:, :3], size)
+    small_source = resampled(layers.inside, round(size * layers.reach))
+    opposite = field.opposite(small_source, layers.reach)
     drawn = onto_canvas(images, layers.canvas, size)
-    drawn = drawn + smooth(small - drawn, field.sure * (1 - hidden), NEIGHBOUR_REACH * unit)
-    mirrored = field.hidden * field.seen
-    return drawn + mirrored * (small - smooth(small, mirrored, FEATURE_REACH * unit))
+    everywhere = torch.ones_like(field.hidden)
+    drawn = drawn + opposite - smooth(opposite, everywhere, FEATURE_REACH * unit)
+    known = (field.sure * (1 - field.hidden) > 0.99).to(small)
+    missing = smooth(small - drawn, known, FEATURE_REACH * unit)
+    return drawn + filled_in(missing * known, known)
 
 
 def onto_canvas(images: Tensor, canvas: FaceCrop, size: int) -> Tensor:
@@ -120,8 +196,3 @@ def onto_canvas(images: Tensor, canvas: FaceCrop, size: int) -> Tensor:
     places = torch.stack([x, y], -1) @ matrix[:2, :2].T + matrix[:2, 2]
     grid = (places * (2 / crop) - 1)[None].expand(len(images), -1, -1, -1)
     return F.grid_sample(images, grid, mode="bicubic", padding_mode="border", align_corners=False)
-
-
-def _soft_edge(mask: Tensor) -> Tensor:
-    """`mask` (B, 1, S, S) grown by two pixels, its edge softened over two more."""
-    return box_mean(box_max(mask, 2), 2)

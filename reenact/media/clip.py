@@ -54,9 +54,11 @@ class MediaClip(ABC):
         max_frames: int | None = None,
     ) -> None:
         self.path = check_input_file(path)
-        self.origin, self.timeline = self._read()
-        self._numbers: Sequence[int] = range(len(self.timeline))
-        self._select(start, end, fps, max_frames)
+        self.origin, timeline = self._read()
+        self.timeline, self._numbers, moved = chosen_frames(
+            timeline, str(self.path), start=start, end=end, fps=fps, max_frames=max_frames
+        )
+        self.origin += moved
         self.num_frames, self.fps = len(self.timeline), self.timeline.fps
 
     def __iter__(self) -> Iterator[NDArray[np.uint8]]:
@@ -92,39 +94,44 @@ class MediaClip(ABC):
     def _frame(self, picture: Any) -> NDArray[np.uint8]:
         """A decoded picture as frame (height, width, 3)."""
 
-    def _select(
-        self,
-        start: float | Fraction | None,
-        end: float | Fraction | None,
-        fps: Fraction | None,
-        max_frames: int | None,
-    ) -> None:
-        """Keep the frames that the options ask for."""
-        for name, seconds in (("start", start), ("end", end)):
-            if seconds is not None and not (math.isfinite(seconds) and seconds >= 0):
-                raise UserError(f"{name}: must be at least 0 seconds, got {seconds}")
-        if max_frames is not None and max_frames < 1:
-            raise UserError(f"max_frames: must be at least 1, got {max_frames}")
-        if start is not None or end is not None:
-            lower = Fraction(start or 0).limit_denominator(MICROSECONDS)
-            upper = None if end is None else Fraction(end).limit_denominator(MICROSECONDS)
-            chosen = self.timeline.between(lower, upper)
-            if not chosen:
-                raise UserError(
-                    f"{self.path}: no frame from {float(lower):g} s to "
-                    f"{'the end' if upper is None else f'{float(upper):g} s'}, "
-                    f"the video has {float(self.timeline.end):.2f} s"
-                )
-            self._keep(chosen, moves_origin=start is not None)
-        if fps is not None:
-            self.timeline, numbers = self.timeline.resampled(Fraction(fps))
-            self._numbers = [self._numbers[i] for i in numbers]
-        if max_frames is not None and max_frames < len(self.timeline):
-            self._keep(range(max_frames), moves_origin=False)
 
-    def _keep(self, chosen: range, *, moves_origin: bool) -> None:
-        first = self.timeline.times[chosen.start]
-        self.timeline = self.timeline.part(chosen, zero=first if moves_origin else Fraction(0))
-        self._numbers = self._numbers[chosen.start : chosen.stop]
-        if moves_origin:
-            self.origin += first
+def chosen_frames(
+    timeline: Timeline,
+    where: str,
+    *,
+    start: float | Fraction | None = None,
+    end: float | Fraction | None = None,
+    fps: Fraction | None = None,
+    max_frames: int | None = None,
+) -> tuple[Timeline, Sequence[int], Fraction]:
+    """The frames that the options of `MediaClip` ask for: their timeline, the number that each has
+    in the given timeline, and the seconds by which time 0 has moved.
+
+    where: names the file in errors. Raises UserError.
+    """
+    for name, value in (("start", start), ("end", end)):
+        if value is not None and not (math.isfinite(value) and value >= 0):
+            raise UserError(f"{name}: must be at least 0 seconds, got {value}")
+    if max_frames is not None and max_frames < 1:
+        raise UserError(f"max_frames: must be at least 1, got {max_frames}")
+    numbers: Sequence[int] = range(len(timeline))
+    moved = Fraction(0)
+    if start is not None or end is not None:
+        lower = Fraction(start or 0).limit_denominator(MICROSECONDS)
+        upper = None if end is None else Fraction(end).limit_denominator(MICROSECONDS)
+        chosen = timeline.between(lower, upper)
+        if not chosen:
+            raise UserError(
+                f"{where}: no frame from {float(lower):g} s to "
+                f"{'the end' if upper is None else f'{float(upper):g} s'}, "
+                f"it has {float(timeline.end):.2f} s"
+            )
+        moved = timeline.times[chosen.start] if start is not None else moved
+        timeline, numbers = timeline.part(chosen, zero=moved), chosen
+    if fps is not None:
+        timeline, resampled = timeline.resampled(Fraction(fps))
+        numbers = [numbers[i] for i in resampled]
+    if max_frames is not None and max_frames < len(timeline):
+        timeline = timeline.part(range(max_frames), zero=Fraction(0))
+        numbers = numbers[:max_frames]
+    return timeline, numbers, moved

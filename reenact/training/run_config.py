@@ -184,8 +184,7 @@ class TrainRun(Checked):
         for name, section in SECTIONS.items():
             if name != self.stage and getattr(self, name) is not None:
                 raise UserError(
-                    f"{name}: is the section of another stage, this run's stage is {self.stage}; "
-                    "remove the section"
+                    f"{name}: belongs to stage {name}, this run's stage is {self.stage}; remove it"
                 )
             if name == self.stage and getattr(self, name) is None:
                 # The stored config of a run should show the defaults, too.

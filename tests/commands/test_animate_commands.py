@@ -67,3 +67,41 @@ def test_batch_makes_all_pairs_and_says_what_failed(tmp_path: Path, weights: str
     assert run_command("batch", "batch", words) == 1
     assert "was there already" in capsys.readouterr().out
     assert (out / "face_clip.mp4").stat().st_mtime_ns == before
+
+
+def test_faces_are_numbered_as_source_face_takes_them(tmp_path: Path, weights: str, capsys):
+    face = material.face()
+    group = Image.new("RGB", (2 * face.width, face.height))
+    group.paste(face, (0, 0))
+    group.paste(face, (face.width, 0))
+    photo, preview = tmp_path / "group.png", tmp_path / "faces.png"
+    group.save(photo)
+    assert run_command("faces", "faces", [str(photo), "--output", str(preview)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines[:3]] == ["face", "1", "2"]
+    assert int(lines[2].split()[1]) > face.width > int(lines[1].split()[1])
+    with Image.open(preview) as picture:
+        assert picture.size == group.size
+    clip = material.write_clip(tmp_path / "clip.mp4")
+
+    def animated(*options: str) -> int:
+        words = [str(photo), str(clip), weights, "--output", str(tmp_path / "out.mp4")]
+        return run_command("infer", "infer", [*words, *options])
+
+    assert animated("--source-face", "all") == 0
+    assert num_frames(tmp_path / "out.mp4") == material.NUM_FRAMES
+    two = tmp_path / "two.mp4"
+    words = [str(photo), str(clip), str(clip), weights, "--output", str(two)]
+    words += ["--source-face", "2,1", "--max-frames", "2"]
+    assert run_command("infer", "infer", words) == 0
+    assert num_frames(two) == 2
+    capsys.readouterr()
+    for options, message in (
+        (("--source-face", "3"), "face 3 was chosen, but the picture has 2"),
+        (("--source-face", "1,1"), "each face can be chosen once only"),
+        (("--source-face", "all", "--grid"), "no grid can be made of several faces"),
+        (("--target-face", "1,2"), "face 2 was chosen, but the picture has 1"),
+    ):
+        assert animated(*options) == 1
+        error = capsys.readouterr().err.splitlines()[-1]
+        assert message in error, error

@@ -195,6 +195,47 @@ def test_a_mistyped_output_is_refused_without_torch(tmp_path: Path):
 @pytest.mark.parametrize(
     ("words", "line"),
     [
+        ("infer --set motoin=relative", "--set motoin: unknown key 'motoin', did you mean"),
+        ("infer --set motion=relativ", "--set motion: 'motion' must be one of"),
+        ("infer --config nothing", "nothing: no such config file"),
+        ("train --config tiny --set optimizer.lrr=1", "--set optimizer.lrr: unknown key 'lrr'"),
+        ("eval --config embedded/eval --set pairs.x=1", "--set pairs.x: unknown key 'x'"),
+        ("prepare --config dryrun/prepare --set x=1", "--set x: unknown key 'x'"),
+    ],
+)
+def test_a_mistyped_key_is_refused_without_torch(words: str, line: str):
+    name, *arguments = words.split()
+    code = (
+        "import sys; from reenact.commands.main import run_command\n"
+        f"code = run_command({name!r}, 'x', {arguments!r})\n"
+        "sys.exit(code if 'torch' not in sys.modules else 99)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
+    assert done.stderr.startswith(f"error: {line}")
+
+
+@pytest.mark.parametrize("script", ["train.py", "infer.py", "eval.py", "reenact/__main__.py"])
+def test_ctrl_c_during_the_first_imports_leaves_no_traceback(script: str):
+    code = f"""
+import os, runpy, signal, sys
+
+class Interrupting:
+    def find_spec(self, name, path, target=None):
+        if name == "reenact.commands.main":
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Interrupting())
+runpy.run_path({script!r}, run_name="__main__")
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    # A shell shows 130 for a process that ended by this signal.
+    assert (done.returncode, done.stderr) == (-signal.SIGINT, "")
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
         (["--rows", "0"], "--rows: must be at least 1, got 0"),
         (["--size", "0"], "size: 0, expected at least 1"),
         (["--size", "99999"], "size: 99999, expected at most 4096"),

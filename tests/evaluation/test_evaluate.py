@@ -11,7 +11,7 @@ from torch import Tensor
 
 from diffae import DiffAE, DiffAEConfig
 from reenact import processes
-from reenact.config import load_config, to_dict
+from reenact.config import from_dict, load_config, to_dict
 from reenact.data.clips import open_clips
 from reenact.errors import UserError
 from reenact.evaluation import measured as measured_module
@@ -23,7 +23,7 @@ from reenact.evaluation.methods.batches import load_batches
 from reenact.evaluation.methods.methods import VARIANTS, ReenactorMethod, StateCache
 from reenact.evaluation.pairing.pairs import PairListConfig, list_pairs, videos_of
 from reenact.evaluation.readers import FaceReading
-from reenact.evaluation.run import evaluate
+from reenact.evaluation.run import evaluate, run_evaluation
 from reenact.evaluation.run_config import EvalRun
 from reenact.evaluation.subjects import Subject, check_face, folder_subjects, reenactor_subject
 from reenact.face.params import FaceParams, retarget
@@ -457,3 +457,23 @@ def test_the_voxceleb_config_loads(request):
         run.without_ours()
     with pytest.raises(UserError, match="must hold 'ours'"):
         load_config(path, EvalRun, ["variants=[oracle]"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({"predictions": {"FOMM": Path("nowhere")}}, "nowhere: no such folder of predictions"),
+        ({"predictions": {"FOMM": Path()}}, "the folder of predictions is empty"),
+        ({"pairs": {"cross": "listed", "list": "no.csv"}}, "no.csv: no such file"),
+    ],
+)
+def test_missing_inputs_are_refused_before_clips_are_made(changes, line, tmp_path, monkeypatch):
+    place = tmp_path / "empty"
+    place.mkdir()
+    monkeypatch.chdir(place)
+    data = {"folder": str(tmp_path / "clips"), "num_clips": 1, "synthetic": {}}
+    changes = {k: {n: str(p) for n, p in v.items()} for k, v in changes.items()}
+    run = from_dict(EvalRun, {"data": data, "output": str(tmp_path / "out"), **changes})
+    with pytest.raises(UserError, match=line):
+        run_evaluation(run, "cpu")
+    assert not (tmp_path / "clips").exists()

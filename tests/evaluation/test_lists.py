@@ -138,3 +138,9 @@ def test_a_written_list_gives_the_same_pairs_again(clips, tmp_path):
     path.write_text(pairs_csv(pairs))
     again = list_pairs(clips, PairListConfig(num_self=0, cross="listed", list=str(path)))
     assert [pair.key for pair in again] == [pair.key for pair in pairs]
+
+
+def test_a_cell_that_the_csv_reader_refuses_is_one_line(tmp_path: Path):
+    (tmp_path / "pairs.csv").write_text(f"source,driving\na,{'x' * 200_000}\n")
+    with pytest.raises(UserError, match="is not a CSV file of text"):
+        read_rows(str(tmp_path / "pairs.csv"))

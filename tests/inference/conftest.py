@@ -38,7 +38,11 @@ class FakeFaceStack(OpenFaceStack):
         return self.track_video([frame], 25.0)
 
     def track_video(
-        self, frames: Iterable[np.ndarray], fps: float, which: Which = "largest"
+        self,
+        frames: Iterable[np.ndarray],
+        fps: float,
+        which: Which = "largest",
+        smoothing: float = 1.0,
     ) -> TrackResult:
         params, found = [], []
         for frame in frames:

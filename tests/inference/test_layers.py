@@ -36,8 +36,10 @@ def shifted(x: float, **changes: torch.Tensor) -> LayerField:
         pixel_centres(SIDE, torch.device("cpu")) + torch.tensor([x, 0.0])[:, None, None]
     ).clone()
     none = torch.zeros(1, 1, SIDE, SIDE)
-    planes = {"seen": 1 - none, "sure": none, "hidden": none, "fill": none.expand(-1, 4, -1, -1)}
-    return LayerField(grid=grid.permute(0, 2, 3, 1), **(planes | changes))
+    grid = grid.permute(0, 2, 3, 1)
+    planes = {"mirror": grid, "fill": none.expand(-1, 4, -1, -1)}
+    planes |= dict.fromkeys(("opaque", "sure", "hidden"), none)
+    return LayerField(grid=grid, **(planes | changes))
 
 
 def layers_of(source: SourceView) -> Layers:
@@ -69,7 +71,7 @@ def test_the_networks_draw_what_is_hidden_in_the_light_of_its_surroundings():
     hidden[..., 20:28, 20:28] = 1
     sure[..., 16:32, 16:32] = 1
     picture = torch.full((1, 3, 24, 24), 0.9)
-    field = shifted(0.0, hidden=hidden, sure=sure, seen=1 - hidden)
+    field = shifted(0.0, hidden=hidden, sure=sure)
     result = layered(picture, layers_of(view()), field)
     # The networks' plain picture is fitted to the shirt around the hidden part.
     torch.testing.assert_close(
@@ -82,7 +84,7 @@ def test_a_grey_photo_stays_grey():
     hidden, sure = torch.zeros(2, 1, 1, SIDE, SIDE)
     hidden[..., 18:30, 18:30] = 1
     sure[..., 16:32, 16:32] = 1
-    field = shifted(2.0, hidden=hidden, sure=sure, seen=1 - hidden)
+    field = shifted(2.0, hidden=hidden, sure=sure)
     result = layered(torch.rand(1, 3, 24, 24), layers_of(view()), field)
     torch.testing.assert_close(result, result.mean(1, keepdim=True).expand_as(result))
 
@@ -93,6 +95,15 @@ def test_usual_colours_cover_the_person():
     result = layered(torch.zeros(1, 3, 24, 24), layers_of(view()), shifted(0.0, fill=fill))
     colour = torch.tensor([0.3, 0.2, 0.1])[None, :, None, None].expand(1, 3, 4, 4)
     torch.testing.assert_close(result[..., 20:24, 20:24], colour)
+
+
+def test_a_cheek_that_turns_into_view_is_skin_not_wall():
+    """Where the head is opaque its colours go on beyond the person's outline in the photo."""
+    opaque = torch.zeros(1, 1, SIDE, SIDE)
+    opaque[..., 18:30, 12:20] = 1
+    result = layered(torch.zeros(1, 3, 24, 24), layers_of(view()), shifted(0.0, opaque=opaque))
+    assert (result[..., 18:30, 12:20] - SHIRT).abs().max() < 1e-4
+    assert (result[..., 18:30, :12] - WALL).abs().max() < 1e-4
 
 
 def test_a_crop_is_shown_where_the_canvas_has_it():
@@ -181,3 +192,17 @@ def test_a_face_that_the_border_cuts_gets_one_warning(weights, fake_face, capsys
         lines = capsys.readouterr().err.splitlines()
         assert len(lines) == bool(expected)
         assert all(line.startswith(expected) for line in lines)
+
+
+def test_the_plate_keeps_the_grain_of_the_photo():
+    """Behind the person there is noise as on the wall, and no copy of a picture on the wall."""
+    generator = torch.Generator().manual_seed(0)
+    source = view()
+    source.picture.add_(0.05 * torch.randn(source.picture.shape, generator=generator))
+    source.picture[..., 10:13, 20:28] = -1.0
+    plate = layers_of(source).plate
+    hidden, wall = plate[..., 17:31, 17:31], source.picture[..., 34:46, 4:44]
+    fine = [x - torch.nn.functional.avg_pool2d(x, 3, 1, 1) for x in (hidden, wall)]
+    deviations = [float(x[..., 1:-1, 1:-1].std()) for x in fine]
+    assert 0.4 < deviations[0] / deviations[1] < 1.3
+    assert hidden[..., 5:, :].min() > WALL - 0.4

@@ -322,7 +322,7 @@ def test_max_frames_counts_what_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize("options", [{"start": 3}, {"start": 1, "end": 1}, {"start": 2, "end": 1}])
 def test_an_empty_part_is_one_line(tmp_path: Path, options: dict[str, float]) -> None:
     make_clip(tmp_path / "a.mp4", CONSTANT, (20,))
-    with pytest.raises(UserError, match=r"no frame from .* the video has 2.50 s"):
+    with pytest.raises(UserError, match=r"no frame from .* it has 2.50 s"):
         VideoReader(tmp_path / "a.mp4", **options)
 
 

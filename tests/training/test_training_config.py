@@ -96,7 +96,9 @@ def test_a_run_has_the_section_of_its_own_stage_only():
     assert run.reenact is not None
     assert run.align is None
     assert to_dict(run)["reenact"]["render_steps"] == 5  # defaults are stored
-    with pytest.raises(UserError, match="align: is the section of another stage"):
+    with pytest.raises(
+        UserError, match="align: belongs to stage align, this run's stage is reenact"
+    ):
         from_dict(TrainRun, BASE | {"align": {"normalise": True}})
 
 

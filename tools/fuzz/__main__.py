@@ -22,6 +22,7 @@ from reenact.errors import UserError, exit_code
 from tools.fuzz.case import Case, Generator, Outcome, judged, reduced
 from tools.fuzz.interruptions import signal_case, stream_case
 from tools.fuzz.motions import motion_case
+from tools.fuzz.pair_lists import pair_list_case
 from tools.fuzz.pictures import picture_case
 from tools.fuzz.texts import config_case, name_case, option_case, train_case
 from tools.fuzz.videos import video_case
@@ -36,6 +37,7 @@ GENERATORS: dict[str, Generator] = {
     "config": config_case,
     "name": name_case,
     "weights": weights_case,
+    "pairs": pair_list_case,
     "signal": signal_case,
     "stream": stream_case,
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import os
 import shlex
 import signal
@@ -167,6 +168,8 @@ def unreadable(path: Path, num_frames: int | None) -> str | None:
     import av
     from PIL import Image
 
+    if path.suffix == ".json":
+        return None if json.loads(path.read_text()) else "the output is empty"
     if path.suffix == ".png":
         with Image.open(path) as picture:
             picture.load()

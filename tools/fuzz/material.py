@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import tempfile
 from fractions import Fraction
 from pathlib import Path
@@ -25,6 +26,11 @@ from reenact.models.reenactment_encoder import ReenactmentEncoder
 from reenact.models.weights import Recipe
 
 NUM_FRAMES = 4
+SHAPES: tuple[tuple[str, tuple[int, ...]], ...] = (
+    *(("identity", (80,)), ("expression", (52,)), ("rotation", (3,)), ("translation", (2,))),
+    *(("gaze", (2,)), ("scale", ())),
+)
+"""The face parameters of a frame."""
 COMPOSITIONS: tuple[str, ...] = get_args(get_type_hints(InferRun)["compose"])
 
 
@@ -77,6 +83,29 @@ def motion() -> bytes:
         assert isinstance(clip, MediaClip)
         save_motion(reenactor.track(clip, where="target"), folder / "a.motion.safetensors")
         return (folder / "a.motion.safetensors").read_bytes()
+
+
+def write_clips(folder: Path) -> Path:
+    """Two clips of random pictures of 16 pixels, as the generator of synthetic people stores them.
+
+    A person looks forward in all frames. Each clip has the cross-reenactment of one frame.
+    """
+    rng, names = np.random.default_rng(0), ("test_000000", "test_000001")
+    for i, name in enumerate(names):
+        clip = folder / name
+        clip.mkdir(parents=True)
+        frames = rng.integers(0, 256, (NUM_FRAMES, 16, 16, 3), dtype=np.uint8)
+        np.save(clip / "frames.npy", frames)
+        np.save(clip / "masks.npy", frames[..., 0])
+        np.save(clip / "cross_frames.npy", frames[:1])
+        cross = [{"source_frame": 0, "target_clip": names[1 - i], "target_frame": 1}]
+        (clip / "cross.json").write_text(json.dumps(cross))
+        params: dict[str, Any] = {n: np.zeros((NUM_FRAMES, *s), np.float32) for n, s in SHAPES}
+        params["scale"] += 4
+        np.savez(clip / "params.npz", **params)
+    clips = [{"name": n, "split": "test", "frames": NUM_FRAMES, "person": n[-1]} for n in names]
+    (folder / "manifest.json").write_text(json.dumps({"size": 16, "fps": 25, "clips": clips}))
+    return folder
 
 
 def write_photo(path: Path) -> Path:

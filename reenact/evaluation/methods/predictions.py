@@ -24,8 +24,7 @@ class PredictionFolder:
     """The results of a method. Results of another size are resized to `size` x `size` (bicubic)."""
 
     def __init__(self, root: Path, size: int) -> None:
-        if not root.is_dir():
-            raise UserError(f"{root}: no such folder of predictions")
+        check_predictions(root)
         self.root, self.size = root, size
         self._video: tuple[Path, list[np.ndarray]] | None = None
 
@@ -83,6 +82,14 @@ class PredictionFolder:
             )
         picture = Image.fromarray(frame).resize((self.size, self.size), Image.Resampling.BICUBIC)
         return np.asarray(picture)
+
+
+def check_predictions(root: Path) -> None:
+    """Raises UserError if `root` is no folder with files."""
+    if not root.is_dir():
+        raise UserError(f"{root}: no such folder of predictions")
+    if next(root.iterdir(), None) is None:
+        raise UserError(f"{root}: the folder of predictions is empty")
 
 
 def picture_path(root: Path, pair: Pair) -> Path:

@@ -58,16 +58,17 @@ def read_rows(name: str) -> list[Row]:
     path = LISTS_DIR / COMMITTED[name] if name in COMMITTED else check_input_file(name)
     try:
         text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError:
-        raise UserError(f"{path}: is not text, give a CSV file") from None
-    reader = csv.DictReader(io.StringIO(text), skipinitialspace=True)
+        reader = csv.DictReader(io.StringIO(text), skipinitialspace=True)
+        records = list(reader)
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{path}: is not a CSV file of text ({error})") from None
     columns = {(column or "").strip().lower() for column in reader.fieldnames or ()}
     if not {"source", "driving"} <= columns:
         raise UserError(
             f"{path}: needs the columns source and driving, has {', '.join(sorted(columns))}"
         )
     rows = []
-    for number, record in enumerate(reader, 2):
+    for number, record in enumerate(records, 2):
         cells = {str(k).strip().lower(): str(v or "").strip() for k, v in record.items()}
         try:
             driving_frame = cells.get("driving_frame")

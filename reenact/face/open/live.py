@@ -32,13 +32,14 @@ class OpenLiveTracker:
         size: int,
         jitter: dict[str, float],
         which: Which = "largest",
+        smoothing: float = 1.0,
         fit: FitConfig | None = None,
     ) -> None:
         """jitter: for each field but the identity, the size of a change that counts as jitter."""
         self._video = VideoTracker(tracker, which)
         self._head_model = head_model
         self._fit = fit
-        self._jitter = jitter
+        self._jitter, self._smoothing = jitter, smoothing
         self._identity: Tensor | None = None
         self._shot = -1
         self._filters: dict[str, OneEuro] = {}
@@ -55,7 +56,8 @@ class OpenLiveTracker:
                 return None
             return replace(self._last, found=np.array([False]), person=np.array([person]))
         if shot != self._shot:
-            self._shot, self._filters = shot, {name: OneEuro() for name in self._jitter}
+            self._shot = shot
+            self._filters = {name: OneEuro(self._smoothing) for name in self._jitter}
             self._crop = FollowingCrop(self._crop.size)
             self._scale = 0.0
         params = fit_params(seen, self._head_model, self._identity, config=self._fit)

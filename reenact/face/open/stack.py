@@ -36,6 +36,7 @@ from reenact.face.stack import (
     chunks,
 )
 from reenact.face.steadying import blink_weights, bridged, calmed
+from reenact.threads import in_order, torch_threads
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -97,12 +98,15 @@ class OpenFaceStack(OpenFaceModel):
 
     def track_image(self, frame: np.ndarray, which: Which = "largest") -> TrackResult:
         """The chosen face of `frame` (H, W, 3) uint8. Without one `found` is False."""
-        image = self.tracker.images(frame)
         roi = FaceChoice(self.tracker, which).roi(frame)
+        if roi is None:
+            return self._result(FaceParams.neutral(), np.zeros(1, dtype=bool))
+        return self._track_roi(frame, roi)
+
+    def _track_roi(self, frame: np.ndarray, roi: Tensor) -> TrackResult:
+        """The face in the square `roi` (4,) of a frame."""
         with torch.no_grad():
-            if roi is None:
-                return self._result(FaceParams.neutral(), np.zeros(1, dtype=bool))
-            tracked = self.tracker.mesh_from_rois(image, roi[None])
+            tracked = self.tracker.mesh_from_rois(self.tracker.images(frame), roi[None])
         params = fit_params(tracked, self.head_model, config=self.config.fit)
         return self._result(params, tracked.found.cpu().numpy())
 
@@ -114,18 +118,24 @@ class OpenFaceStack(OpenFaceModel):
         return self._result(params, tracked.found.cpu().numpy())
 
     def track_video(
-        self, frames: Iterable[Frame], fps: float, which: Which = "largest"
+        self,
+        frames: Iterable[Frame],
+        fps: float,
+        which: Which = "largest",
+        smoothing: float = 1.0,
     ) -> TrackResult:
         """Follow the chosen person through `frames` (each (H, W, 3) uint8, all of one size).
 
         The frames are read once and not kept. One identity is fitted for the whole video. See
-        `following` for what happens at cuts and with several people. Raises ValueError when there
-        is no frame.
+        `following` for what happens at cuts and with several people. smoothing: see
+        `FaceStack.target_motion`. Raises ValueError when there is no frame.
         """
         video = VideoTracker(self.tracker, which)
         parts: list[FollowedFaces] = []
         for chunk in chunks(frames, self.config.chunk):
-            parts.append(video.update(np.stack(chunk)).cpu())
+            # The networks are so small that several threads would mostly wait for each other.
+            with torch_threads(1):
+                parts.append(video.update(np.stack(chunk)).cpu())
         if not parts:
             raise ValueError("the video has no frames")
         tracked = FollowedFaces.cat(parts)
@@ -139,8 +149,9 @@ class OpenFaceStack(OpenFaceModel):
         params = fits[np.searchsorted(people, person[held]) * len(found) + held]
         # A held stretch at the start of a shot is calmed apart from what follows.
         parts_of_film = np.stack([shot, shot[held], person[held]], 1)
+        config = replace(self.config, steadying=smoothing * self.config.steadying)
         params = FaceParams.cat(
-            [steadied(params[part], fps, self.config) for part in runs(parts_of_film)]
+            [steadied(params[part], fps, config) for part in runs(parts_of_film)]
         )
         return self._result(params, found, person, shot)
 
@@ -152,28 +163,25 @@ class OpenFaceStack(OpenFaceModel):
         shared = fit_params(
             tracked[some], self.head_model, shared_identity=True, config=self.config.fit
         )
-        fits = [
-            fit_params(
-                tracked[i : i + 64], self.head_model, shared.identity[0], config=self.config.fit
-            )
-            for i in range(0, len(tracked), 64)
-        ]
-        return FaceParams.cat(fits)
+
+        def fit(start: int) -> FaceParams:
+            part = tracked[start : start + 64]
+            return fit_params(part, self.head_model, shared.identity[0], config=self.config.fit)
+
+        return FaceParams.cat(list(in_order(fit, range(0, len(tracked), 64))))
 
     def source_face(
         self, photo: Frame, size: int, *, which: Which = "largest"
     ) -> SourceFace[FaceParams] | None:
         """The chosen face of a photo in an FFHQ crop of side `size`; None if it is not there."""
         tracked = self.track_image(photo, which)
-        if not tracked.found.any():
-            return None
-        crop = crop_from_landmarks(tracked.landmarks[0], size)
-        return SourceFace(
-            photo=photo,
-            crop=crop,
-            crop_frame=warp_to_crop(photo, crop),
-            params=tracked.params.to("cpu").transformed(crop.crop_from_frame),
-        )
+        return _source(photo, tracked, size) if tracked.found.any() else None
+
+    def source_faces(
+        self, photo: Frame, size: int
+    ) -> list[tuple[FoundFace, SourceFace[FaceParams]]]:
+        found = find_faces(self.tracker, photo)
+        return [(face, _source(photo, self._track_roi(photo, roi), size)) for face, roi in found]
 
     def target_motion(
         self,
@@ -183,13 +191,17 @@ class OpenFaceStack(OpenFaceModel):
         watch: Watch | None = None,
         *,
         which: Which = "largest",
+        smoothing: float = 1.0,
     ) -> TargetMotion[FaceParams] | None:
         """The motion of the chosen person, in calm crops (`crops_for_video`). Reads once."""
-        tracked = self.track_video(watch(frames, "tracking") if watch else frames, fps, which)
+        frames = watch(frames, "tracking") if watch else frames
+        tracked = self.track_video(frames, fps, which, smoothing)
         if not tracked.found.any():
             return None
         crops, followed = keep_heads_inside(
-            crops_for_video(tracked.landmarks, tracked.found, size, fps, shots=tracked.shot),
+            crops_for_video(
+                tracked.landmarks, tracked.found, size, fps, shots=tracked.shot, one_angle=True
+            ),
             tracked.landmarks,
             tracked.found,
         )
@@ -207,7 +219,9 @@ class OpenFaceStack(OpenFaceModel):
             crop_followed=followed,
         )
 
-    def live_tracker(self, size: int, *, which: Which = "largest") -> OpenLiveTracker:
+    def live_tracker(
+        self, size: int, *, which: Which = "largest", smoothing: float = 1.0
+    ) -> OpenLiveTracker:
         config = self.config
         jitter = {
             "rotation": config.rotation_jitter,
@@ -216,7 +230,9 @@ class OpenFaceStack(OpenFaceModel):
             "expression": config.expression_jitter,
             "gaze": config.gaze_jitter,
         }
-        return OpenLiveTracker(self.tracker, self.head_model, size, jitter, which, config.fit)
+        return OpenLiveTracker(
+            self.tracker, self.head_model, size, jitter, which, smoothing, config.fit
+        )
 
     def cut(self, frame: Frame, crop: FaceCrop) -> Frame:
         return warp_to_crop(frame, crop)
@@ -253,6 +269,17 @@ class OpenFaceStack(OpenFaceModel):
             person=found.astype(int) - 1 if person is None else person,
             shot=np.zeros(len(found), dtype=int) if shot is None else shot,
         )
+
+
+def _source(photo: Frame, tracked: TrackResult, size: int) -> SourceFace[FaceParams]:
+    """One tracked face of a photo in an FFHQ crop of side `size`."""
+    crop = crop_from_landmarks(tracked.landmarks[0], size)
+    return SourceFace(
+        photo=photo,
+        crop=crop,
+        crop_frame=warp_to_crop(photo, crop),
+        params=tracked.params.to("cpu").transformed(crop.crop_from_frame),
+    )
 
 
 def steadied(params: FaceParams, fps: float, config: StackConfig) -> FaceParams:

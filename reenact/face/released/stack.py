@@ -112,6 +112,13 @@ class ReleasedFaceStack(ReleasedFaceModel):
         params = self.read_aligned(crop_frame[None], crop.points_from_frame(landmarks))
         return SourceFace(photo=photo, crop=crop, crop_frame=crop_frame, params=params.to("cpu"))
 
+    def source_faces(
+        self, photo: Frame, size: int
+    ) -> list[tuple[FoundFace, SourceFace[FlameParams]]]:
+        """The most probable face only."""
+        face = self.source_face(photo, size)
+        return [] if face is None else [(self.faces(photo)[0], face)]
+
     def target_motion(
         self,
         frames: Iterable[Frame],
@@ -120,6 +127,7 @@ class ReleasedFaceStack(ReleasedFaceModel):
         watch: Watch | None = None,
         *,
         which: Which = "largest",
+        smoothing: float = 1.0,
     ) -> TargetMotion[FlameParams] | None:
         """Reads `frames` twice: first to find the faces, then to read them in steady crops.
 
@@ -161,7 +169,8 @@ class ReleasedFaceStack(ReleasedFaceModel):
         order, held = np.cumsum(found) - 1, hold_last(found)
         params = FlameParams.cat(reads).to("cpu")[order[held]]
         if not self.config.compat:
-            params = self._steadied(params, np.stack([shot, shot[held], person[held]], 1), fps)
+            stretches = np.stack([shot, shot[held], person[held]], 1)
+            params = self._steadied(params, stretches, smoothing * self.config.steadying * fps)
         windows = crops_for_video(landmarks, found, SIZE, fps, shots=shot)
         return TargetMotion(
             params=params,
@@ -173,7 +182,9 @@ class ReleasedFaceStack(ReleasedFaceModel):
             crop_followed=followed,
         )
 
-    def live_tracker(self, size: int, *, which: Which = "largest") -> LiveTracker[FlameParams]:
+    def live_tracker(
+        self, size: int, *, which: Which = "largest", smoothing: float = 1.0
+    ) -> LiveTracker[FlameParams]:
         raise UserError("live pictures need the open face stack, leave out face.released")
 
     def cut(self, frame: Frame, crop: FaceCrop) -> Frame:
@@ -267,11 +278,10 @@ class ReleasedFaceStack(ReleasedFaceModel):
         own = {int(i): self._own_crop(landmarks[i], shape) for i in np.flatnonzero(found)}
         return [own[int(i)] for i in hold_last(found)], np.zeros(len(found), dtype=bool)
 
-    def _steadied(self, params: FlameParams, stretches: np.ndarray, fps: float) -> FlameParams:
-        """Parameters calmed in each stretch of the film on its own. Each person has one shape, the
-        median.
+    def _steadied(self, params: FlameParams, stretches: np.ndarray, sigma: float) -> FlameParams:
+        """Parameters calmed in each stretch of the film on its own, with a Gaussian of `sigma`
+        frames. Each person has one shape, the median.
         """
-        sigma = self.config.steadying * fps
         shape = params.shape.clone()
         for who in np.unique(stretches[:, 2]):
             here = torch.from_numpy(stretches[:, 2] == who)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,7 +13,8 @@ from reenact.face.box import box_max, box_mean
 from reenact.face.crop import FaceCrop
 from reenact.face.head_model import HeadModel
 from reenact.face.params import FaceParams
-from reenact.face.surface.continuation import continued, skull_motion
+from reenact.face.surface.continuation import continued, filled_in, skull_motion
+from reenact.face.surface.facing import facing
 from reenact.face.surface.look import (
     MATERIALS,
     Look,
@@ -34,26 +34,33 @@ from reenact.face.surface.visible import (
     rest_points,
     surface_points,
 )
+from reenact.threads import in_order
 
-OUTLINE = 0.025
-"""So near to the head's outline in the source, in shares of the side of the face crop, the surface
-turns away: a little of it would be spread over all that turns into view.
+SURE_FACING, SURE_STRETCH = 0.55, 1.3
+"""Where the head faces the camera by less than the first in the source, and by more than this many
+times more in the picture to be made, a little of the source would be spread over a large part.
 """
 FACE_DEPTH, CHIN_HEIGHT = -0.3, -1.1
 """dm: the face of the head model lies in front of the first (its depth at rest) and above the
 second (its height at rest). What the source hides of the face is invented. Elsewhere there may be
 hair or clothes, of which the head model knows nothing.
 """
+EAR_DEPTH, LEAST_TURN = -0.4, 0.15
+"""dm: in front of this depth the head model's skin is opaque where it turns into view. A point
+turns into view where it faces the camera by this much more than in the source.
+"""
 SHOULDER_HEIGHT = -1.75
 """dm: below this height at rest the shoulders begin."""
 SQUEEZED = 1 / 100
 """So near to the outline of the head, in shares of the crop's side, the motion is continued."""
-FOLD = 1 / 40
-"""Hidden parts of the face that are narrower than this share of the crop's side are folds."""
+HIDDEN_FROM, HIDDEN_TO = 0.35, 0.05
+"""How much the other half of the face stands in for a part of it: not at all where that faces the
+source's camera by the first value, completely where it faces away by the second one.
+"""
+SOFT_EDGE = 1 / 40
+"""What is invented fades out over about this share of the crop's side."""
 EYE_TURN = 0.04
 """Radians; of an eye that turns by less than this the photo's own sclera is shown in part."""
-MOST_STRETCH = 3.0
-"""A part of the face in which a source pixel covers more pixels than this is as good as hidden."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,18 +68,21 @@ class LayerField:
     """From the pixels of a canvas back to the source's pixels in the same square, both (S, S).
 
     grid: (B, S, S, 2) the source pixel x, y of each pixel (centres at 0.5), which may lie beyond
-        the square. For a part of the face that the source hides it is that of its mirror image on
-        the other half of the face.
-    seen: (B, 1, S, S), 0 on parts of the face of which the source hides both halves.
-    sure: (B, 1, S, S), 1 on what the source shows of the face, up to the head's outline.
-    hidden: (B, 1, S, S), 1 on parts of the face that the source hides: mirrored, or not `seen`.
+        the square. What the source hides follows its surroundings, so the grid has no cracks.
+    mirror: the same for the mirror image on the other half of the face. It is right where `hidden`
+        is above 0.
+    opaque: (B, 1, S, S) in [0, 1], above 0 where the head turns into view, so that its outline in
+        the source lies inside of it.
+    sure: (B, 1, S, S), 1 on what the source shows well of the face.
+    hidden: (B, 1, S, S) in [0, 1], with soft edges: parts of the face that the source hides.
     fill: (B, 4, S, S), colours in [-1, 1] of teeth, tongue, the mouth's inside and eyeballs where
         the source hides them, and of the sclera where an eye turns, times how much of the pixel
         these cover, and this share.
     """
 
     grid: Tensor
-    seen: Tensor
+    mirror: Tensor
+    opaque: Tensor
     sure: Tensor
     hidden: Tensor
     fill: Tensor
@@ -84,9 +94,11 @@ class LayerField:
         centre. Bilinear; beyond the border the outermost pixels are repeated. A field without
         motion returns the middle of the image itself, up to rounding.
         """
-        grid = (self.grid * (2 / self.grid.shape[1]) - 1) / reach
-        image = image.expand(len(grid), -1, -1, -1)
-        return F.grid_sample(image, grid, padding_mode="border", align_corners=False)
+        return _sampled(image, self.grid, reach)
+
+    def opposite(self, image: Tensor, reach: float = 1.0) -> Tensor:
+        """As `warp`, with the other half of the face."""
+        return _sampled(image, self.mirror, reach)
 
     def resized_grid(self, size: int) -> LayerField:
         """The same field for squares of `size` pixels; all but the grid keep their pixels."""
@@ -105,7 +117,8 @@ class LayerSource:
     view: the square of the crop's plane that fields cover, and its side S; its `crop_from_frame`
         maps pixels of the face crop, of side `size`, to pixels of the field.
     points: (1, V, 3), `surface_points` in pixels of the view. planes: what the photo shows of them,
-        see `shown`. gaze: (1, 2) radians. scale: (1,), see `FaceParams`.
+        see `shown`. facing: (V,), see `facing`.
+    gaze: (1, 2) radians. scale: (1,), see `FaceParams`.
     eyes: (2,), see `eye_areas`.
     body: (1, 1, S, S), 1 on the shoulders, which do not move.
     cut: (1, 1, S, S), 1 on and beyond the photo's border where it cuts the person. There nothing
@@ -117,6 +130,7 @@ class LayerSource:
     size: int
     points: np.ndarray
     planes: np.ndarray
+    facing: np.ndarray
     gaze: Tensor
     scale: Tensor
     eyes: np.ndarray
@@ -145,7 +159,8 @@ def layer_source(
         view=view,
         size=size,
         points=points,
-        planes=shown(points[0], view.size, round(OUTLINE * size * view.zoom)),
+        planes=shown(points[0], view.size, 0),
+        facing=facing(face.rotation)[0],
         gaze=face.gaze,
         scale=face.scale,
         eyes=eye_areas(part, _middle(points[0])),
@@ -166,26 +181,25 @@ def layer_field(model: HeadModel, source: LayerSource, target: FaceParams) -> La
     """
     start, end = source.points, _in_view(surface_points(model, target), source.view)
     places = np.concatenate([start[0], mirrored(start)[0], rest_points()], 1)
+    now = facing(target.rotation)
     turned = (target.gaze - source.gaze.to(target.gaze)).norm(dim=-1) / EYE_TURN
     turned = turned.clamp(max=1).cpu().numpy()
     zoom = (target.scale / source.scale.to(target.scale)).cpu().numpy()
 
     def one(i: int) -> np.ndarray:
-        drawn, part = draw_surface(end[i], places, source.view.size)
+        values = np.concatenate([places, source.facing[:, None], now[i, :, None]], 1)
+        drawn, part = draw_surface(end[i], values, source.view.size)
         middle = _middle(end[i])
         openness = eye_areas(part, middle) / (source.eyes * zoom[i] ** 2).clip(min=1)
         return _looked_up(drawn, part, source, middle, float(turned[i]), openness)
 
-    with ThreadPoolExecutor() as pool:
-        planes = np.stack(list(pool.map(one, range(len(end)))))
+    planes = np.stack(list(in_order(one, range(len(end)))))
     drawn = torch.from_numpy(planes).to(target.scale.device)
-    place, is_above, is_face, is_inner, anchor, hidden, seen, fill = drawn.split(
-        [2, 1, 1, 1, 1, 1, 1, 6], 1
+    place, opposite, is_above, is_face, anchor, hidden, opaque, fill = drawn.split(
+        [2, 2, 1, 1, 1, 1, 1, 6], 1
     )
-    # What is hidden by a fold, as beside the nostrils, follows its surroundings.
-    hidden = _without_specks(hidden, max(1, round(FOLD * source.crop_side / 2)))
     # At the outline single visible pixels lie between hidden ones.
-    anchor = torch.where(is_inner > 0, anchor, _without_specks(anchor, 1))
+    anchor = _without_specks(anchor, 1)
     # The last pixels before the outline are squeezed; hair beside them has its own depth.
     anchor = anchor * (1 - box_max(1 - is_above, max(1, round(SQUEEZED * source.crop_side))))
     here = pixel_centres(source.view.size, drawn.device)
@@ -194,20 +208,37 @@ def layer_field(model: HeadModel, source: LayerSource, target: FaceParams) -> La
     known = torch.stack([anchor, body * (1 - is_above), cut.expand_as(anchor)]).amax(0)
     skull = skull_motion(start, end).to(drawn.device)
     rigid = torch.einsum("bij,bjhw->bihw", skull, _with_one(here)) - here
-    around = continued(offset, known, rigid)
-    is_exact = torch.maximum(anchor, hidden * seen)
-    offset = torch.where(is_exact > 0, place - here, around)
+    offset = continued(offset, known, rigid)
+    edge = max(1, round(SOFT_EDGE * source.crop_side / 2))
+    mirror, hidden = _mirror(opposite - here, hidden, source.crop_side)
     fill = shaded(fill, source.crop_side)
     cover = fill.sum(1, keepdim=True)
     colours = torch.einsum("bkhw,kc->bchw", fill, source.look.colours.to(fill))
-    stretched = _stretched(offset) * is_face * (1 - is_inner) * (1 - cover)
     return LayerField(
         grid=(here + offset).permute(0, 2, 3, 1),
-        seen=seen,
-        sure=box_mean(anchor * is_inner * is_face, 1),
-        hidden=torch.maximum(hidden, stretched),
+        mirror=(here + mirror).permute(0, 2, 3, 1),
+        opaque=box_mean(opaque, edge),
+        sure=box_mean(anchor * is_face, 1),
+        hidden=hidden,
         fill=torch.cat([colours, cover], 1),
     )
+
+
+def _mirror(offset: Tensor, hidden: Tensor, crop_side: float) -> tuple[Tensor, Tensor]:
+    """The offsets (B, 2, S, S) to the other half of the face, continued beyond what is hidden, and
+    the soft mask of the latter (B, 1, S, S).
+    """
+    known = (hidden > 0).to(hidden)
+    if not bool(known.any()):
+        return torch.zeros_like(offset), hidden
+    edge = max(1, round(SOFT_EDGE * crop_side / 2))
+    return filled_in(offset, known), box_mean(box_mean(hidden, edge), edge)
+
+
+def _sampled(image: Tensor, grid: Tensor, reach: float) -> Tensor:
+    grid = (grid * (2 / grid.shape[1]) - 1) / reach
+    image = image.expand(len(grid), -1, -1, -1)
+    return F.grid_sample(image, grid, padding_mode="border", align_corners=False)
 
 
 def _in_view(points: Tensor, view: FaceCrop) -> np.ndarray:
@@ -234,23 +265,6 @@ def _without_specks(mask: Tensor, radius: int) -> Tensor:
     return torch.minimum(mask, box_max(eroded, radius))
 
 
-def _stretched(offset: Tensor) -> Tensor:
-    """(B, 1, S, S), 1 where a source pixel covers more than MOST_STRETCH pixels in any direction.
-
-    It falls to 0 at 2 / 3 of that. The least singular value of the field's derivative says it.
-    """
-    right, down = offset.roll(-1, 3) - offset, offset.roll(-1, 2) - offset
-    a, c = 1 + right[:, :1], right[:, 1:]
-    b, d = down[:, :1], 1 + down[:, 1:]
-    det = (a * d - b * c).abs()
-    total = a.square() + b.square() + c.square() + d.square()
-    greatest = ((total + (total.square() - 4 * det.square()).clamp(min=0).sqrt()) / 2).sqrt()
-    least = det / greatest.clamp(min=1e-6)
-    # Where the field tears the derivative says nothing.
-    is_whole = (greatest < 3).to(offset)
-    return box_mean(is_whole * (3 - 2 * MOST_STRETCH * least).clamp(0, 1), 1)
-
-
 def _looked_up(
     drawn: np.ndarray,
     part: np.ndarray,
@@ -264,33 +278,36 @@ def _looked_up(
     middle: the column half-way between the pupils. turned: 1 if the eyes turn, 0 if not. openness:
     see `darken_closing_eyes`.
 
-    These are: source x and y; whether there is a head above the neck; whether there is a face;
-    whether the source point lies well inside the outline; whether x and y are those of a visible
-    surface whose motion its surroundings follow; whether the source hides this part of a face;
-    whether the source shows the point, its mirror image or whatever is around it; and the shares of
-    materials that are drawn.
+    These are: source x and y; those of the other half of the face; whether there is a head above
+    the neck; whether there is a face; whether x and y are those of a visible surface whose motion
+    its surroundings follow; whether the source hides this part of a face, but not that of the
+    other half; and the shares of materials that are drawn.
     """
     planes = source.planes
-    own, opposite, rest = drawn[..., :3], drawn[..., 3:6], drawn[..., 6:]
+    own, opposite, rest, before, now = np.split(drawn, [3, 6, 9, 10], -1)
+    before, now = before[..., 0], now[..., 0]
     is_head = part >= 0
     is_skin = (part >= 0) & ~np.isin(part, USUAL_PARTS)
     is_front = (rest[..., 2] > FACE_DEPTH) & (rest[..., 1] > CHIN_HEIGHT)
     is_face = is_head & (~is_skin | is_front)
     own_seen = is_head & is_seen(own, part, planes)
-    other_seen = is_skin & is_face & ~own_seen & is_seen(opposite, part, planes)
-    place = np.where(other_seen[..., None], opposite, own)[..., :2]
+    other_seen = is_skin & is_face & is_seen(opposite, part, planes)
     row, column, _ = pixel_of(own, planes.shape[-1])
-    is_inner = planes[1, row, column]
-    seen = own_seen | other_seen | ~is_face
     is_cut = source.cut[0, 0].cpu().numpy()[row, column] > 0
-    hidden = is_skin & is_face & ~own_seen & ~is_cut
+    away = (HIDDEN_FROM - before) / (HIDDEN_FROM - HIDDEN_TO)
+    turn = ((now - before) / LEAST_TURN).clip(0, 1)
+    hidden = away.clip(0, 1) * turn * (other_seen & ~is_cut)
     is_above = is_head & (~is_skin | (rest[..., 1] > CHIN_HEIGHT))
-    anchor = own_seen & is_above & ((is_inner > 0) | is_face) & ~is_cut
+    is_sure = ~is_skin | (before > SURE_FACING) | (now < SURE_STRETCH * before)
+    anchor = own_seen & is_above & is_sure & ~is_cut
+    is_side = is_skin & (rest[..., 2] > EAR_DEPTH) & (rest[..., 1] > CHIN_HEIGHT)
+    opaque = is_side * ((now - before) / LEAST_TURN - 1).clip(0, 1)
     fill = shares(part, rest, middle, source.look)
     # A turned eye's sclera is drawn; only its iris is the photo's own.
     drawn_share = np.where(own_seen, 0, 1.0)[..., None].repeat(len(MATERIALS), -1)
     drawn_share[..., -1] = np.maximum(drawn_share[..., -1], turned)
     fill *= drawn_share
     darken_closing_eyes(fill, part, middle, openness)
-    values = [place[..., 0], place[..., 1], is_above, is_face, is_inner, anchor, hidden, seen]
+    places = [own[..., 0], own[..., 1], opposite[..., 0], opposite[..., 1]]
+    values = [*places, is_above, is_face, anchor, hidden, opaque]
     return np.stack([*values, *fill.transpose(2, 0, 1)]).astype(np.float32)

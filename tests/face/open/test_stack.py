@@ -79,7 +79,7 @@ def test_a_missing_face_holds_the_pose_and_keeps_the_crops_moving(stack, monkeyp
         scale=torch.full((7,), 20.0),
     )
     tracked = stack._result(params[hold_last(found)], found)
-    monkeypatch.setattr(stack, "track_video", lambda frames, fps, which: tracked)
+    monkeypatch.setattr(stack, "track_video", lambda *given: tracked)
     seen = []
     motion = stack.target_motion([], 25.0, 64, lambda frames, what: seen.append(what) or frames)
     assert (len(motion), motion.num_missing, motion.first_found) == (7, 3, 1)
@@ -90,9 +90,7 @@ def test_a_missing_face_holds_the_pose_and_keeps_the_crops_moving(stack, monkeyp
     assert [crop.size for crop in motion.crops] == [64] * 7
     assert motion.windows is motion.crops
     assert seen == ["tracking"]
-    monkeypatch.setattr(
-        stack, "track_video", lambda f, fps, which: replace(tracked, found=found & False)
-    )
+    monkeypatch.setattr(stack, "track_video", lambda *given: replace(tracked, found=found & False))
     assert stack.target_motion([], 25.0, 64) is None
 
 

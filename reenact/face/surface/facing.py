@@ -1,0 +1,30 @@
+"""How much the sides of a head face the camera."""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+from torch import Tensor
+
+from reenact.face.params import rotation_matrix
+from reenact.face.surface.visible import rest_points
+
+HEAD_CENTRE = (0.0, 0.2, -0.9)
+"""dm: the middle of the round head."""
+
+
+def facing(rotation: Tensor) -> np.ndarray:
+    """How much each vertex of `surface_points` faces the camera: (B, V).
+
+    rotation: (B, 3), see `FaceParams`. The head is taken as round: noses and lids count as the skin
+    around them. 1 is frontal, 0 is at the outline, negative values are turned away.
+    """
+    return rotation_matrix(rotation)[:, 2].cpu().numpy() @ _directions().T
+
+
+@functools.cache
+def _directions() -> np.ndarray:
+    """Unit vectors (V, 3) from the middle of the unposed head to its vertices."""
+    out = rest_points() - np.array(HEAD_CENTRE, np.float32)
+    return out / np.linalg.norm(out, axis=1, keepdims=True)

@@ -1,0 +1,118 @@
+"""Several people of one photo, each with a motion of its own.
+
+Each person is animated alone, in its own part of the person mask, so that neighbours stand still.
+Then the results are put into one picture.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from reenact.face.crop import FaceCrop
+from reenact.face.person_mask import PersonFinder
+from reenact.face.stack import FoundFace, Frame, SourceFace
+from reenact.inference.motion import Motion
+
+HEAD = 1.6
+"""Side of a head with its hair, in sides of the box of its face."""
+SOFTNESS = 0.15
+"""Half the width of the soft edge between two people, in sides of the boxes of their faces."""
+UNCHANGED = 2
+"""Levels. Where a person's picture differs by less from the photo, other people are not hidden."""
+
+
+class OwnPart:
+    """The person mask of one person, without the other people of the photo.
+
+    Each pixel belongs to the nearest face. Distances count in sides of the boxes of the faces.
+
+    neighbours: (K, 3) centre x and y and side of the boxes of all faces, the person's own first, in
+        units of the side of the person's face crop.
+    """
+
+    def __init__(self, finder: PersonFinder, neighbours: np.ndarray) -> None:
+        self._finder, self._neighbours = finder, neighbours
+
+    @property
+    def device(self) -> torch.device:
+        return self._finder.device
+
+    def of_photo(self, photo: Tensor, crop: FaceCrop) -> Tensor:
+        """See `PersonMask.of_photo`."""
+        mask = self._finder.of_photo(photo, crop)
+        centres = crop.points_to_frame(self._neighbours[:, :2] * crop.size)
+        sides = self._neighbours[:, 2] * crop.size / crop.zoom
+        height, width = mask.shape[-2:]
+        x = torch.arange(width, device=mask.device) + 0.5
+        y = torch.arange(height, device=mask.device)[:, None] + 0.5
+        own, *others = (
+            torch.hypot(x - cx, y - cy) / side
+            for (cx, cy), side in zip(centres.tolist(), sides.tolist(), strict=True)
+        )
+        nearest = torch.stack(others).amin(0) if others else own + 1
+        return mask * ((nearest - own) / (2 * SOFTNESS) + 0.5).clamp(0, 1)
+
+
+def neighbours_of(face: FoundFace, faces: Sequence[FoundFace], crop: FaceCrop) -> np.ndarray:
+    """All faces as `OwnPart` wants them, `face` first. crop: of `face`."""
+    ordered = [face, *(other for other in faces if other.number != face.number)]
+    left, top, right, bottom = np.array([one.box for one in ordered]).T
+    centres = crop.points_from_frame(np.stack([left + right, top + bottom], 1) / 2)
+    sides = np.array([one.side for one in ordered]) * crop.zoom
+    return np.concatenate([centres, sides[:, None]], 1) / crop.size
+
+
+def close_pairs(faces: Sequence[FoundFace]) -> list[tuple[int, int]]:
+    """The numbers of the faces whose heads touch or overlap, with their hair."""
+    heads = []
+    for face in faces:
+        left, top, right, bottom = face.box
+        middle = np.array([left + right, top + bottom]) / 2
+        reach = np.array([right - left, bottom - top]) / 2 * HEAD
+        heads.append((face.number, middle, reach))
+    return [
+        (a, b)
+        for i, (a, middle, reach) in enumerate(heads)
+        for b, other, other_reach in heads[i + 1 :]
+        if (np.abs(middle - other) < reach + other_reach).all()
+    ]
+
+
+def at_common_times(motions: Sequence[Motion]) -> list[Motion]:
+    """The motions with the times of the longest one. A shorter one holds its last frame."""
+    longest = max(motions, key=lambda motion: (motion.timeline.end, len(motion)))
+    timeline = longest.timeline
+    aligned = []
+    for motion in motions:
+        if motion is not longest and motion.timeline != timeline:
+            times = motion.timeline.times
+            shown = [max(0, bisect_right(times, time) - 1) for time in timeline.times]
+            motion = motion[shown]
+        aligned.append(replace(motion, timeline=timeline, is_picture=longest.is_picture))
+    return aligned
+
+
+def together(photo: Frame, results: Sequence[Iterable[Frame]]) -> Iterator[Frame]:
+    """Pictures of one photo (H, W, 3), in each of which one person moves, as one picture.
+
+    Where two people move over the same place, the later one of `results` is in front.
+    """
+    for frames in zip(*results, strict=True):
+        whole = frames[0]
+        for frame in frames[1:]:
+            away = np.abs(frame.astype(np.int16) - photo).max(-1)
+            free = (whole == photo).all(-1)
+            whole = np.where((free | (away > UNCHANGED))[..., None], frame, whole)
+        yield whole
+
+
+def from_back_to_front(sources: Sequence[SourceFace[Any]]) -> list[int]:
+    """The numbers (from 0) of the sources, smaller faces first: they are farther away."""
+    return sorted(range(len(sources)), key=lambda i: -sources[i].crop.zoom)

@@ -1,0 +1,1 @@
+"""A photo that follows a camera, or a video that is played like a camera."""

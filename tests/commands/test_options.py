@@ -1,0 +1,188 @@
+"""Every option of the commands that animate is a key of the config, and acts as that key does."""
+
+import dataclasses
+import re
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from reenact.commands import infer
+from reenact.commands.animating import KEYS, given_options, option_of
+from reenact.commands.arguments import Parser, read_config
+from reenact.commands.main import run_command
+from reenact.inference.run_config import InferRun
+from reenact.media.images import read_frame
+from reenact.media.video_reader import VideoReader
+from reenact.media.video_writer import VideoWriter
+from tools.fuzz import material
+
+EXAMPLES = {
+    "start": 0.5,
+    "end": 2.25,
+    "max_frames": 7,
+    "fps": 29.97,
+    "repeat": 3,
+    "pingpong": True,
+    "smoothing": 0.00001,
+    "motion": "relative",
+    "motion_reference": 4,
+    "region": "mouth",
+    "pose_strength": 0.5,
+    "expression_strength": 1.5,
+    "gaze_strength": 0.0,
+    "eye_retargeting": True,
+    "lip_retargeting": True,
+    "source_face": 2,
+    "target_face": "leftmost",
+    "background": "transparent",
+    "source_pose": "take",
+    "compose": "crop",
+    "output_size": 512,
+    "max_side": 640,
+    "sound": "none",
+    "label": True,
+    "reenactor.num_steps": 3,
+    "reenactor.precision": "fp32",
+    "reenactor.seed": 5,
+}
+
+
+def parser() -> Parser:
+    made = Parser("infer", "")
+    infer.add_arguments(made)
+    return made
+
+
+def value_of(run: InferRun, key: str) -> object:
+    value: object = run
+    for name in key.split("."):
+        value = getattr(value, name)
+    return value
+
+
+def test_every_option_reaches_its_key():
+    assert set(EXAMPLES) == set(KEYS)
+    words: list[str] = []
+    for key, value in EXAMPLES.items():
+        words += [option_of(key)] if value is True else [option_of(key), str(value)]
+    arguments = parser().parse_args(words)
+    run = read_config(arguments, InferRun, given_options(arguments))
+    for key, value in EXAMPLES.items():
+        assert value_of(run, key) == value
+
+
+def test_without_options_the_config_decides():
+    arguments = parser().parse_args([])
+    assert given_options(arguments) == {}
+    assert read_config(arguments, InferRun, {}) == InferRun()
+
+
+def test_the_help_says_the_true_defaults_and_fits_on_a_screen(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("COLUMNS", "100")
+    text = parser().format_help()
+    assert text.count("\n") <= 60
+    for title in ("everyday", "motion", "faces", "output", "expert"):
+        assert re.search(rf"^{title}", text, re.M)
+    helps = {a.dest: a.help or "" for a in parser()._actions if a.option_strings != ["--relative"]}
+    for key in KEYS:
+        said = re.search(r"\(default: (.*)\)", helps[key])
+        default = value_of(InferRun(), key)
+        if said is None:
+            assert default is False, key
+        elif default is not None:
+            assert said[1] == (f"{default:g}" if isinstance(default, float) else str(default)), key
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--fps", "0"), "--fps: must be at least 1 and at most 240, got 0"),
+        (("--from", "-1"), "--from: must be at least 0, got -1"),
+        (("--num-steps", "0"), "--num-steps: must be at least 1 and at most 1000, got 0"),
+        (("--pose-strength", "3"), "--pose-strength: must be at least 0 and at most 2, got 3"),
+        (("--set=fps=0", "--fps", "5"), "--set fps: must be at least 1 and at most 240, got 0"),
+    ],
+)
+def test_a_wrong_value_names_the_option(tmp_path: Path, words, message: str, capsys):
+    photo = material.write_photo(tmp_path / "face.png")
+    assert run_command("infer", "infer", [str(photo), str(photo), *words]) == 1
+    assert capsys.readouterr().err == f"error: {message}\n"
+
+
+@pytest.fixture
+def weights(tmp_path: Path) -> str:
+    return f"--set=weights={material.write_weights(tmp_path / 'tiny.safetensors')}"
+
+
+def test_a_part_of_a_clip_and_of_its_motion_file(tmp_path: Path, weights: str):
+    photo, clip = material.write_photo(tmp_path / "face.png"), tmp_path / "clip.mp4"
+    with VideoWriter(clip, width=128, height=128, fps=Fraction(10)) as writer:
+        for i in range(8):
+            writer.write(material.frames()[i % material.NUM_FRAMES])
+    motion = tmp_path / "clip.motion.safetensors"
+    assert run_command("motion", "motion", [str(clip), "--output", str(motion), weights]) == 0
+    results = []
+    for target in (clip, motion):
+        result = tmp_path / f"{target.suffix[1:]}.mp4"
+        words = [str(photo), str(target), "--output", str(result), weights, "--output-size", "32"]
+        words += ["--from", "0.2", "--to", "0.7", "--fps", "20", "--max-frames", "6"]
+        assert run_command("infer", "infer", words) == 0
+        results.append(VideoReader(result))
+    for result in results:
+        assert result.timeline.times == tuple(Fraction(i, 20) for i in range(6))
+
+
+def test_sound_and_label_by_choice(tmp_path: Path, weights: str):
+    photo, clip = material.write_photo(tmp_path / "face.png"), tmp_path / "sound.mp4"
+    with av.open(str(clip), "w") as file:
+        video, sound = file.add_stream("libx264", rate=10), file.add_stream("aac", rate=44100)
+        video.width, video.height, video.pix_fmt = 128, 128, "yuv420p"
+        for frame in material.frames():
+            file.mux(video.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+        file.mux(video.encode(None))
+        samples = np.zeros((1, 16384), np.float32)
+        part = av.AudioFrame.from_ndarray(samples, format="fltp", layout="mono")
+        part.rate = 44100
+        file.mux(sound.encode(part))
+        file.mux(sound.encode(None))
+    plain = [str(photo), str(clip), weights, "--output-size", "32"]
+    with_sound, silent = tmp_path / "a.mp4", tmp_path / "b.mp4"
+    assert run_command("infer", "infer", [*plain, "--output", str(with_sound)]) == 0
+    assert run_command("infer", "infer", [*plain, "--output", str(silent), "--sound", "none"]) == 0
+    assert VideoReader(with_sound).has_audio
+    assert not VideoReader(silent).has_audio
+
+    pictures = []
+    for words in ([], ["--label"]):
+        output = tmp_path / f"{len(words)}.png"
+        words = [str(photo), str(photo), weights, "--output", str(output), *words]
+        assert run_command("infer", "infer", words) == 0
+        pictures.append(read_frame(output).astype(int))
+    difference = np.abs(pictures[1] - pictures[0]).max(-1)
+    assert difference[-20:, -60:].max() > 60
+    assert difference[:-40].max() == 0
+
+
+def test_a_face_that_is_not_there_is_one_line(tmp_path: Path, weights: str, capsys):
+    photo = material.write_photo(tmp_path / "face.png")
+    output = tmp_path / "result.png"
+    plain = [str(photo), str(photo), weights, "--output", str(output)]
+    for option, value, message in (
+        ("--source-face", "7", f"{photo}: face 7 was chosen, but the picture has 1"),
+        ("--target-face", "7", f"{photo}: face 7 was chosen, but the picture has 1"),
+        ("--source-face", "nobody", "source_face 'nobody': choose largest, leftmost"),
+    ):
+        assert run_command("infer", "infer", [*plain, option, value]) == 1
+        error = capsys.readouterr().err
+        assert error.startswith(f"error: {message}"), error
+        assert error.count("\n") == 1
+    assert run_command("infer", "infer", [*plain, "--source-face", str(photo)]) == 0
+    assert output.exists()
+
+
+def test_keys_are_fields():
+    names = {field.name for field in dataclasses.fields(InferRun)}
+    assert {key.split(".")[0] for key in KEYS} <= names
