@@ -20,7 +20,7 @@ from reenact.media.video_reader import VideoReader
 from reenact.web.job import Job, Stopped
 from reenact.web.options import AS_USUAL, OPTIONS, SLIDERS, keys_of, run_of, sliders_of
 from reenact.web.storage import PREFIX, Storage
-from reenact.web.studio import Studio, page_run
+from reenact.web.studio import ALL, LARGEST, Studio, page_run
 
 PHOTO, CLIP = asset_path("demo_source.png"), asset_path("demo_target.mp4")
 SMILE = ASSETS_DIR / "motions" / "smile.motion.safetensors"
@@ -235,6 +235,19 @@ def test_faces_get_numbers(studio, tmp_path):
     assert faces[0].box[2] < left.shape[1] < faces[1].box[0]
     assert numbered.shape == (320, 640, 3)
     assert (numbered != read_frame(group)).any()
+    target = tmp_path / "target.png"
+    Image.fromarray(left).save(target)  # the face at the left hardly moves with it
+    moved = {}
+    for face in (LARGEST, ALL, 1, 2):
+        job = Job(
+            lambda job, face=face: studio.animate(job, group, face, target, studio.run, tmp_path)
+        )
+        change = np.abs(read_frame(job.result().path).astype(int) - read_frame(group)).max(-1)
+        moved[face] = (change[:, :320] > 0).any(), (change[:, 320:] > 0).any()
+    one, other, both = (True, False), (False, True), (True, True)
+    assert moved == {LARGEST: one, ALL: both, 1: one, 2: other}
+    with pytest.raises(UserError, match="The sliders move one face"):
+        studio.still(group, ALL, Sliders(), studio.run, tmp_path)
 
 
 @pytest.mark.parametrize(
