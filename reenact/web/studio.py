@@ -17,6 +17,7 @@ from reenact.errors import UserError
 from reenact.face.batch import FaceBatch
 from reenact.face.control import Sliders
 from reenact.face.stack import FoundFace, Frame, SourceFace
+from reenact.inference.background import TRANSPARENT
 from reenact.inference.motion import Motion, repeated
 from reenact.inference.pipeline import open_target, write_result
 from reenact.inference.reenactor import Reenactor
@@ -105,7 +106,8 @@ class Studio:
                 motion = repeated(motion, run.repeat, pingpong=run.pingpong)
                 sound = motion
             frames = self._reenactor.group_frames(sources, [motion], run)
-            ending = ".png" if motion.is_picture else ".mp4"
+            video = ".webm" if run.background == TRANSPARENT else ".mp4"
+            ending = ".png" if motion.is_picture else video
             path = folder / f"{_stem(photo)}_{_stem(target)}{ending}"
             watched = job.watch(frames, "Rendering", len(motion))
             write_result(path, watched, motion, sound, run)

@@ -177,6 +177,7 @@ def test_values_of_the_page_are_checked():
         ({"max_frames": 2.5}, "max_frames: give a whole number"),
         ({"pose_strength": "much"}, "pose_strength: give a number"),
         ({"pose_strength": 9}, "pose_strength"),
+        ({"background": "green"}, "background: choose photo"),
         ({"label": "yes"}, "label: give yes or no"),
     ):
         with pytest.raises(UserError, match=message):
@@ -210,6 +211,15 @@ def test_an_animation_with_progress(studio, tmp_path):
     assert made.path.name == "demo_source_demo_target.mp4"
     assert len(list(VideoReader(made.path))) == 3
     assert (job.progress.doing, job.progress.done, job.progress.total) == ("Rendering", 3, 3)
+
+
+def test_a_transparent_background_gives_a_file_that_holds_it(studio, tmp_path):
+    values = {"max_frames": 1, "background": "transparent"}
+    run = run_of(studio.run, values, is_shipped=True)
+    made = Job(lambda job: studio.animate(job, PHOTO, LARGEST, SMILE, run, tmp_path)).result()
+    assert made.path.suffix == ".webm"
+    path = studio.still(PHOTO, LARGEST, Sliders(), run, tmp_path)
+    assert Image.open(path).mode == "RGBA"
 
 
 def test_a_stopped_animation_leaves_no_file_and_the_studio_works_on(studio, tmp_path):
