@@ -64,6 +64,8 @@ class SourceFace(Generic[Params]):
     face, in the pixels of that crop.
     neighbours: (K, 3) centre x and y and side of the boxes (`FoundFace`) of all faces of the photo,
     this one first, in units of the crop's side; None: they were not looked for.
+    alpha: (H, W) uint8, how opaque a photo with transparent parts is; `photo` then shows it over
+    white.
     """
 
     photo: Frame
@@ -71,6 +73,7 @@ class SourceFace(Generic[Params]):
     crop_frame: Frame
     params: Params
     neighbours: np.ndarray | None = None
+    alpha: np.ndarray | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -178,9 +181,14 @@ class FaceModel(Protocol[Params]):
         """The source face moved as the targets moved away from their `neutral` frame."""
         ...
 
-    def controlled(self, source: Params, driven: Params, control: Control) -> Params:
-        """The faces `driven` with the source's own share put back; see `face.control`. Raises
-        UserError for a stack that cannot do it.
+    def controlled(
+        self, source: Params, driven: Params, control: Control, target: Params | None = None
+    ) -> Params:
+        """The faces `driven` (N) under control; see `face.control`. Raises UserError for a stack
+        that cannot do it.
+
+        source: one face, or N. target: the N faces of the target person, for the openings of eyes
+        and lips.
         """
         ...
 

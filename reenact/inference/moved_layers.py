@@ -35,7 +35,7 @@ def photo_layers(
     side = round(canvas.size * min(1, max(size, FIELD_SIZE) / (size * canvas.zoom)))
     layers = []
     for i, row in enumerate(rows):
-        picture = resampled(row.inner(row.picture), side).to(device)
+        picture = resampled(row.inner(row.picture[:, :3]), side).to(device)
         cut = (resampled(row.cut, side) > 0.5).to(picture)
         source = face.layer_source(faces[i], size, canvas.resized(side), picture, cut)
         layers.append(make_layers(row, source))

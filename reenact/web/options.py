@@ -1,4 +1,4 @@
-"""The options of the page. Each has the name of a key of the config `infer`."""
+"""The options and sliders of the page. An option has the name of a key of the config `infer`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, get_args
 
 from reenact.errors import UserError
+from reenact.face.control import Sliders
 from reenact.face.stack import Place
 from reenact.inference.run_config import InferRun
 
@@ -27,7 +28,7 @@ class Option:
     step: float | None = None
 
 
-GROUPS: dict[str, tuple[Option, ...]] = {
+OPTIONS: dict[str, tuple[Option, ...]] = {
     "Motion": (
         Option(
             key="motion",
@@ -74,9 +75,37 @@ GROUPS: dict[str, tuple[Option, ...]] = {
 }
 """Options in the groups of the page. No choices at all, `()`, is a switch."""
 
-OPTIONS = tuple(option for group in GROUPS.values() for option in group)
+SLIDERS: dict[str, tuple[Option, ...]] = {
+    "Head": (
+        Option(key="yaw", text="Turn", low=-30, high=30, step=1),
+        Option(key="pitch", text="Nod", low=-20, high=20, step=1),
+        Option(key="roll", text="Tilt", low=-25, high=25, step=1),
+    ),
+    "Eyes": (
+        Option(key="gaze_yaw", text="Gaze sideways", low=-30, high=30, step=1),
+        Option(key="gaze_pitch", text="Gaze up", low=-20, high=20, step=1),
+        Option(key="blink", text="Close lids", low=0, high=1, step=0.05),
+    ),
+    "Face": (
+        Option(key="smile", text="Smile", low=-1, high=1, step=0.05),
+        Option(key="open_mouth", text="Open mouth", low=0, high=1, step=0.05),
+        Option(key="brow", text="Raise brows", low=-1, high=1, step=0.05),
+    ),
+}
+"""The fields of `Sliders`, in the groups of the page. Angles are degrees."""
+
 ZERO_IS_NONE = ("start", "end", "max_frames", "fps")
 WHOLE = ("max_frames", "repeat", "output_size", "max_side")
+
+
+def keys_of(groups: Mapping[str, tuple[Option, ...]]) -> list[str]:
+    """The keys of all options, in the order of the page."""
+    return [option.key for group in groups.values() for option in group]
+
+
+def sliders_of(values: Mapping[str, Any]) -> Sliders:
+    """The sliders as they stand on the page. Raises UserError."""
+    return Sliders(**{key: _number(key, value) for key, value in values.items()})
 
 
 def run_of(base: InferRun, values: Mapping[str, Any], *, is_shipped: bool) -> InferRun:
@@ -86,7 +115,7 @@ def run_of(base: InferRun, values: Mapping[str, Any], *, is_shipped: bool) -> In
 
     is_shipped: whether the target is a motion that ships with the package. Raises UserError.
     """
-    known = {option.key: option for option in OPTIONS}
+    known = {option.key: option for group in OPTIONS.values() for option in group}
     chosen: dict[str, Any] = {}
     for key, value in values.items():
         choices = known[key].choices

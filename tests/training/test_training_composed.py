@@ -171,7 +171,10 @@ def test_clips_without_photos_are_one_line(make_run):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"carry_detail": False}, "x_T: layered starts from the photo's layers, set carry_detail to true"),
+        (
+            {"carry_detail": False},
+            "x_T: layered starts from the photo's layers, set carry_detail to true",
+        ),
         ({"x_T": "moved"}, "weights: composed need layers, set x_T to layered"),
         ({"tune_unet": False}, "share_unet: the U-Net must be trained, set tune_unet to true"),
     ],

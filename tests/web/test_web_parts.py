@@ -18,7 +18,7 @@ from reenact.inference.run_config import InferRun
 from reenact.media.images import read_frame
 from reenact.media.video_reader import VideoReader
 from reenact.web.job import Job, Stopped
-from reenact.web.options import AS_USUAL, OPTIONS, run_of
+from reenact.web.options import AS_USUAL, OPTIONS, SLIDERS, keys_of, run_of, sliders_of
 from reenact.web.storage import PREFIX, Storage
 from reenact.web.studio import Studio, page_run
 
@@ -140,18 +140,29 @@ def failing(job):
 
 
 def test_the_options_are_those_of_the_command_line():
-    left_out = {"source_face"}  # the page has a chooser for it
+    left_out = {
+        "source_face",
+        "source_pose",
+    }  # it has a chooser of faces, and takes no source video
     keys = {key for key in KEYS if not key.startswith("reenactor.")}
-    assert {option.key for option in OPTIONS} == keys - left_out
-    defaults = {o.key: getattr(InferRun(), o.key) for o in OPTIONS} | {"motion": AS_USUAL}
+    assert set(keys_of(OPTIONS)) == keys - left_out
+    defaults = {key: getattr(InferRun(), key) for key in keys_of(OPTIONS)} | {"motion": AS_USUAL}
     assert run_of(InferRun(), defaults, is_shipped=False) == InferRun()
     assert run_of(InferRun(), defaults, is_shipped=True) == InferRun(motion="relative")
-    for option in OPTIONS:
+    for option in (option for group in OPTIONS.values() for option in group):
         value = getattr(InferRun(), option.key)
         if option.choices:
             assert option.key == "motion" or value in option.choices
         elif option.high is not None:
             assert option.low <= value <= option.high
+
+
+def test_the_sliders_are_those_of_python():
+    assert set(keys_of(SLIDERS)) == set(Sliders.__dataclass_fields__)
+    ends = {o.key: o.high for group in SLIDERS.values() for o in group}
+    assert sliders_of(ends) == Sliders(**ends)
+    with pytest.raises(UserError, match="yaw: give a number"):
+        sliders_of({"yaw": "far"})
 
 
 def test_values_of_the_page_are_checked():
