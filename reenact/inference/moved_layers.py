@@ -60,7 +60,7 @@ class MovedLayers:
         """
         crops = []
         for layers, field in zip(self.layers, self.fields, strict=True):
-            picture = draft(layers, field)
+            picture = draft(layers, field)[:, :3]
             matrix = layers.canvas.resized(picture.shape[-1]).crop_from_frame[:2].copy()
             matrix[:, :2] *= layers.face.size
             place = picture.new_tensor(matrix).expand(len(picture), -1, -1)

@@ -173,7 +173,7 @@ def test_clips_without_photos_are_one_line(make_run):
     [
         (
             {"carry_detail": False},
-            "x_T: layered starts from the photo's layers, set carry_detail to true",
+            "x_T: layered starts from .* layers, set carry_detail to true",
         ),
         ({"x_T": "moved"}, "weights: composed need layers, set x_T to layered"),
         ({"tune_unet": False}, "share_unet: the U-Net must be trained, set tune_unet to true"),
