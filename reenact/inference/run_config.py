@@ -56,7 +56,7 @@ class InferRun(AnimateOptions):
         the person. Several people can move: "1,2" are two faces, "all" are all faces of the source.
     smoothing: how much small jitter of the target's motion is calmed: 0 = not at all, 1 = as usual,
         2 = over twice the time.
-    repeat: how often a video target is played.
+    repeat: how often a video target is played, at most 1000 times.
     pingpong: every second time the target is played backwards.
     sound: "target" = the sound of the target, "none" = no sound.
     label: draws a small mark into the lower right corner which says that the picture is synthetic.
@@ -72,7 +72,7 @@ class InferRun(AnimateOptions):
     source_face: int | str = "largest"
     target_face: int | str = "largest"
     smoothing: Strength = 1.0
-    repeat: Count = 1
+    repeat: Annotated[int, Range(at_least=1, at_most=1000)] = 1
     pingpong: bool = False
     sound: Literal["target", "none"] = "target"
     label: bool = False
