@@ -1,12 +1,14 @@
-.PHONY: check slow format
+.PHONY: check slow browser format
 check:
 	ruff format --check .
 	ruff check .
 	mypy
 	lint-imports
-	python -m pytest -m "not slow"
+	python -m pytest -m "not slow and not browser"
 slow:
 	python -m pytest -m slow
+browser:
+	python -m pytest -m browser
 format:
 	ruff format .
 	ruff check --fix .

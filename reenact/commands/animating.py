@@ -17,7 +17,7 @@ KEYS = (
     *("motion", "motion_reference", "region"),
     *("pose_strength", "expression_strength", "gaze_strength"),
     *("source_face", "target_face"),
-    *("compose", "output_size", "max_side", "sound", "label"),
+    *("source_pose", "compose", "output_size", "max_side", "sound", "label"),
     *("reenactor.num_steps", "reenactor.precision", "reenactor.seed"),
 )
 """The keys of the config that have an option. A section is left out of the option's name."""
@@ -91,6 +91,18 @@ def add_playing(group: Any) -> None:
     _switch(group, "pingpong", "play every second time backwards")
 
 
+def add_source_pose(group: Any) -> None:
+    """Whose head motion a source video has."""
+    _add(
+        group,
+        "source_pose",
+        str,
+        None,
+        "of a source video: keep its head's motion, or take the target's (default: keep)",
+        choices=("keep", "take"),
+    )
+
+
 def add_source_face(group: Any) -> None:
     """Which face of the photo is animated."""
     text = "largest, leftmost, rightmost, topmost, a number, or a picture of the person"
@@ -126,7 +138,7 @@ def add_video(group: Any) -> None:
         str,
         None,
         "sound of the result (default: target)",
-        choices=("target", "none"),
+        choices=("target", "source", "none"),
     )
 
 

@@ -15,6 +15,7 @@ from reenact.commands.animating import (
     add_rendering,
     add_smoothing,
     add_source_face,
+    add_source_pose,
     add_target_face,
     add_video,
     given_options,
@@ -30,7 +31,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.usage = "%(prog)s [SOURCE TARGET ...] [OPTION ...]"
     everyday = parser.add_argument_group("everyday")
     everyday.add_argument(
-        "source", nargs="?", type=Path, metavar="SOURCE", help="photo of the face to animate"
+        "source",
+        nargs="?",
+        type=Path,
+        metavar="SOURCE",
+        help="photo of the face to animate, or video",
     )
     everyday.add_argument(
         "targets",
@@ -50,6 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     motion = parser.add_argument_group("motion")
     add_motion(motion)
     add_smoothing(motion)
+    add_source_pose(motion)
     add_playing(motion)
     faces = parser.add_argument_group("faces (`diffusionact faces` draws their numbers)")
     add_source_face(faces)

@@ -15,6 +15,7 @@ COMMANDS = {
     "motion": ("reenact.commands.motion", "write the motion of a video to a small file"),
     "batch": ("reenact.commands.batch", "animate many photos with many targets"),
     "live": ("reenact.commands.live", "animate a photo with a camera"),
+    "web": ("reenact.commands.web", "a page in the browser for all of this"),
     "train": ("reenact.commands.train", "train one stage"),
     "curves": ("reenact.commands.curves", "draw the curves of a training run"),
     "eval": ("reenact.commands.evaluate", "measure a reenactor or any method's results"),

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
 
@@ -74,6 +74,14 @@ class Clip(Protocol):
 
     def cross_mask(self, index: int) -> np.ndarray:
         """(S, S) uint8 face mask of `cross[index]`."""
+        ...
+
+    def alpha(self, part: Literal["foreground", "head"], index: int) -> np.ndarray | None:
+        """(S, S) uint8: the person, or the person without clothes; None where it is not known."""
+        ...
+
+    def cross_alpha(self, part: Literal["foreground", "head"], index: int) -> np.ndarray | None:
+        """The same of `cross[index]`."""
         ...
 
     @property

@@ -47,6 +47,12 @@ class FolderClip:
     def cross_mask(self, index: int) -> np.ndarray:
         return self._item("cross_masks", index)
 
+    def alpha(self, part: str, index: int) -> np.ndarray | None:
+        return self._item(part, index) if (self.folder / f"{part}.npy").is_file() else None
+
+    def cross_alpha(self, part: str, index: int) -> np.ndarray | None:
+        return self.alpha(f"cross_{part}", index)
+
     @property
     def has_photo(self) -> bool:
         return (self.folder / "photo.npy").is_file()

@@ -100,6 +100,12 @@ class ShardClip:
     def cross_mask(self, index: int) -> np.ndarray:
         raise IndexError(f"{self.name}: prepared clips have no cross frames")
 
+    def alpha(self, part: str, index: int) -> None:
+        return None
+
+    def cross_alpha(self, part: str, index: int) -> None:
+        return None
+
     @property
     def has_photo(self) -> bool:
         return False

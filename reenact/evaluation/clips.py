@@ -134,6 +134,7 @@ def _generator_settings(config: ClipsConfig, size: int) -> SyntheticConfig:
         seed=config.synthetic.seed,
         workers=config.synthetic.num_workers,
         cross=config.synthetic.cross,
+        layers=True,
     )
 
 

@@ -76,6 +76,7 @@ def crops_for_video(
     *,
     smoothing: float = SMOOTHING_SECONDS,
     shots: np.ndarray | None = None,
+    one_angle: bool = False,
 ) -> list[FaceCrop]:
     """One crop per frame that follows the face slowly: no jitter, and head motion stays visible.
 
@@ -83,7 +84,9 @@ def crops_for_video(
     film, None for one shot. Centre, log side and angle of the FFHQ crop are smoothed with a
     Gaussian of `smoothing` seconds, each shot on its own. Frames without a face are bridged
     linearly inside their shot. A shot without any face keeps the last crop of before (at the
-    beginning: the first crop that follows). Raises ValueError when no frame has a face.
+    beginning: the first crop that follows). one_angle: all crops of a shot have the median angle of
+    its heads, so that the head rolls in them as it does in the film. Raises ValueError when no
+    frame has a face.
     """
     found = np.asarray(found, dtype=bool)
     if not found.any():
@@ -96,6 +99,8 @@ def crops_for_video(
             boxes = _boxes(np.asarray(landmarks[shot])[here])
             boxes[:, 3] = np.unwrap(boxes[:, 3])
             frames = np.arange(shot.stop - shot.start)
+            if one_angle:
+                boxes[:, 3] = np.median(boxes[:, 3])
             bridged = np.stack([np.interp(frames, here, column) for column in boxes.T], 1)
             track[shot] = _smooth(bridged, sigma=smoothing * float(fps))
     known = ~np.isnan(track[:, 0])
@@ -151,15 +156,17 @@ class FollowingCrop:
 def warp_to_crop(frame: np.ndarray, crop: FaceCrop) -> np.ndarray:
     """Cut the crop out of `frame` (H, W, 3) uint8 -> (size, size, 3) uint8.
 
-    Antialiased when the crop is coarser than the frame. Beyond the frame's border the picture is
-    mirrored once and then its last row or column repeated.
+    Antialiased when the crop is coarser than the frame. Beyond the frame's border its last row or
+    column is repeated: nothing is invented there.
     """
     matrix = crop.frame_from_crop
+    if np.allclose(matrix, matrix.round(), atol=1e-7) and np.allclose(matrix[:2, :2], np.eye(2)):
+        # The frame's own pixels keep their exact values.
+        matrix = matrix.round()
     corners = _square(crop.size) @ matrix[:2, :2].T + matrix[:2, 2]
     low = np.floor(corners.min(0)).astype(int) - 3
     high = np.ceil(corners.max(0)).astype(int) + 3
-    rows = _mirrored(low[1], high[1], frame.shape[0])
-    columns = _mirrored(low[0], high[0], frame.shape[1])
+    rows, columns = (np.arange(low[k], high[k]).clip(0, frame.shape[1 - k] - 1) for k in (1, 0))
     shifted = _shift(-low) @ matrix
     return _warp(frame[np.ix_(rows, columns)], shifted, (crop.size, crop.size))
 
@@ -248,12 +255,6 @@ def _shift(offset: Sequence[float] | np.ndarray) -> np.ndarray:
     matrix = np.eye(3)
     matrix[:2, 2] = offset
     return matrix
-
-
-def _mirrored(low: int, high: int, length: int) -> np.ndarray:
-    """Indices low..high of an axis of `length`: mirrored once at its ends, then held."""
-    index = np.abs(np.clip(np.arange(low, high), -(length - 1), 2 * length - 2))
-    return np.where(index >= length, 2 * length - 2 - index, index)
 
 
 def _warp(

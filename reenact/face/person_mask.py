@@ -40,6 +40,22 @@ class PersonFinder(Protocol):
         ...
 
 
+class KnownPerson:
+    """A person whose mask (1, 1, H, W) in [0, 1] is known already."""
+
+    def __init__(self, mask: Tensor) -> None:
+        self.mask = mask
+
+    @property
+    def device(self) -> torch.device:
+        return self.mask.device
+
+    def of_photo(self, photo: Tensor, crop: FaceCrop) -> Tensor:
+        """The mask of the one photo that it belongs to."""
+        assert photo.shape[-2:] == self.mask.shape[-2:]
+        return self.mask
+
+
 class PersonMask(nn.Module):
     """Frozen MediaPipe selfie segmentation."""
 

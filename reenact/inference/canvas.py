@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,6 +42,27 @@ class SourceView:
     mask: Tensor
     cut: Tensor
 
+    def __len__(self) -> int:
+        return len(self.picture)
+
+    def __getitem__(self, rows: slice) -> SourceView:
+        return SourceView(
+            canvas=self.canvas,
+            picture=self.picture[rows],
+            mask=self.mask[rows],
+            cut=self.cut[rows],
+        )
+
+    @classmethod
+    def cat(cls, views: Sequence[SourceView]) -> SourceView:
+        """The rows of several views (at least one) with the same canvas as one view."""
+        return cls(
+            canvas=views[0].canvas,
+            picture=torch.cat([view.picture for view in views]),
+            mask=torch.cat([view.mask for view in views]),
+            cut=torch.cat([view.cut for view in views]),
+        )
+
     def inner(self, image: Tensor) -> Tensor:
         """The part of an image (1, C, W, W) that the canvas covers: (1, C, D, D)."""
         border = (image.shape[-1] - self.canvas.size) // 2
@@ -63,6 +85,17 @@ def crop_view(photo: Frame, crop: FaceCrop, net: PersonFinder, size: int) -> Sou
     return _view(photo, crop, net, canvas, room=ROOM)
 
 
+def wide_view(photo: Frame, crop: FaceCrop, net: PersonFinder) -> SourceView:
+    """The square that is ROOM times as wide as the face crop as the canvas, in the crop's pixels.
+
+    At the border of the square nothing moves.
+    """
+    border = round(crop.size * (ROOM - 1) / 2)
+    shift = np.array([[1.0, 0, border], [0, 1, border], [0, 0, 1]])
+    canvas = FaceCrop(crop_from_frame=shift, size=crop.size + 2 * border)
+    return _held_at_border(_view(photo, crop, net, canvas, room=1.0))
+
+
 def photo_view(
     photo: Frame, crop: FaceCrop, net: PersonFinder
 ) -> tuple[SourceView, tuple[int, int]]:
@@ -76,10 +109,13 @@ def photo_view(
     left, top = (int(v) for v in np.round(centre).astype(int) - half)
     shift = np.array([[1.0, 0, -left], [0, 1, -top], [0, 0, 1]])
     canvas = FaceCrop(crop_from_frame=shift @ crop.frame_from_crop, size=2 * half)
-    view = _view(photo, crop, net, canvas, room=1.0)
+    return _held_at_border(_view(photo, crop, net, canvas, room=1.0)), (left, top)
+
+
+def _held_at_border(view: SourceView) -> SourceView:
     for edge in (0, -1):
         view.cut[..., edge, :] = view.cut[..., :, edge] = 1
-    return view, (left, top)
+    return view
 
 
 def put_back(photo: Frame, result: Frame, corner: tuple[int, int]) -> Frame:
@@ -108,33 +144,16 @@ def _view(
     window = FaceCrop(crop_from_frame=matrix, size=side)
     mask = net.of_photo(image_from_frame(photo).to(net.device), crop).cpu()
     levels = (mask[0, 0].numpy() * 255).round().astype(np.uint8)
-    seen = image_from_frame(cut_out(levels[..., None].repeat(3, 2), window))[:, :1] / 2 + 0.5
+    seen = image_from_frame(warp_to_crop(levels[..., None].repeat(3, 2), window))[:, :1] / 2 + 0.5
     inner = slice(border, border + canvas.size)
     inside = torch.from_numpy(_inside(photo, window))[None, None, inner, inner]
     is_person = seen[..., inner, inner] > MOST_MOVED
     return SourceView(
         canvas=canvas,
-        picture=image_from_frame(cut_out(photo, window)),
+        picture=image_from_frame(warp_to_crop(photo, window)),
         mask=seen,
         cut=(~inside & is_person).float(),
     )
-
-
-def cut_out(frame: Frame, window: FaceCrop) -> Frame:
-    """What the window shows of a frame; beyond it the outermost pixels are repeated."""
-    corners = window.points_to_frame(np.array([[0, 0], [1, 0], [1, 1], [0, 1]]) * window.size)
-    beyond = np.maximum(-corners.min(0), corners.max(0) - frame.shape[1::-1])
-    pad = max(0, int(np.ceil(beyond.max()))) + 4
-    padded = np.pad(frame, ((pad, pad), (pad, pad), (0, 0)), mode="edge")
-    left, top = corners[0] + pad
-    is_upright = np.allclose(corners[2] - window.size, corners[0])
-    if is_upright and np.allclose(corners[0], corners[0].round(), atol=1e-6):
-        # The frame's own pixels: without resampling they keep their exact values.
-        columns, rows = (slice(round(v), round(v) + window.size) for v in (left, top))
-        return padded[rows, columns]
-    shift = np.array([[1.0, 0, -pad], [0, 1, -pad], [0, 0, 1]])
-    matrix = window.crop_from_frame @ shift
-    return warp_to_crop(padded, FaceCrop(crop_from_frame=matrix, size=window.size))
 
 
 def _inside(photo: Frame, window: FaceCrop) -> np.ndarray:

@@ -151,8 +151,8 @@ def stretched_frames(images: Tensor) -> Frame:
 def moved(frame: Frame, crop: FaceCrop, window: FaceCrop) -> Frame:
     """The result `frame` (S, S, 3) of the square `crop`, as the square `window` shows it.
 
-    Both squares have the side S and lie in one target frame. The mirror image of the result fills
-    what it does not cover.
+    Both squares have the side S and lie in one target frame. The outermost pixels of the result are
+    repeated in what it does not cover.
     """
     if window is crop:
         return frame

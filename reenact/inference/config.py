@@ -5,6 +5,7 @@ from typing import Any
 
 from diffae import SamplerName
 from reenact.device import Precision
+from reenact.errors import UserError
 from reenact.inference.start import StartName, find_start
 from reenact.models.weights import Recipe, Steps
 from reenact.ranges import Checked, Count, Seed, Share
@@ -20,8 +21,10 @@ class ReenactorConfig(Checked):
     x_T: where rendering starts. "source" = the source's inversion. "random" = seeded noise.
         "mixed" = seeded noise in the source's head region, the inversion elsewhere. "moved" = the
         source moved with the head model and then inverted, with seeded noise where the source does
-        not show what the result shows (ours).
-    carry_detail: the source's fine features are moved with the head into the result (ours).
+        not show what the result shows (ours). "layered" = the layers of the photo, moved and then
+        inverted (ours).
+    carry_detail: the result is composed of the photo's layers; the networks draw what the photo
+        hides (ours, see docs/layers.md).
     temperature: strength of the seeded noise; below 1, what has to be invented is smoother.
     precision: number format; "auto" takes bfloat16 where the device computes it natively, else
         float32.
@@ -49,10 +52,11 @@ class ReenactorConfig(Checked):
     def recipe(self, trained: Recipe) -> Recipe:
         """The recipe of the weights, with the values that are set here.
 
-        Raises UserError for an unknown start, and for a number of steps that is not possible.
+        Raises UserError for an unknown start, for one that needs the layers when there are none,
+        and for a number of steps that is not possible.
         """
         recipe = replace(trained, **self._set())
-        find_start(recipe.x_T)
+        check_layers(recipe)
         return recipe
 
     @property
@@ -72,6 +76,14 @@ class ReenactorConfig(Checked):
     def _set(self) -> dict[str, Any]:
         values = {name: getattr(self, name) for name in Recipe.__dataclass_fields__}
         return {name: value for name, value in values.items() if value is not None}
+
+
+def check_layers(recipe: Recipe) -> None:
+    """Raises UserError for an unknown start, and for one that lacks its layers."""
+    if find_start(recipe.x_T).needs_layers and not recipe.carry_detail:
+        raise UserError(
+            f"x_T: {recipe.x_T} starts from the photo's layers, set carry_detail to true"
+        )
 
 
 def _shown(value: object) -> str:

@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from reenact.device import compute_dtype
 from reenact.face.batch import FaceBatch
+from reenact.face.crop import FaceCrop
+from reenact.face.person_mask import PersonMask
 from reenact.face.stack import FaceStack
 from reenact.face.surface.layer_field import LayerSource
 from reenact.face.surface.motion_field import resampled
-from reenact.inference.canvas import SourceView
-from reenact.inference.carried import SourceDetail, with_detail
+from reenact.inference.canvas import SourceView, crop_view
 from reenact.inference.config import ReenactorConfig
 from reenact.inference.drawings import Drawings
-from reenact.inference.layers import layered, make_layers
+from reenact.inference.layers import Layers, make_layers
 from reenact.inference.networks import Networks
 from reenact.inference.source_state import SourceState
 from reenact.inference.start import find_start
+from reenact.media.images import frame_from_image
 from reenact.models.weights import Recipe, ReenactorWeights
 
 FIELD_SIZE = 256
@@ -66,43 +69,39 @@ class CropReenactor:
         image: Tensor,
         params: FaceBatch,
         view: SourceView | None = None,
+        placed: FaceBatch | None = None,
     ) -> SourceState:
         """Encodes B source crops.
 
         image: (B, 3, S, S) in [-1, 1].
         params: B faces in the terms of the crops.
-        view: the photo around the crop, for one source. Where detail is carried, results are then
-            composed of the photo's layers, on the view's canvas (docs/layers.md). Without it they
-            are composed of the crops alone.
+        view: the photos around the crops. Where detail is carried, results are composed of the
+            photos' layers, on the view's canvas (docs/layers.md). None takes each crop as a photo.
+        placed: the B faces as the view's crop shows them; None means as in `params`.
         """
         params = params.to(self.device)
         image = image.to(self.device).contiguous(memory_format=torch.channels_last)
         drawings = self._drawings(params, params)
 
         @cache
-        def z_source() -> Tensor:
-            return self.networks.code(image, drawings, of_source=True).float()
-
-        @cache
         def inverted() -> Tensor:
-            return self.networks.invert(image, z_source())
+            z_source = self.networks.code(image, drawings, of_source=True).float()
+            return self.networks.invert(image, z_source)
 
-        x_T, detail, layers = None, None, None
+        x_T, layers = None, None
         if not find_start(self.recipe.x_T).follows_motion:
             x_T = self.networks.start(image, drawings, self._noise(), inverted=inverted)
-        if self.recipe.carry_detail and view is not None:
-            assert len(image) == 1
-            layers = make_layers(view, self._layer_source(view, params))
-        elif self.recipe.carry_detail:
-            lost = image - self.networks.decode(inverted(), z_source())
-            detail = SourceDetail(source=image, lost=lost)
-        return SourceState(params=params, image=image, x_T=x_T, detail=detail, layers=layers)
+        if self.recipe.carry_detail:
+            if view is None:
+                view = SourceView.cat([self._as_photo(crop) for crop in image.split(1)])
+            layers = self._layers(view, params if placed is None else placed.to(self.device))
+        return SourceState(params=params, image=image, x_T=x_T, layers=layers)
 
     def render(self, state: SourceState, target: FaceBatch) -> Tensor:
         """The sources with the motion of `target` (B faces), whose identity is ignored.
 
         state: one source for all targets, or one for each. Returns images (B, 3, S, S) in [-1, 1],
-        or (B, 3, D, D) where pictures are composed of a photo's layers on a canvas of D pixels.
+        or (B, 3, D, D) where pictures are composed of photos' layers on a canvas of D pixels.
         """
         if len(state) not in (1, len(target)):
             raise ValueError(f"{len(state)} sources for {len(target)} targets")
@@ -114,7 +113,7 @@ class CropReenactor:
     @torch.inference_mode()
     def _render_batch(self, state: SourceState, target: FaceBatch) -> Tensor:
         image = state.image.expand(len(target), -1, -1, -1)
-        drawings = self._drawings(state.params, target.to(self.device))
+        drawings = self._drawings(state.params, target.to(self.device), state.layers)
         z_r = self.networks.code(image, drawings).float()
         if state.x_T is None:
             x_T = self.networks.start(image, drawings, self._noise(), z_r=z_r)
@@ -122,10 +121,26 @@ class CropReenactor:
             x_T = state.x_T.expand_as(image)
         images = self.networks.decode(x_T, z_r)
         if state.layers is not None:
-            images = layered(images, state.layers, drawings.layer_field(state.layers.face))
-        elif state.detail is not None:
-            images = with_detail(images, state.detail, drawings.motion_field())
+            images = drawings.moved_layers().composed(images)
         return images.clamp(-1, 1)
+
+    @cached_property
+    def person_mask(self) -> PersonMask:
+        """The network that finds the person of a photo."""
+        return PersonMask(self.device)
+
+    def _as_photo(self, image: Tensor) -> SourceView:
+        """A crop (1, 3, S, S) as if it was the whole photo."""
+        frame, crop = (
+            frame_from_image(image)[0],
+            FaceCrop(crop_from_frame=np.eye(3), size=self.size),
+        )
+        return crop_view(frame, crop, self.person_mask, self.size)
+
+    def _layers(self, view: SourceView, faces: FaceBatch) -> tuple[Layers, ...]:
+        rows = [view[i : i + 1] for i in range(len(view))]
+        sources = [self._layer_source(row, faces[i]) for i, row in enumerate(rows)]
+        return tuple(make_layers(*pair) for pair in zip(rows, sources, strict=True))
 
     def _layer_source(self, view: SourceView, face: FaceBatch) -> LayerSource:
         crop_side = self.size * view.canvas.zoom
@@ -134,8 +149,15 @@ class CropReenactor:
         cut = (resampled(view.cut, size) > 0.5).to(picture)
         return self.face.layer_source(face, self.size, view.canvas.resized(size), picture, cut)
 
-    def _drawings(self, source: FaceBatch, target: FaceBatch) -> Drawings:
-        return Drawings(self.face, source, target, size=self.size, device=self.device)
+    def _drawings(
+        self,
+        source: FaceBatch,
+        target: FaceBatch,
+        layers: tuple[Layers, ...] | None = None,
+    ) -> Drawings:
+        return Drawings(
+            self.face, source, target, size=self.size, device=self.device, layers=layers
+        )
 
     def _noise(self) -> Tensor:
         generator = torch.Generator().manual_seed(self.config.seed)

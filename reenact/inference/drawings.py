@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,15 +11,16 @@ from torch import Tensor
 
 from reenact.face.batch import FaceBatch
 from reenact.face.stack import FaceModel
-from reenact.face.surface.layer_field import LayerField, LayerSource
 from reenact.face.surface.motion_field import MotionField
+from reenact.inference.layers import Layers
+from reenact.inference.moved_layers import MovedLayers
 
 
 class Drawings:
     """Drawings of B pairs of a source face and the wanted face.
 
-    They have no gradients, and they are float32 whatever the number format of a training step. The
-    motion field takes time: it is drawn once, when it is asked for.
+    They have no gradients, and they are float32 whatever the number format of a training step.
+    Motion fields take time: they are drawn once, when they are asked for.
     """
 
     def __init__(
@@ -30,6 +31,7 @@ class Drawings:
         *,
         size: int,
         device: torch.device,
+        layers: Sequence[Layers] | None = None,
     ) -> None:
         """
         Args:
@@ -37,10 +39,13 @@ class Drawings:
             target: B faces, whose identity is not used.
             size: the side S of the crops in whose pixels the faces are given.
             device: where the drawings are needed.
+            layers: those of the sources' photos, if there are some: B, or one for all.
         """
         self.face, self.source, self.size, self.device = face, source, size, device
         self.wanted = face.retarget(source, target)
+        self.layers = layers
         self._field: MotionField | None = None
+        self._moved: MovedLayers | None = None
 
     def landmark_map(self, *, of_source: bool = False) -> Tensor:
         """The drawing (B, 3, S, S) of the source person with the target's motion.
@@ -72,10 +77,20 @@ class Drawings:
                 self._field = self.face.motion_field(self.source, self.wanted, self.size, self.size)
         return self._field
 
-    def layer_field(self, source: LayerSource) -> LayerField:
-        """The motion of the layers of the photo."""
-        with self._exact():
-            return self.face.layer_field(source, self.wanted)
+    def moved_layers(self) -> MovedLayers:
+        """The layers of the sources' photos with the wanted motion."""
+        assert self.layers is not None
+        if self._moved is None:
+            sources = [layers.face for layers in self.layers]
+            with self._exact():
+                if len(sources) == 1:
+                    fields = [self.face.layer_field(sources[0], self.wanted)]
+                else:
+                    fields = [
+                        self.face.layer_field(s, self.wanted[i]) for i, s in enumerate(sources)
+                    ]
+            self._moved = MovedLayers(layers=self.layers, fields=fields)
+        return self._moved
 
     @contextmanager
     def _exact(self) -> Iterator[None]:

@@ -120,12 +120,7 @@ def layered(images: Tensor, layers: Layers, field: LayerField) -> Tensor:
     side = layers.canvas.size
     if layers.face.look.is_grey:
         images = images.mean(1, keepdim=True).expand_as(images)
-    moved = field.resized_grid(side)
-    person = moved.warp(layers.person, layers.reach)
-    if bool(field.opaque.any()):
-        inside = moved.warp(layers.inside, layers.reach)
-        inside = torch.cat([inside, torch.ones_like(inside[:, :1])], 1)
-        person = person.addcmul_(1 - person[:, 3:], resampled(field.opaque, side) * inside)
+    person = _moved(layers.person, layers.inside, field.resized_grid(side), layers.reach)
     hidden = field.hidden
     fitted = _fitted(images, layers, field, person) if bool(hidden.any()) else None
     if fitted is not None:
@@ -135,6 +130,32 @@ def layered(images: Tensor, layers: Layers, field: LayerField) -> Tensor:
         fill = resampled(field.fill, side)
         person = person.mul_(1 - fill[:, 3:]).add_(fill)
     return torch.addcmul(person[:, :3], 1 - person[:, 3:], layers.plate)
+
+
+def draft(layers: Layers, field: LayerField) -> Tensor:
+    """The layers (B, 3, R, R) without the networks, in the pixels of the field.
+
+    What the source hides of a face is as on its other half.
+    """
+    size = field.grid.shape[1]
+    wide = round(size * layers.reach)
+    person, inside = resampled(layers.person, wide), resampled(layers.inside, wide)
+    opposite = field.opposite(inside, layers.reach)
+    person = _moved(person, inside, field, layers.reach)
+    opposite = torch.cat([opposite, torch.ones_like(field.hidden)], 1)
+    person = person.lerp(opposite, field.hidden)
+    person = person * (1 - field.fill[:, 3:]) + field.fill
+    return person[:, :3] + (1 - person[:, 3:]) * resampled(layers.plate, size)
+
+
+def _moved(person: Tensor, inside: Tensor, field: LayerField, reach: float) -> Tensor:
+    """The person (B, 4, D, D) moved by a field whose grid has D pixels; see `Layers`."""
+    moved = field.warp(person, reach)
+    if not bool(field.opaque.any()):
+        return moved
+    colours = field.warp(inside, reach)
+    colours = torch.cat([colours, torch.ones_like(colours[:, :1])], 1)
+    return moved.addcmul_(1 - moved[:, 3:], resampled(field.opaque, len(moved[0, 0])) * colours)
 
 
 def _fitted(images: Tensor, layers: Layers, field: LayerField, person: Tensor) -> Tensor:

@@ -115,9 +115,16 @@ def repeated(motion: Motion, times: int, *, pingpong: bool = False) -> Motion:
 
 
 def driving_faces(
-    face: FaceModel[Any], source: SourceFace[Any], motion: Motion, options: MotionOptions
+    face: FaceModel[Any],
+    source: SourceFace[Any],
+    motion: Motion,
+    options: MotionOptions,
+    shown: Sequence[int] | None = None,
 ) -> Any:
     """N faces of the source person in the target's motion.
+
+    shown: the frames of the target that are taken, in this order; None takes all. source: one face,
+    or one for each of these frames.
 
     Raises UserError if another face stack, or one for crops of another size, tracked the target,
     for a reference frame that is not there, and for control that the stack cannot do.
@@ -128,11 +135,12 @@ def driving_faces(
             f"target: its motion was tracked for crops of {motion.size} pixels or by another face "
             f"stack, this reenactor needs {source.crop.size} pixels: track the target with it"
         )
+    params = tracked.params if shown is None else tracked.params[shown]
     if options.motion == "absolute":
-        driven = face.retarget(source.params, tracked.params)
+        driven = face.retarget(source.params, params)
     else:
         neutral = tracked.params[reference_frame(face, source, motion, options.motion_reference)]
-        driven = face.retarget_relative(source.params, tracked.params, neutral)
+        driven = face.retarget_relative(source.params, params, neutral)
     if options.is_neutral:
         return driven
     return face.controlled(source.params, driven, options)
@@ -141,15 +149,19 @@ def driving_faces(
 def reference_frame(
     face: FaceModel[Any], source: SourceFace[Any], motion: Motion, reference: Reference
 ) -> int:
-    """The number of the target's frame that relative motion starts from."""
+    """The number of the target's frame that relative motion starts from.
+
+    Of several faces of the source the first one is compared.
+    """
     tracked = motion.tracked
     if reference == "first":
         return tracked.first_found
     if reference == "closest":
         found = np.flatnonzero(tracked.found)
-        as_source = face.retarget(source.params, tracked.params[found])
+        first = source.params[0]
+        as_source = face.retarget(first, tracked.params[found])
         size = source.crop.size
-        own = face.landmark_map(source.params, size)
+        own = face.landmark_map(first, size)
         # The drawings show pose, expression and gaze together, as E_r sees them.
         distances = [
             float((face.landmark_map(as_source[i], size) - own).abs().mean())

@@ -73,6 +73,7 @@ class Networks:
             invert_edited=invert_edited,
             head_region=drawings.head_region,
             motion_field=drawings.motion_field,
+            layered=lambda: drawings.moved_layers().drafts(source.shape[-1]),
         )
         with torch.no_grad():
             return find_start(x_T or self.recipe.x_T).make(inputs)

@@ -1,7 +1,7 @@
 """From a photo and a target file to the finished result file."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,10 +9,8 @@ from typing import Any
 from tqdm import tqdm
 
 from reenact.errors import UserError
-from reenact.face.crop import FaceCrop
 from reenact.face.stack import Frame, SourceFace, Watch, Which
 from reenact.files import make_folder
-from reenact.inference.canvas import cut_out
 from reenact.inference.compose import SQUARES, of_height, side_by_side
 from reenact.inference.group import at_common_times
 from reenact.inference.motion import Motion, repeated
@@ -20,7 +18,8 @@ from reenact.inference.motion_file import is_motion_path, load_motion
 from reenact.inference.paths import check_output, default_output, open_result
 from reenact.inference.reenactor import Reenactor
 from reenact.inference.run_config import InferRun, face_numbers, which_face
-from reenact.media.animation import is_still, open_clip
+from reenact.inference.video_source import VideoSource, driven_video
+from reenact.media.animation import is_photo, is_still, open_clip
 from reenact.media.clip import MediaClip
 from reenact.media.images import read_frame, write_frame
 from reenact.media.label import labelled
@@ -58,20 +57,26 @@ def reenact_files(
     """
     started = time.perf_counter()
     targets = [targets] if isinstance(targets, Path) else targets
+    opened = open_source(source, run)
     clips = [open_target(target, run) for target in targets]
-    is_picture = all(map(_is_picture, clips))
+    is_picture = not isinstance(opened, MediaClip) and all(map(_is_picture, clips))
     output = output or default_output(source, targets[0], is_picture=is_picture)
     for target in targets:
         check_output(output, source, target, is_picture=is_picture)
     if grid:
-        _check_grid(targets, clips, run)
-    photo = read_frame(source)
+        _check_grid(opened, targets, clips, run)
+    if isinstance(opened, MediaClip) and len(targets) > 1:
+        raise UserError(f"{source}: a source video takes one target, got {len(targets)}")
     reenactor = load_for(run, device)
 
-    faces = find_sources(reenactor, photo, source, run)
+    faces = [] if isinstance(opened, MediaClip) else find_sources(reenactor, opened, source, run)
     motions = track_targets(reenactor, clips, targets, run)
+    if isinstance(opened, MediaClip):
+        video = track_source(reenactor, opened, source, motions[0], run)
     rendering = time.perf_counter()
-    if grid:
+    if isinstance(opened, MediaClip):
+        num_frames = video_to_file(reenactor, video, opened, clips[0], output, run)
+    elif grid:
         clip = clips[0]
         assert not isinstance(clip, Motion)
         frames = grid_frames(reenactor, faces[0], motions[0], clip, run)
@@ -93,14 +98,22 @@ def _is_picture(clip: MediaClip | Frame | Motion) -> bool:
     return clip.is_picture if isinstance(clip, Motion) else not isinstance(clip, MediaClip)
 
 
-def _check_grid(targets: Sequence[Path], clips: Sequence[Any], run: InferRun) -> None:
+def _check_grid(
+    source: MediaClip | Frame, targets: Sequence[Path], clips: Sequence[Any], run: InferRun
+) -> None:
     """Raises UserError if source, target and result cannot be shown side by side."""
     what = None
-    if isinstance(clips[0], Motion):
+    if isinstance(source, MediaClip):
+        what = "a source video"
+    elif isinstance(clips[0], Motion):
         what = "a motion file, which has no pictures"
     elif run.repeat > 1:
         what = "a repeated target"
-    elif len(targets) > 1 or run.source_face == "all" or face_numbers(run.source_face, ""):
+    elif (
+        len(targets) > 1
+        or run.source_face == "all"
+        or len(face_numbers(run.source_face, "source_face")) > 1
+    ):
         what = "several faces"
     if what is not None:
         raise UserError(f"{targets[0]}: no grid can be made of {what}; leave out --grid")
@@ -133,6 +146,31 @@ def animate_to_file(
     return len(motions[0])
 
 
+def video_to_file(
+    reenactor: Reenactor,
+    video: VideoSource,
+    source: MediaClip,
+    target: MediaClip | Frame | Motion,
+    output: Path,
+    run: InferRun,
+) -> int:
+    """Render a source video with a target's expression and write it; see `animate_to_file`."""
+    frames = reenactor.video_frames(video, source, run)
+    sounding = source if run.sound == "source" else target
+    if run.repeat > 1 and sounding is target:
+        sounding = video.own  # the sound belongs to one playing only
+    write_result(output, frames, video.own.part(max_frames=len(video)), sounding, run)
+    return len(video)
+
+
+def open_source(source: Path, run: InferRun) -> MediaClip | Frame:
+    """The frame of a photo, or a video or animation; `max_frames` and `fps` of the run apply."""
+    if is_photo(source):
+        return read_frame(source)
+    fps = None if run.fps is None else exact_rate(run.fps)
+    return open_clip(source, fps=fps, max_frames=run.max_frames)
+
+
 def open_target(target: Path, run: InferRun | None = None) -> MediaClip | Frame | Motion:
     """A video or an animation, the frame of a picture, or the motion of a motion file.
 
@@ -163,6 +201,22 @@ def find_sources(
         return reenactor.find_all(photo, str(source), numbers=numbers)
     which = which_face(run.source_face, "source_face")
     return [reenactor.find(photo, str(source), which=which)]
+
+
+def track_source(
+    reenactor: Reenactor, source: MediaClip, path: Path, motion: Motion, run: InferRun
+) -> VideoSource:
+    """The person of a source video, driven by a target's motion. Raises UserError."""
+    own = reenactor.track(
+        source,
+        where=str(path),
+        watch=_progress_of(source),
+        which=which_face(run.source_face, "source_face"),
+        smoothing=run.smoothing,
+    )
+    if not motion.is_picture:
+        motion = repeated(motion, run.repeat, pingpong=run.pingpong)
+    return driven_video(reenactor.face, own, motion, run, run.source_pose)
 
 
 def find_source(reenactor: Reenactor, photo: Frame, source: Path, run: InferRun) -> SourceFace[Any]:
@@ -239,10 +293,7 @@ def grid_frames(
             own = own if len(own) == height else of_height(own, height)
             yield side_by_side([own, of_height(frame, height), result])
         return
-    # Where layers are composed, nothing is invented beyond the border of a picture.
-    cut: Callable[[Frame, FaceCrop], Frame]
-    cut = cut_out if reenactor.recipe.carry_detail else reenactor.face.cut
-    size = run.output_size
+    cut, size = reenactor.face.cut, run.output_size
     own = cut(source.photo, source.crop.resized(size))
     for frame, square, result in zip(targets, squares_of(motion.tracked), results, strict=True):
         yield side_by_side([own, cut(frame, square.resized(size)), result])

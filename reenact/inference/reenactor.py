@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from reenact.errors import UserError, warn
 from reenact.face.batch import FaceBatch
 from reenact.face.control import Sliders
 from reenact.face.factory import FaceConfig
-from reenact.face.person_mask import PersonFinder, PersonMask
+from reenact.face.person_mask import PersonFinder
 from reenact.face.stack import Frame, SourceFace, Watch, Which
 from reenact.inference.canvas import SourceView, is_cut
 from reenact.inference.compose import Scene, find_composition, shrink_to
@@ -35,6 +35,7 @@ from reenact.inference.load import load_parts
 from reenact.inference.motion import Motion, driving_faces, still_motion
 from reenact.inference.pictures import Frames, Picture, frame_of
 from reenact.inference.run_config import AnimateOptions
+from reenact.inference.video_source import SourcePose, VideoSource, driven_video
 from reenact.media.images import image_from_frame
 from reenact.media.timeline import DEFAULT_RATE, Timeline, constant_timeline, exact_rate
 from reenact.ranges import Range
@@ -132,6 +133,41 @@ class Reenactor(CropReenactor):
         sources = photo if isinstance(photo, Sequence) else self.find_all(photo)
         motions = [targets] if isinstance(targets, Motion) else list(targets)
         return self.group_frames(sources, motions, chosen)
+
+    def animate_video(
+        self,
+        source: Iterable[Picture],
+        target: Motion | Picture | Iterable[Picture],
+        *,
+        source_pose: SourcePose = "keep",
+        source_face: Which = "largest",
+        target_face: Which = "largest",
+        smoothing: float = 1.0,
+        **options: Any,
+    ) -> Iterator[Frame]:
+        """The person of a source video with the expression of a target, frame by frame.
+
+        Args:
+            source: frames of one size, for example a list or a `VideoReader`. They are read twice;
+                those of a generator are held in memory.
+            target: as for `animate`.
+            source_pose: "keep" = the head moves as in the source video, "take" = as the target's.
+            source_face, target_face, smoothing: as for `animate`.
+            options: the fields of `AnimateOptions`. `compose` "follow" is not possible.
+
+        Returns:
+            A generator of frames (H, W, 3) uint8 RGB at the times of the source video, until the
+            shorter of the two ends. A frame without the person's face stays as it is. Raises
+            UserError as `animate` does.
+        """
+        chosen = AnimateOptions(**options)
+        if iter(source) is source:
+            source = list(source)
+        own = self.track(source, where="source", which=source_face, smoothing=smoothing)
+        if not isinstance(target, Motion):
+            target = self.track(target, which=target_face, smoothing=smoothing)
+        video = driven_video(self.face, own, target, chosen, source_pose)
+        return self.video_frames(video, Frames(source, "source"), chosen)
 
     def find(
         self, photo: Picture, where: str = "photo", *, which: Which = "largest"
@@ -285,6 +321,28 @@ class Reenactor(CropReenactor):
             photo, _ = shrink_to(photo, sources[0].crop, options.max_side)
         return together(photo, [self.frames(sources[i], motions[i], options) for i in order])
 
+    def video_frames(
+        self, source: VideoSource, frames: Iterable[Frame], options: AnimateOptions
+    ) -> Iterator[Frame]:
+        """The results that `animate_video` gives. frames: those of the source video."""
+        if options.compose == "follow":
+            raise UserError("compose: a source video needs photo or crop, got follow")
+        return (
+            self._video_frame(*parts, options)
+            for parts in zip(source.faces(self.face, frames), source.driven_faces(), strict=True)
+        )
+
+    def _video_frame(
+        self, face: SourceFace[Any], driven: FaceBatch | None, options: AnimateOptions
+    ) -> Frame:
+        if driven is not None:
+            motion = replace(still_motion(face, driven), is_picture=False)
+            return next(self._composed(face, motion, [driven], [driven], options))
+        # Nobody to move: the frame as it is.
+        if options.compose == "photo":
+            return shrink_to(face.photo, face.crop, options.max_side)[0]
+        return self.face.cut(face.photo, face.crop.resized(options.output_size))
+
     def stream(
         self, source: SourceFace[Any], driven: Iterable[FaceBatch], options: AnimateOptions
     ) -> Iterator[Frame]:
@@ -334,11 +392,6 @@ class Reenactor(CropReenactor):
         if source.neighbours is None:
             return self.person_mask
         return OwnPart(self.person_mask, source.neighbours)
-
-    @cached_property
-    def person_mask(self) -> PersonMask:
-        """The network that finds the person of a photo."""
-        return PersonMask(self.device)
 
 
 @contextmanager

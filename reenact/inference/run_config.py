@@ -12,6 +12,7 @@ from reenact.face.stack import Place, Which
 from reenact.inference.compose import CompositionName, Levels, find_composition
 from reenact.inference.config import ReenactorConfig
 from reenact.inference.motion import MotionOptions
+from reenact.inference.video_source import SourcePose
 from reenact.media.images import read_frame
 from reenact.ranges import Count, NonNegative, Range
 
@@ -58,7 +59,8 @@ class InferRun(AnimateOptions):
         2 = over twice the time.
     repeat: how often a video target is played, at most 1000 times.
     pingpong: every second time the target is played backwards.
-    sound: "target" = the sound of the target, "none" = no sound.
+    source_pose: of a source video. "keep" = its head moves as before, "take" = as the target's.
+    sound: "target" = the sound of the target, "source" = that of a source video, "none" = no sound.
     label: draws a small mark into the lower right corner which says that the picture is synthetic.
     face: which face stack reads and draws faces.
     reenactor: how a crop is rendered.
@@ -74,7 +76,8 @@ class InferRun(AnimateOptions):
     smoothing: Strength = 1.0
     repeat: Annotated[int, Range(at_least=1, at_most=1000)] = 1
     pingpong: bool = False
-    sound: Literal["target", "none"] = "target"
+    source_pose: SourcePose = "keep"
+    sound: Literal["target", "source", "none"] = "target"
     label: bool = False
     face: FaceConfig = field(default_factory=FaceConfig)
     reenactor: ReenactorConfig = field(default_factory=ReenactorConfig)

@@ -28,6 +28,8 @@ class StartInputs:
     invert_edited: turns pictures (B, 3, S, S) into their x_T, inverted under the wanted code z_r.
     head_region: gives 1 where the source's head and hair are, (B, 1, S, S) in [0, 1].
     motion_field: gives the motion from the source to the wanted picture, of side S.
+    layered: gives the photo's layers with the wanted motion, (B, 3, S, S). Only where results are
+        composed of layers.
     """
 
     source: Tensor
@@ -36,6 +38,7 @@ class StartInputs:
     invert_edited: Callable[[Tensor], Tensor]
     head_region: Callable[[], Tensor]
     motion_field: Callable[[], MotionField]
+    layered: Callable[[], Tensor]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,10 +47,12 @@ class Start:
 
     follows_motion: x_T depends on the wanted motion, so it is made for each frame. The function may
         call `invert_edited` and `motion_field`. Without it x_T is made once for each source.
+    needs_layers: the function may call `layered`.
     """
 
     make: Callable[[StartInputs], Tensor]
     follows_motion: bool = False
+    needs_layers: bool = False
 
 
 def source_start(inputs: StartInputs) -> Tensor:
@@ -75,11 +80,17 @@ def moved_start(inputs: StartInputs) -> Tensor:
     return blend_noise(x_T, inputs.noise, field.unknown)
 
 
+def layered_start(inputs: StartInputs) -> Tensor:
+    """The photo's layers are moved and then inverted (ours, see docs/layers.md)."""
+    return inputs.invert_edited(inputs.layered())
+
+
 STARTS: dict[str, Start] = {
     "source": Start(make=source_start),
     "mixed": Start(make=mixed_start),
     "random": Start(make=random_start),
     "moved": Start(make=moved_start, follows_motion=True),
+    "layered": Start(make=layered_start, follows_motion=True, needs_layers=True),
 }
 
 

@@ -76,6 +76,18 @@ def is_still(path: Path) -> bool:
     return is_image_path(path) and _animated_format(path) is None
 
 
+def is_photo(path: Path) -> bool:
+    """Whether the file is a picture that does not move, whatever its name says."""
+    if is_image_path(path):
+        return is_still(path)
+    try:
+        with warnings.catch_warnings(action="ignore"), Image.open(path) as picture:
+            is_clip = picture.format == "MPEG" or getattr(picture, "is_animated", False)
+            return not is_clip
+    except Exception:  # a video, or a damaged file
+        return False
+
+
 def open_clip(path: str | Path, **options: Any) -> MediaClip:
     """A video or an animation. options: those of `MediaClip`. Raises UserError."""
     path = check_input_file(path)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from diffae.checkpoint import read_state_dict
@@ -61,6 +62,21 @@ class LpipsNet(nn.Module):
     def distance(self, a: Tensor, b: Tensor) -> Tensor:
         """LPIPS (B,) >= 0 of two batches of images."""
         return self.distance_of(self.features(a), self.features(b))
+
+    def distances_in(self, a: Tensor, b: Tensor, regions: Tensor) -> Tensor:
+        """LPIPS (B, K) in each of K regions: the mean of each map over the region alone.
+
+        regions: (B, K, H, W) in [0, 1], how much of each pixel of the images is of each region.
+        """
+        total = regions.new_zeros(regions.shape[:2])
+        with torch.autocast(a.device.type, enabled=False):
+            maps = zip(self.features(a), self.features(b), self.net.lins, strict=True)
+            for x, y, weigh in maps:
+                difference = weigh((self.unit(x) - self.unit(y)) ** 2)
+                share = F.adaptive_avg_pool2d(regions, difference.shape[-2:])
+                sums = (difference * share).sum((2, 3))
+                total = total + sums / share.sum((2, 3)).clamp(min=1e-6)
+        return total
 
     def distance_of(self, a: list[Tensor], b: list[Tensor]) -> Tensor:
         """LPIPS (B,) >= 0 of two batches' `features` (Zhang et al. 2018, Eq. 1)."""

@@ -35,6 +35,7 @@ EXAMPLES = {
     "gaze_strength": 0.0,
     "source_face": 2,
     "target_face": "leftmost",
+    "source_pose": "take",
     "compose": "crop",
     "output_size": 512,
     "max_side": 640,

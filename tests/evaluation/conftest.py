@@ -29,6 +29,7 @@ def clips_folder(tmp_path: Path) -> Path:
         np.save(clip / "frames.npy", rng.integers(0, 256, shape, dtype=np.uint8))
         np.save(clip / "masks.npy", rng.integers(0, 256, shape[:3], dtype=np.uint8))
         np.save(clip / "cross_frames.npy", rng.integers(0, 256, (2, *shape[1:]), dtype=np.uint8))
+        np.save(clip / "cross_masks.npy", rng.integers(0, 256, (2, *shape[1:3]), dtype=np.uint8))
         others = [other for other in names if other != name][:2]
         (clip / "cross.json").write_text(
             json.dumps(

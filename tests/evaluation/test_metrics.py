@@ -7,6 +7,7 @@ import torch
 
 from reenact.evaluation.measuring import metrics
 from reenact.evaluation.measuring.judges import JudgeConfig
+from reenact.models.lpips_net import LpipsNet
 
 
 def images(count: int = 2, size: int = 24) -> torch.Tensor:
@@ -142,6 +143,28 @@ def test_correlation():
     assert metrics.correlation(x, torch.tensor([2.0, 1, 5, 3])) == pytest.approx(expected)
     assert metrics.correlation(x, torch.ones(4)) is None
     assert metrics.correlation(x[:2], x[:2]) is None
+
+
+def test_regions_count_their_own_pixels_alone():
+    a, b = images(2), images(2)
+    halves = torch.zeros(2, 2, *a.shape[-2:])
+    halves[:, 0, : a.shape[-2] // 2], halves[:, 1, a.shape[-2] // 2 :] = 1, 1
+    parts = [metrics.l1_in(a, b, halves[:, k]) for k in (0, 1)]
+    torch.testing.assert_close(sum(parts) / 2, metrics.l1(a, b))
+    top = slice(a.shape[-2] // 2)
+    torch.testing.assert_close(parts[0], metrics.l1(a[..., top, :], b[..., top, :]))
+    assert metrics.l1_in(a, b, torch.zeros_like(halves[:, 0])).abs().max() == 0
+
+
+def test_lpips_of_the_whole_picture_is_that_of_its_only_region():
+    net, a, b = LpipsNet("alex"), torch.rand(2, 3, 64, 64) * 2 - 1, torch.rand(2, 3, 64, 64) * 2 - 1
+    regions = torch.zeros(2, 2, 64, 64)
+    regions[:, 0] = 1
+    regions[:, 1, :, 32:] = 1
+    whole, right = net.distances_in(a, b, regions).unbind(1)
+    torch.testing.assert_close(whole, net.distance(a, b), atol=1e-5, rtol=1e-4)
+    same = net.distances_in(a, torch.cat([b[..., :32], a[..., 32:]], -1), regions)[:, 1]
+    assert (same < 0.3 * right).all(), "a change outside of a region hardly counts in it"
 
 
 def test_results_do_not_depend_on_the_batch():

@@ -12,7 +12,7 @@ from reenact.errors import UserError
 from reenact.evaluation.measuring import metrics
 from reenact.evaluation.measuring.comparison import Comparison
 from reenact.evaluation.measuring.measure import readings
-from reenact.evaluation.measuring.metrics import TRACES
+from reenact.evaluation.measuring.metrics import PAIR_METRICS, TRACES
 from reenact.evaluation.mediapipe_tracker import MediaPipeTracker
 from reenact.evaluation.readers import StackReader, TrackerReader
 from reenact.face.open.stack import OpenFaceStack
@@ -66,6 +66,7 @@ def test_a_picture_against_itself_is_perfect_and_a_lost_face_is_none(reader, ima
         source_face=reading[[0, 0]],
         effnet=NoDistance(),
         lpips=None,
+        regions=torch.zeros(2, 4, *images.shape[-2:]),
     )
     same, lost = readings(comparison, [True, True])
     assert same["found"]
@@ -73,7 +74,8 @@ def test_a_picture_against_itself_is_perfect_and_a_lost_face_is_none(reader, ima
     for name in ("apd", "aed", "gaze_error", "nme"):
         assert same[name] == pytest.approx(0, abs=1e-5)
     unknown = [name for name, value in lost.items() if value is None]
-    assert unknown == ["lpips", "csim", "apd", "aed", "gaze_error", "nme", *TRACES]
+    regions = [metric.name for metric in PAIR_METRICS if metric.region]
+    assert unknown == ["lpips", "csim", "apd", "aed", "gaze_error", "nme", *regions, *TRACES]
     assert not lost["found"]
     assert lost["l1"] == 0
 

@@ -171,7 +171,7 @@ def test_html_is_well_formed_and_needs_no_other_file(summary, records, examples)
     assert "<b>&" not in page
     assert "a & b" not in page
     assert "HyperReenact" in page
-    assert page.count('<table class="numbers">') == 2 * (2 + 2) + 1
+    assert page.count('<table class="numbers">') == 2 * (3 + 3) + 1
 
 
 def test_a_page_without_true_pictures_leaves_their_plots_and_panels_out(summary, records, rows):
@@ -188,7 +188,7 @@ def test_a_page_without_true_pictures_leaves_their_plots_and_panels_out(summary,
 
 def test_latex_closes_what_it_opens_and_escapes(summary):
     text = latex(summary, {"self": "Self", "cross": "Cross"})
-    assert text.count(r"\begin{tabular}") == text.count(r"\end{tabular}") == 4
+    assert text.count(r"\begin{tabular}") == text.count(r"\end{tabular}") == 6
     for part in text.split(r"\begin{tabular}")[1:]:
         rows = [line for line in part.splitlines() if line.endswith(r"\\")]
         assert len({row.replace(r"\&", "").count("&") for row in rows}) == 1

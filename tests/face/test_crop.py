@@ -108,6 +108,21 @@ def test_head_motion_stays_and_drift_is_followed(face):
     assert np.ptp(nose[50:-50], axis=0).max() < 0.5
 
 
+def test_with_one_angle_a_slow_roll_stays_in_each_shot(face):
+    angles = np.concatenate([np.linspace(-10, 14, 100), np.linspace(92, 98, 50)])
+    clip = np.stack([turned(face, a) for a in angles])
+    shots = np.repeat([0, 1], [100, 50])
+    crops = crops_for_video(clip, np.ones(150, bool), 256, 25, shots=shots, one_angle=True)
+    inside = np.stack([c.points_from_frame(f) for c, f in zip(crops, clip, strict=True)])
+    eyes = inside[:, 45] - inside[:, 36]
+    rolls = np.degrees(np.arctan2(eyes[:, 1], eyes[:, 0]))
+    for shot in (0, 1):
+        here = shots == shot
+        expected = angles[here] - np.median(angles[here])
+        np.testing.assert_allclose(rolls[here] - np.median(rolls[here]), expected, atol=0.01)
+        assert abs(np.median(rolls[here])) < 3
+
+
 def test_gaps_are_bridged(face):
     clip = face + np.arange(20)[:, None, None]
     found = np.ones(20, bool)
@@ -186,14 +201,15 @@ def test_shrinking_is_antialiased():
     assert np.abs(inner - 127).max() < 20
 
 
-def test_border_is_mirrored_then_held():
+def test_the_border_is_repeated_and_nothing_is_invented_beyond():
     picture = smooth_picture(30, 30)
     shift = np.eye(3)
     shift[:2, 2] = 40
     out = warp_to_crop(picture, FaceCrop(crop_from_frame=shift, size=110))
     np.testing.assert_array_equal(out[40:70, 40:70], picture)
-    np.testing.assert_array_equal(out[50, 39], picture[10, 1])
-    np.testing.assert_array_equal(out[50, 0], out[50, 5])
+    np.testing.assert_array_equal(out[:40, 40:70], np.broadcast_to(picture[:1], (40, 30, 3)))
+    np.testing.assert_array_equal(out[50, :40], np.broadcast_to(picture[10, 0], (40, 3)))
+    np.testing.assert_array_equal(out[50, 70:], np.broadcast_to(picture[10, -1], (40, 3)))
 
 
 @pytest.mark.parametrize("degrees", [0, 20])

@@ -202,7 +202,7 @@ def test_error_lines(run, photo, make_clip, tmp_path):
     cases = [
         (tmp_path / "none.png", clip, result, "none.png: no such file"),
         (cut_photo, clip, result, "cut.png: the picture is damaged"),
-        (clip, clip, result, "clip.mp4: is not a picture"),
+        (text, clip, result, "notes.mp4: is not a video"),
         (wall, clip, result, "wall.png: no face found"),
         (photo, tmp_path / "none.mp4", result, "none.mp4: no such file"),
         (photo, text, result, "notes.mp4: "),

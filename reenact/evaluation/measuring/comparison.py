@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol
 
 from torch import Tensor
@@ -15,9 +16,19 @@ class PerceptualDistance(Protocol):
     def distance(self, a: Tensor, b: Tensor) -> Tensor: ...
 
 
+class LocalDistance(PerceptualDistance, Protocol):
+    """A network that also compares images in regions (B, K, H, W) of them, to distances (B, K)."""
+
+    def distances_in(self, a: Tensor, b: Tensor, regions: Tensor) -> Tensor: ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """B pictures of one method and what they are compared with: the input of a pair metric."""
+    """B pictures of one method and what they are compared with: the input of a pair metric.
+
+    regions: (B, 4, H, W) in [0, 1], how much of each pixel of the reference is of each of REGIONS;
+        0 everywhere where that is not known.
+    """
 
     prediction: Tensor
     reference: Tensor
@@ -25,7 +36,14 @@ class Comparison:
     reference_face: FaceReading
     source_face: FaceReading
     effnet: PerceptualDistance
-    lpips: PerceptualDistance | None
+    lpips: LocalDistance | None
+    regions: Tensor
+
+    @cached_property
+    def lpips_in_regions(self) -> Tensor:
+        """LPIPS (B, 4) in each of REGIONS."""
+        assert self.lpips is not None, "the metric needs a network that is not there"
+        return self.lpips.distances_in(self.prediction, self.reference, self.regions)
 
 
 Reading = dict[str, Any]

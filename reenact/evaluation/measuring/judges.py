@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from reenact.errors import UserError
-from reenact.evaluation.measuring.comparison import PerceptualDistance
+from reenact.evaluation.measuring.comparison import LocalDistance, PerceptualDistance
 from reenact.evaluation.measuring.metrics import METRICS
 from reenact.evaluation.mediapipe_tracker import MediaPipeTracker
 from reenact.evaluation.readers import FaceReader, TrackerReader
@@ -107,7 +107,7 @@ class Judges:
 
     reader: FaceReader
     effnet: OpenPerceptual
-    lpips: PerceptualDistance | None = None
+    lpips: LocalDistance | None = None
     inception: Features | None = None
     i3d: Features | None = None
     widths: dict[str, int] = field(default_factory=lambda: {"effnet": 320})

@@ -10,13 +10,14 @@ from reenact.evaluation.measuring.comparison import Comparison, Reading
 from reenact.evaluation.measuring.judges import Judges
 from reenact.evaluation.measuring.metrics import (
     BY_NAME,
+    LEAST_REGION,
     PAIR_METRICS,
     TRACES,
     Metric,
     csim,
 )
 from reenact.evaluation.measuring.records import Record
-from reenact.evaluation.methods.batches import Batch
+from reenact.evaluation.methods.batches import REGIONS, Batch
 from reenact.evaluation.pairing.pairs import Pair
 from reenact.evaluation.readers import FaceReading
 
@@ -31,7 +32,7 @@ def measure(
     reference is the target. Only pose, expression and gaze are then compared with it.
     """
     device = next(iter(images.values())).device
-    references = batch.reference.to(device)
+    references, regions = batch.reference.to(device), batch.regions.to(device)
     # A user sees 8 bits. All variants are rounded to 8 bits in the same way before measuring.
     shown = {name: _quantised(image) for name, image in images.items()}
     source = _read_sources(batch, judges)
@@ -51,6 +52,7 @@ def measure(
             source_face=source,
             effnet=judges.effnet,
             lpips=judges.lpips,
+            regions=regions,
         )
 
     variants = {
@@ -94,6 +96,8 @@ def readings(
         "source_face": comparison.source_face.found.tolist(),
         "lpips": [comparison.lpips is not None] * len(has_truth),
     }
+    shares = comparison.regions.mean((2, 3)) > LEAST_REGION
+    there |= {f"{name}_region": shares[:, k].tolist() for k, name in enumerate(REGIONS)}
     rows: list[Reading] = [{"found": found} for found in there["face"]]
     for metric in metrics:
         assert metric.pair is not None

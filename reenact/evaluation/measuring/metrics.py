@@ -17,6 +17,7 @@ from torch.nn import functional
 
 from reenact.evaluation.measuring.comparison import Comparison, PerceptualDistance, Pool
 from reenact.evaluation.measuring.frechet import frechet_distance, video_features
+from reenact.evaluation.methods.batches import REGIONS
 from reenact.evaluation.readers import FaceReading
 from reenact.face.expressions import BLINKS, JAW
 
@@ -29,6 +30,12 @@ OUTER_EYE_CORNERS = (36, 45)  # of the 68 landmarks
 def l1(prediction: Tensor, reference: Tensor) -> Tensor:
     """Mean absolute difference ↓ on the [0, 1] scale (half of that of the [-1, 1] images). (B,)."""
     return (prediction - reference).abs().mean(dim=(1, 2, 3)) / 2
+
+
+def l1_in(prediction: Tensor, reference: Tensor, region: Tensor) -> Tensor:
+    """`l1` over a region (B, H, W), how much of each pixel counts. (B,); 0 for an empty region."""
+    difference = (prediction - reference).abs().mean(1) / 2
+    return (difference * region).sum((1, 2)) / region.sum((1, 2)).clamp(min=1e-6)
 
 
 def psnr(prediction: Tensor, reference: Tensor) -> Tensor:
@@ -135,7 +142,12 @@ def correlation(x: Tensor, y: Tensor) -> float | None:
     return float((x * y).sum() / scale)
 
 
-Need = Literal["truth", "face", "reference_face", "source_face", "lpips"]
+LEAST_REGION = 0.002
+"""A region that covers less of the true picture than this share is not measured."""
+Need = str
+"""What a pair must have: "truth", "face", "reference_face", "source_face", "lpips", or one of the
+regions, as "hair_region".
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,6 +156,7 @@ class Metric:
 
     direction: "↑" = more is better, "↓" = less is better. unit, digits: how a value is shown.
     network: a key of `judges.NETWORKS`, "" where no network is behind the metric.
+    region: one of REGIONS, where only this part of the picture is compared; "" = all of it.
     note: one sentence for the report that says what is measured.
     pair: gives one value for each pair, (B,); the table holds the mean.
     needs: what a pair must have. Without it the pair has no value and is left out of the mean.
@@ -155,21 +168,25 @@ class Metric:
     unit: str = ""
     digits: int
     network: str = ""
+    region: str = ""
     note: str
     pair: Callable[[Comparison], Tensor] | None = None
     needs: tuple[Need, ...] = ()
     pooled: Callable[[Pool], float | None] | None = None
 
     @property
-    def is_of_faces(self) -> bool:
-        """Whether the metric compares faces; the others compare pictures."""
-        return self.network in ("identity", "tracker")
+    def table(self) -> str:
+        """The table of the report that has the metric: one of TABLES."""
+        if self.region:
+            return "Regions"
+        return "Faces" if self.network in ("identity", "tracker") else "Pictures"
 
     @property
     def header(self) -> str:
         return f"{self.name}{self.direction}" + (f" ({self.unit})" if self.unit else "")
 
 
+TABLES = ("Pictures", "Regions", "Faces")
 TRACES: dict[str, Callable[[FaceReading], Tensor]] = {
     "yaw": lambda face: torch.rad2deg(face.rotation[:, 0]),
     "pitch": lambda face: torch.rad2deg(face.rotation[:, 1]),
@@ -360,6 +377,32 @@ METRICS: tuple[Metric, ...] = (
         network="tracker",
         note="the share of predictions with a face. Face metrics are means over these.",
         pooled=found_rate,
+    ),
+    *(
+        Metric(
+            name=f"l1_{region}",
+            direction="↓",
+            unit="0 to 1",
+            digits=4,
+            region=region,
+            note=f"l1 over the {region} of the true picture.",
+            pair=lambda c, k=k: l1_in(c.prediction, c.reference, c.regions[:, k]),  # type: ignore[misc]
+            needs=("truth", f"{region}_region"),
+        )
+        for k, region in enumerate(REGIONS)
+    ),
+    *(
+        Metric(
+            name=f"lpips_{region}",
+            direction="↓",
+            digits=3,
+            network="lpips",
+            region=region,
+            note=f"lpips over the {region} of the true picture.",
+            pair=lambda c, k=k: c.lpips_in_regions[:, k],  # type: ignore[misc]
+            needs=("truth", "lpips", f"{region}_region"),
+        )
+        for k, region in enumerate(REGIONS)
     ),
     *(
         Metric(

@@ -15,7 +15,10 @@ from reenact.evaluation.methods.batches import Batch
 from reenact.evaluation.methods.predictions import PredictionFolder
 from reenact.evaluation.pairing.pairs import Video
 from reenact.face.factory import FaceConfig, own_weights
+from reenact.face.params import FaceParams
+from reenact.face.person_mask import KnownPerson
 from reenact.files import check_input_file
+from reenact.inference.canvas import SourceView, wide_view
 from reenact.inference.config import ReenactorConfig
 from reenact.inference.reenactor import Reenactor
 from reenact.inference.source_state import SourceState
@@ -23,6 +26,9 @@ from reenact.media.images import image_from_frame
 
 Variant = Literal["ours", "copy_source", "oracle"]
 VARIANTS: tuple[Variant, ...] = ("ours", "copy_source", "oracle")
+
+
+Key = tuple[str, int, bytes]
 
 
 class Method(Protocol):
@@ -51,20 +57,45 @@ class StateCache:
 
     def __init__(self, reenactor: Reenactor) -> None:
         self.reenactor = reenactor
-        self.states: dict[tuple[str, int], SourceState] = {}
+        self.states: dict[Key, SourceState] = {}
+        self.people: dict[tuple[str, int], KnownPerson] = {}
 
     def rows(self, batch: Batch) -> SourceState:
         """A state with one row for each pair of the batch."""
-        keys = [(pair.source_clip, pair.source_frame) for pair in batch.pairs]
+        keys = [self._key(batch, i) for i in range(len(batch.pairs))]
         first = {key: keys.index(key) for key in keys}
-        new = [key for key in first if key not in self.states]
+        new = [i for key, i in first.items() if key not in self.states]
         kept = {key: self.states[key] for key in first if key in self.states}
         if new:
-            index = [first[key] for key in new]
-            state = self.reenactor.set_source(batch.source[index], batch.source_params[index])
-            kept |= {key: state[[i]] for i, key in enumerate(new)}
+            state = self._states(batch, new)
+            kept |= {keys[i]: state[[row]] for row, i in enumerate(new)}
         self.states = kept
+        self.people = {key[:2]: self.people[key[:2]] for key in kept if key[:2] in self.people}
         return SourceState.cat([kept[key] for key in keys])
+
+    def _key(self, batch: Batch, i: int) -> Key:
+        """What a state depends on. Without layers it does not matter what the results show."""
+        has_layers = self.reenactor.recipe.carry_detail
+        place = batch.shown[i].crop_from_frame.tobytes() if has_layers else b""
+        return batch.pairs[i].source_clip, batch.pairs[i].source_frame, place
+
+    def _states(self, batch: Batch, rows: list[int]) -> SourceState:
+        source, params = batch.source[rows], batch.source_params[rows]
+        if not self.reenactor.recipe.carry_detail:
+            return self.reenactor.set_source(source, params)
+        assert isinstance(params, FaceParams), "only the open face stack has layers"
+        view = SourceView.cat([self._view(batch, i) for i in rows])
+        # From the source crops to the squares of the true pictures.
+        moves = [batch.shown[i].crop_from_frame @ batch.crops[i].frame_from_crop for i in rows]
+        return self.reenactor.set_source(source, params, view, params.transformed(np.stack(moves)))
+
+    def _view(self, batch: Batch, i: int) -> SourceView:
+        key, photo = self._key(batch, i)[:2], batch.photos[i]
+        if key not in self.people:
+            image = image_from_frame(photo).to(self.reenactor.device)
+            mask = self.reenactor.person_mask.of_photo(image, batch.crops[i])
+            self.people[key] = KnownPerson(mask)
+        return wide_view(photo, batch.shown[i], self.people[key])
 
 
 class ReenactorMethod:
@@ -80,7 +111,8 @@ class ReenactorMethod:
 
     @torch.inference_mode()
     def render(self, batch: Batch) -> dict[str, Tensor]:
-        images = {"ours": self.reenactor.render(self.cache.rows(batch), batch.target_params)}
+        ours = self.reenactor.render(self.cache.rows(batch), batch.target_params)
+        images = {"ours": _middle(ours, batch.source.shape[-1])}
         if "copy_source" in self.pictures:
             images["copy_source"] = batch.source.to(self.reenactor.device)
         if "oracle" in self.pictures:
@@ -95,6 +127,12 @@ class ReenactorMethod:
             x_T = diffae.encode_stochastic(source, z_source, num_steps=self.oracle_steps)
             oracle = diffae.decode(x_T, z_target, num_steps=self.oracle_steps)
         return oracle.float().clamp(-1, 1)
+
+
+def _middle(images: Tensor, size: int) -> Tensor:
+    """The squares of side `size` in the middle of images (B, C, D, D)."""
+    border = (images.shape[-1] - size) // 2
+    return images[..., border : border + size, border : border + size]
 
 
 class FolderMethod:

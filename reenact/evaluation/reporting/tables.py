@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from reenact.evaluation.measuring.metrics import METRICS, PAIR_METRICS, Metric
+from reenact.evaluation.measuring.metrics import METRICS, PAIR_METRICS, TABLES, Metric
 from reenact.evaluation.measuring.records import Record
 from reenact.evaluation.measuring.summary import mean
 from reenact.evaluation.reporting import published
@@ -34,11 +34,9 @@ class Table:
 
 
 def mode_tables(summary: dict[str, Any], mode: str) -> dict[str, Table]:
-    """The tables of a mode: pictures and faces. They hold every column with a number."""
-    parts = {
-        "Pictures": [c for c in known_columns(summary[mode]) if not c.is_of_faces],
-        "Faces": [c for c in known_columns(summary[mode]) if c.is_of_faces],
-    }
+    """The tables of a mode, by title. They hold every column with a number."""
+    known = known_columns(summary[mode])
+    parts = {title: [c for c in known if c.table == title] for title in TABLES}
     return {title: _mode_table(summary, mode, part) for title, part in parts.items() if part}
 
 
@@ -66,12 +64,11 @@ def difference_tables(summary: dict[str, Any], mode: str) -> dict[str, Table]:
     """Each other row minus the main row, by kind of metric. A clear difference is marked."""
     differences = {k: v for k, v in summary["differences"].get(mode, {}).items() if v}
     tables = {}
-    for title, is_of_faces in (("Pictures", False), ("Faces", True)):
+    for title in TABLES:
         columns = [
             metric
             for metric in PAIR_METRICS
-            if metric.is_of_faces == is_of_faces
-            and any(metric.name in row for row in differences.values())
+            if metric.table == title and any(metric.name in row for row in differences.values())
         ]
         if columns:
             tables[title] = Table(
@@ -122,7 +119,7 @@ def published_table(summary: dict[str, Any]) -> Table:
 
 
 def latex(summary: dict[str, Any], headings: dict[str, str]) -> str:
-    """Two booktabs tables for each mode, to paste into a paper. headings: by mode."""
+    """The booktabs tables of each mode, to paste into a paper. headings: by mode."""
     parts = ["% needs \\usepackage{booktabs}"]
     for mode in modes_of(summary):
         for title, table in mode_tables(summary, mode).items():

@@ -197,7 +197,9 @@ class OpenFaceStack(OpenFaceModel):
         if not tracked.found.any():
             return None
         crops, followed = keep_heads_inside(
-            crops_for_video(tracked.landmarks, tracked.found, size, fps, shots=tracked.shot),
+            crops_for_video(
+                tracked.landmarks, tracked.found, size, fps, shots=tracked.shot, one_angle=True
+            ),
             tracked.landmarks,
             tracked.found,
         )

@@ -1,0 +1,189 @@
+"""What the page does: find faces, pose a photo, animate it. Nothing here knows the page."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from reenact.errors import UserError
+from reenact.face.batch import FaceBatch
+from reenact.face.control import Sliders
+from reenact.face.stack import FoundFace, Frame, SourceFace
+from reenact.inference.motion import Motion, repeated
+from reenact.inference.pipeline import open_target, write_result
+from reenact.inference.reenactor import Reenactor
+from reenact.inference.run_config import InferRun, which_face
+from reenact.media.clip import MediaClip
+from reenact.media.images import read_frame, write_frame
+from reenact.media.label import labelled
+from reenact.web.job import Job
+
+PREVIEW_SIDE = 900  # pixels of the numbered preview
+
+
+@dataclass(frozen=True, kw_only=True)
+class Made:
+    """A result. notes: what the user may not expect, one line each."""
+
+    path: Path
+    is_picture: bool
+    num_frames: int
+    notes: tuple[str, ...] = ()
+
+
+class Studio:
+    """Does one thing at a time, for all visitors.
+
+    A `face` is a number as in the preview, or 0 for the largest one. Errors name files without
+    their folder.
+    """
+
+    def __init__(self, reenactor: Reenactor, run: InferRun) -> None:
+        self.run = run
+        self._reenactor = reenactor
+        self._lock = threading.Lock()
+        self._source: tuple[tuple[Any, ...], SourceFace[Any]] | None = None
+        self._stills: tuple[tuple[Any, ...], deque[FaceBatch], Iterator[Frame]] | None = None
+
+    def faces(self, photo: Path) -> tuple[list[FoundFace], Frame]:
+        """All faces of a photo, and the photo with their numbers. UserError without a face."""
+        with self._lock, _only_names(photo):
+            frame = read_frame(photo, quiet=True)
+            found = self._reenactor.face.faces(frame)
+            if not found:
+                raise UserError(f"{photo}: no face found, take a photo that shows one face clearly")
+            return found, numbered(frame, found)
+
+    def still(self, photo: Path, face: int, sliders: Sliders, run: InferRun, folder: Path) -> Path:
+        """A picture of the photo with another pose and expression."""
+        with self._lock, _only_names(photo):
+            source = self._find(photo, face)
+            posed = self._reenactor.face.posed(source.params, sliders)
+            key = (photo, face, run)
+            if self._stills is None or self._stills[0] != key:
+                waiting: deque[FaceBatch] = deque()
+                # The stream encodes the photo once, so that moving a slider takes little time.
+                frames = self._reenactor.stream(source, _taken_from(waiting), run)
+                self._stills = key, waiting, labelled(frames) if run.label else frames
+            _, waiting, frames = self._stills
+            waiting.append(posed)
+            try:
+                frame = next(frames)
+            except BaseException:
+                self._stills = None
+                raise
+        path = folder / f"{_stem(photo)}_posed.png"
+        write_frame(path, frame, synthetic=True)
+        return path
+
+    def animate(
+        self, job: Job[Made], photo: Path, face: int, target: Path, run: InferRun, folder: Path
+    ) -> Made:
+        """Animate a photo with a target. Raises `job.Stopped` when it is stopped."""
+        with self._lock, _only_names(photo, target):
+            job.check()
+            clip = open_target(target, run)
+            source = self._find(photo, face)
+            motion = self._motion(job, clip, target, run)
+            notes = motion.tracked.warnings()
+            sound: MediaClip | Frame | Motion = clip
+            if run.repeat > 1 and not motion.is_picture:
+                motion = repeated(motion, run.repeat, pingpong=run.pingpong)
+                sound = motion
+            frames = self._reenactor.frames(source, motion, run)
+            ending = ".png" if motion.is_picture else ".mp4"
+            path = folder / f"{_stem(photo)}_{_stem(target)}{ending}"
+            watched = job.watch(frames, "Rendering", len(motion))
+            write_result(path, watched, motion, sound, run)
+            return Made(
+                path=path,
+                is_picture=motion.is_picture,
+                num_frames=len(motion),
+                notes=tuple(notes),
+            )
+
+    def forget(self) -> None:
+        """Let go of the last photo."""
+        with self._lock:
+            self._source = self._stills = None
+
+    def _find(self, photo: Path, face: int) -> SourceFace[Any]:
+        key = (photo, face)
+        if self._source is None or self._source[0] != key:
+            frame = read_frame(photo)
+            self._source = key, self._reenactor.find(frame, str(photo), which=face or "largest")
+        return self._source[1]
+
+    def _motion(
+        self, job: Job[Made], clip: MediaClip | Frame | Motion, target: Path, run: InferRun
+    ) -> Motion:
+        if isinstance(clip, Motion):
+            return clip
+        count = clip.num_frames if isinstance(clip, MediaClip) else 1
+
+        def watch(frames: Iterable[Frame], doing: str) -> Iterable[Frame]:
+            return job.watch(frames, "Reading the motion", count)
+
+        return self._reenactor.track(
+            clip,
+            where=str(target),
+            watch=watch,
+            which=which_face(run.target_face, "target_face"),
+            smoothing=run.smoothing,
+        )
+
+
+def numbered(frame: Frame, faces: list[FoundFace]) -> Frame:
+    """The frame, smaller if it is large, with a box and a number on every face."""
+    picture = Image.fromarray(frame)
+    scale = min(1.0, PREVIEW_SIDE / max(picture.size))
+    picture = picture.resize([max(1, round(side * scale)) for side in picture.size])
+    draw = ImageDraw.Draw(picture)
+    size = max(14, round(max(picture.size) / 28))
+    font = ImageFont.load_default(size)
+    for face in faces:
+        box = [value * scale for value in face.box]
+        draw.rounded_rectangle(box, radius=size // 2, outline="white", width=max(2, size // 8))
+        x, y = box[0], max(box[1] - size * 0.6, size * 0.8)
+        draw.ellipse((x - size * 0.8, y - size * 0.8, x + size * 0.8, y + size * 0.8), fill="white")
+        draw.text((x, y), str(face.number), font=font, fill="black", anchor="mm")
+    return np.asarray(picture)
+
+
+def _taken_from(waiting: deque[FaceBatch]) -> Iterator[FaceBatch]:
+    while True:
+        yield waiting.popleft()
+
+
+def _stem(path: Path) -> str:
+    """A name for results, from the name of an upload."""
+    letters = "".join(c if c.isalnum() or c in "-_" else "_" for c in path.name.split(".")[0])
+    return letters[:40] or "upload"
+
+
+@contextlib.contextmanager
+def _only_names(*paths: Path) -> Iterator[None]:
+    """Errors name a file, not the temporary folder that it is in."""
+    try:
+        yield
+    except UserError as error:
+        text = str(error)
+        for path in paths:
+            text = text.replace(str(path), path.name)
+        raise UserError(text) from error
+
+
+def page_run(run: InferRun, device: str) -> InferRun:
+    """The run with small batches on a CPU, so that progress and a stop come quickly."""
+    if device != "cpu":
+        return run
+    batch_size = min(run.reenactor.batch_size, 2)
+    return replace(run, reenactor=replace(run.reenactor, batch_size=batch_size))

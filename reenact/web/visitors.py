@@ -1,0 +1,211 @@
+"""The events of the page: what happens when its visitors send something or press a button.
+
+Values of components arrive as the browser sent them (`preprocess=False` in `page`), so that all
+checks and errors are the package's own.
+"""
+
+from __future__ import annotations
+
+import html
+import sys
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from reenact.assets import ASSETS_DIR
+from reenact.errors import UserError
+from reenact.inference.motion_file import SUFFIX
+from reenact.web.job import Job, Progress, Stopped
+from reenact.web.options import OPTIONS, SLIDERS, keys_of, run_of, sliders_of
+from reenact.web.storage import Storage
+from reenact.web.studio import Made, Studio
+
+LARGEST = ("the largest", 0)
+POLL_SECONDS = 0.2
+
+
+class Visitors:
+    """The events of the page. A visit is one open page."""
+
+    def __init__(self, studio: Studio, storage: Storage) -> None:
+        self._studio, self._storage = studio, storage
+        self._jobs: dict[str, Job[Made]] = {}
+
+    def look(self, photo: Any, request: gr.Request) -> tuple[Any, ...]:
+        """A photo came or went."""
+        path = _path(photo)
+        self._storage.use(_visit(request), "photo", path)
+        alone = gr.Column(visible=False), None, gr.Radio([LARGEST], value=0), None
+        if path is None:
+            return "", *alone
+        try:
+            faces, numbered = self._studio.faces(path)
+        except Exception as error:
+            return _error(error), *alone
+        if len(faces) == 1:
+            return "", *alone
+        choices = [LARGEST, *((str(face.number), face.number) for face in faces)]
+        said = _note(f"{len(faces)} faces. Choose the one that shall move.")
+        return said, gr.Column(visible=True), numbered, gr.Radio(choices, value=0), None
+
+    def sent_clip(self, sent: Any, request: gr.Request) -> None:
+        """A video came or went."""
+        self._storage.use(_visit(request), "clip", _path(sent))
+
+    def sent_file(self, sent: Any, request: gr.Request) -> None:
+        """A picture or a motion file came or went."""
+        self._storage.use(_visit(request), "file", _path(sent))
+
+    def pose(
+        self, request: gr.Request, kind: str, photo: Any, face: Any, *values: Any
+    ) -> tuple[Any, ...]:
+        """A slider moved."""
+        if kind != "sliders":
+            return gr.skip(), gr.skip(), gr.skip()
+        path = _path(photo)
+        if path is None:
+            return None, _note("Choose a photo first."), gr.DownloadButton(interactive=False)
+        sliders = keys_of(SLIDERS)
+        try:
+            named = dict(zip([*sliders, *keys_of(OPTIONS)], values, strict=True))
+            wanted = sliders_of({key: named.pop(key) for key in sliders})
+            run = run_of(self._studio.run, named, is_shipped=False)
+            folder = self._storage.new_folder(_visit(request), "stills")
+            made = self._studio.still(path, int(face or 0), wanted, run, folder)
+        except Exception as error:
+            return None, _error(error), gr.DownloadButton(interactive=False)
+        return str(made), "", gr.DownloadButton(value=str(made), interactive=True)
+
+    def animate(
+        self,
+        request: gr.Request,
+        photo: Any,
+        face: Any,
+        kind: str,
+        shipped: Any,
+        clip: Any,
+        other: Any,
+        *values: Any,
+    ) -> Iterator[tuple[Any, ...]]:
+        """The button: progress, then the result."""
+        visit = _visit(request)
+        same = [gr.skip()] * 5
+        job: Job[Made] | None = None
+        try:
+            path = _path(photo)
+            if path is None:
+                raise UserError("Choose a photo first: step 1.")
+            named = dict(zip(keys_of(OPTIONS), values, strict=True))
+            target = _target(kind, shipped, clip, other)
+            run = run_of(self._studio.run, named, is_shipped=kind == "shipped")
+            number, folder = int(face or 0), self._storage.new_folder(visit, "results")
+            studio = self._studio
+            job = Job(lambda job: studio.animate(job, path, number, target, run, folder))
+            self._jobs[visit] = job
+            busy = gr.Button(interactive=False), gr.Button(visible=True, interactive=True)
+            yield _progress(job.progress), *busy, gr.Row(visible=False), *same[1:4], gr.skip()
+            while not job.wait(POLL_SECONDS):
+                yield _progress(job.progress), gr.skip(), gr.skip(), *same
+            made = job.result()
+        except Stopped:
+            yield _note("Stopped."), *_ready(), *same
+            return
+        except Exception as error:
+            yield _error(error), *_ready(), *same
+            return
+        finally:
+            # Also when the visitor has gone: then this generator is closed.
+            if job is not None:
+                job.stop()
+                self._jobs.pop(visit, None)
+        shown = str(made.path)
+        yield (
+            "".join(map(_note, made.notes)),
+            *_ready(),
+            gr.Row(visible=True),
+            str(path),
+            gr.Video(value=None if made.is_picture else shown, visible=not made.is_picture),
+            gr.Image(value=shown if made.is_picture else None, visible=made.is_picture),
+            gr.DownloadButton(value=shown, visible=True),
+        )
+
+    def stop(self, request: gr.Request) -> Any:
+        """The other button."""
+        if job := self._jobs.get(_visit(request)):
+            job.stop()
+        return gr.Button(interactive=False)
+
+    def leave(self, request: gr.Request) -> None:
+        """The page was closed."""
+        self.stop(request)
+        self._storage.end(_visit(request))
+        self._studio.forget()
+
+
+def shipped_names() -> list[str]:
+    folder = ASSETS_DIR / "motions"
+    return sorted(path.name.removesuffix(SUFFIX) for path in folder.glob(f"*{SUFFIX}"))
+
+
+def _target(kind: str, shipped: Any, clip: Any, other: Any) -> Path:
+    """The target that the open tab says. Raises UserError if there is none."""
+    if kind == "shipped":
+        if shipped not in shipped_names():
+            raise UserError("Choose a motion: step 2.")
+        return ASSETS_DIR / "motions" / f"{shipped}{SUFFIX}"
+    path = _path(clip if kind == "video" else other)
+    if path is None:
+        what = "a video" if kind == "video" else "a picture or a motion file"
+        raise UserError(f"Choose {what}: step 2.")
+    return path
+
+
+def _path(sent: Any) -> Path | None:
+    """The file of a component, whose value was not processed."""
+    return Path(sent["path"]) if sent and sent.get("path") else None
+
+
+def _visit(request: gr.Request) -> str:
+    return str(request.session_hash)
+
+
+def _ready() -> tuple[Any, Any]:
+    return gr.Button(interactive=True), gr.Button(visible=False)
+
+
+def _note(text: str) -> str:
+    return f'<p class="note">{html.escape(text)}</p>'
+
+
+def _error(error: Exception) -> str:
+    """One line. What is no error of the user's is printed on the terminal too."""
+    if isinstance(error, UserError):
+        text = str(error)
+    else:
+        traceback.print_exception(error, file=sys.stderr)
+        text = "Something went wrong. The terminal that runs the page says more."
+    return f'<p class="error" role="alert">{html.escape(" ".join(text.split()))}</p>'
+
+
+def _progress(progress: Progress) -> str:
+    share = progress.done / progress.total if progress.total else 0.0
+    parts = [progress.doing]
+    if progress.total > 1:
+        parts.append(f"frame {progress.done} of {progress.total}")
+    left = progress.seconds_left
+    if left is not None and progress.done > 1:
+        parts.append(f"about {_duration(left)} left")
+    return (
+        f'<div class="progress" role="progressbar" aria-valuenow="{100 * share:.0f}" '
+        f'aria-valuemin="0" aria-valuemax="100"><div style="width: {100 * share:.1f}%"></div></div>'
+        f'<p class="note">{html.escape(", ".join(parts))}</p>'
+    )
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    return f"{round(seconds / 60)} minutes"
