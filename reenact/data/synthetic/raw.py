@@ -52,7 +52,7 @@ def render_clip(
 def write_raw(out: Path, layout: str, num_clips: int, num_frames: int, side: int) -> None:
     """Write `num_clips` clips, two of each person. A progress bar is shown.
 
-    The last quarter of the persons, and at least one of two, has test identities. The layout decides
+    The last quarter of the persons, and at least one of two, has test identities. The layout says
     whether videos or pictures are written. Clip i shows the same in every layout.
     """
     renderer = Renderer()
