@@ -17,7 +17,7 @@ KEYS = (
     *("motion", "motion_reference", "region"),
     *("pose_strength", "expression_strength", "gaze_strength"),
     *("source_face", "target_face"),
-    *("source_pose", "compose", "output_size", "max_side", "sound", "label"),
+    *("source_pose", "compose", "output_size", "max_side", "background", "sound", "label"),
     *("reenactor.num_steps", "reenactor.precision", "reenactor.seed"),
 )
 """The keys of the config that have an option. A section is left out of the option's name."""
@@ -126,6 +126,8 @@ def add_frames(group: Any) -> None:
     )
     _add(group, "output_size", int, "PIXELS", "side of the face crop (default: 256)")
     _add(group, "max_side", int, "PIXELS", "longest side of a video of the photo (default: 1280)")
+    text = "photo, transparent, or a colour such as '#00b140' behind the person (default: photo)"
+    _add(group, "background", str, "WHAT", text)
     _switch(group, "label", "draw a small mark which says that the picture is synthetic")
 
 

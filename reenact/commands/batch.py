@@ -55,12 +55,13 @@ def run(arguments: argparse.Namespace) -> None:
     from reenact.inference.pipeline import (
         animate_to_file,
         find_sources,
+        keeping_alpha,
         load_for,
         open_target,
+        read_source,
         track_targets,
     )
     from reenact.inference.run_config import InferRun
-    from reenact.media.images import read_frame
 
     settings = read_config(arguments, InferRun, given_options(arguments))
     targets = [
@@ -87,8 +88,10 @@ def run(arguments: argparse.Namespace) -> None:
                     verdict = "was there already"
                 else:
                     if path not in faces:
-                        faces[path] = find_sources(reenactor, read_frame(path), path, settings)
-                    animate_to_file(reenactor, faces[path], motions, [clip], output, settings)
+                        photo = read_source(path, output, settings)
+                        faces[path] = find_sources(reenactor, photo, path, settings)
+                    run = keeping_alpha(settings, faces[path], reenactor)
+                    animate_to_file(reenactor, faces[path], motions, [clip], output, run)
                     verdict = f"{time.perf_counter() - started:.1f} s"
             except UserError as error:
                 output, verdict = None, str(error)

@@ -59,17 +59,18 @@ def run(arguments: argparse.Namespace) -> None:
     output = arguments.output or Path("results") / f"{stem}_posed.png"
     check_output_path(output, WRITABLE_SUFFIXES, makes_folders=True)
     from reenact.face.control import Sliders
-    from reenact.inference.pipeline import find_source, load_for
+    from reenact.inference.pipeline import find_source, keeping_alpha, load_for, read_source
     from reenact.inference.run_config import InferRun, animate_options
-    from reenact.media.images import read_frame, write_frame
+    from reenact.media.images import write_frame
     from reenact.media.label import labelled
 
     names = [name.replace("-", "_") for name in (*ANGLES, *SHARES)]
     sliders = Sliders(**{name: getattr(arguments, name) for name in names})
     settings = read_config(arguments, InferRun, given_options(arguments))
-    photo = read_frame(arguments.source)
+    photo = read_source(arguments.source, output, settings)
     reenactor = load_for(settings, arguments.device)
     source = find_source(reenactor, photo, arguments.source, settings)
+    settings = keeping_alpha(settings, [source], reenactor)
     frame = reenactor.pose(source, sliders, **animate_options(settings))
     if settings.label:
         (frame,) = labelled([frame])

@@ -64,6 +64,8 @@ class SourceFace(Generic[Params]):
     face, in the pixels of that crop.
     neighbours: (K, 3) centre x and y and side of the boxes (`FoundFace`) of all faces of the photo,
     this one first, in units of the crop's side; None: they were not looked for.
+    alpha: (H, W) uint8, how opaque a photo with transparent parts is; `photo` then shows it over
+    white.
     """
 
     photo: Frame
@@ -71,6 +73,7 @@ class SourceFace(Generic[Params]):
     crop_frame: Frame
     params: Params
     neighbours: np.ndarray | None = None
+    alpha: np.ndarray | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

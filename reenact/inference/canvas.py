@@ -31,8 +31,9 @@ class SourceView:
 
     canvas: the square, of D pixels, in which pictures are composed; its `crop_from_frame` maps
         pixels of the networks' crop to pixels of the canvas.
-    picture: (B, 3, W, W) in [-1, 1], a square with the canvas's centre and pixels, W >= D. Beyond
-        the photo its outermost pixels are repeated.
+    picture: (B, C, W, W) in [-1, 1], a square with the canvas's centre and pixels, W >= D. Beyond
+        the photo its outermost pixels are repeated. C is 3, or 4 with the opacity of a photo that
+        has transparent parts; its colours are then those over white.
     mask: (B, 1, W, W) in [0, 1], the person.
     cut: (B, 1, D, D), 1 where the border of the photo cuts the person, and beyond.
     """
@@ -78,11 +79,16 @@ def is_cut(face: SourceFace[Any], outline: Tensor) -> bool:
     return bool(beyond > CUT_BEYOND * face.crop.size / face.crop.zoom)
 
 
-def crop_view(photo: Frame, crop: FaceCrop, net: PersonFinder, size: int) -> SourceView:
-    """The face crop in `size` pixels as the canvas, with what lies around it in the photo."""
+def crop_view(
+    photo: Frame, crop: FaceCrop, net: PersonFinder, size: int, alpha: np.ndarray | None = None
+) -> SourceView:
+    """The face crop in `size` pixels as the canvas, with what lies around it in the photo.
+
+    alpha: (H, W) uint8, the photo's opacity.
+    """
     scale = size / crop.size
     canvas = FaceCrop(crop_from_frame=np.diag([scale, scale, 1.0]), size=size)
-    return _view(photo, crop, net, canvas, room=ROOM)
+    return _view(photo, crop, net, canvas, room=ROOM, alpha=alpha)
 
 
 def wide_view(photo: Frame, crop: FaceCrop, net: PersonFinder) -> SourceView:
@@ -93,15 +99,15 @@ def wide_view(photo: Frame, crop: FaceCrop, net: PersonFinder) -> SourceView:
     border = round(crop.size * (ROOM - 1) / 2)
     shift = np.array([[1.0, 0, border], [0, 1, border], [0, 0, 1]])
     canvas = FaceCrop(crop_from_frame=shift, size=crop.size + 2 * border)
-    return _held_at_border(_view(photo, crop, net, canvas, room=1.0))
+    return _held_at_border(_view(photo, crop, net, canvas, room=1.0, alpha=None))
 
 
 def photo_view(
-    photo: Frame, crop: FaceCrop, net: PersonFinder
+    photo: Frame, crop: FaceCrop, net: PersonFinder, alpha: np.ndarray | None = None
 ) -> tuple[SourceView, tuple[int, int]]:
     """A square of the photo's own pixels around the face, and the column and row of its corner.
 
-    At the border of the square nothing moves.
+    At the border of the square nothing moves. alpha: (H, W) uint8, the photo's opacity.
     """
     side = crop.size / crop.zoom
     centre = crop.points_to_frame(np.full(2, crop.size / 2))
@@ -109,7 +115,8 @@ def photo_view(
     left, top = (int(v) for v in np.round(centre).astype(int) - half)
     shift = np.array([[1.0, 0, -left], [0, 1, -top], [0, 0, 1]])
     canvas = FaceCrop(crop_from_frame=shift @ crop.frame_from_crop, size=2 * half)
-    return _held_at_border(_view(photo, crop, net, canvas, room=1.0)), (left, top)
+    view = _view(photo, crop, net, canvas, room=1.0, alpha=alpha)
+    return _held_at_border(view), (left, top)
 
 
 def _held_at_border(view: SourceView) -> SourceView:
@@ -119,7 +126,7 @@ def _held_at_border(view: SourceView) -> SourceView:
 
 
 def put_back(photo: Frame, result: Frame, corner: tuple[int, int]) -> Frame:
-    """The photo (H, W, 3) with the pixels of a result (D, D, 3) whose corner is at this column and
+    """The photo (H, W, C) with the pixels of a result (D, D, C) whose corner is at this column and
     row; what lies beyond the photo is left out.
     """
     left, top = corner
@@ -135,7 +142,13 @@ def put_back(photo: Frame, result: Frame, corner: tuple[int, int]) -> Frame:
 
 
 def _view(
-    photo: Frame, crop: FaceCrop, net: PersonFinder, canvas: FaceCrop, room: float
+    photo: Frame,
+    crop: FaceCrop,
+    net: PersonFinder,
+    canvas: FaceCrop,
+    *,
+    room: float,
+    alpha: np.ndarray | None,
 ) -> SourceView:
     border = round(canvas.size * (room - 1) / 2)
     side = canvas.size + 2 * border
@@ -144,16 +157,24 @@ def _view(
     window = FaceCrop(crop_from_frame=matrix, size=side)
     mask = net.of_photo(image_from_frame(photo).to(net.device), crop).cpu()
     levels = (mask[0, 0].numpy() * 255).round().astype(np.uint8)
-    seen = image_from_frame(warp_to_crop(levels[..., None].repeat(3, 2), window))[:, :1] / 2 + 0.5
+    seen = _plane(levels, window) / 2 + 0.5
     inner = slice(border, border + canvas.size)
     inside = torch.from_numpy(_inside(photo, window))[None, None, inner, inner]
     is_person = seen[..., inner, inner] > MOST_MOVED
+    picture = image_from_frame(warp_to_crop(photo, window))
+    if alpha is not None:
+        picture = torch.cat([picture, _plane(alpha, window)], 1)
     return SourceView(
         canvas=canvas,
-        picture=image_from_frame(warp_to_crop(photo, window)),
+        picture=picture,
         mask=seen,
         cut=(~inside & is_person).float(),
     )
+
+
+def _plane(levels: np.ndarray, window: FaceCrop) -> Tensor:
+    """Levels (H, W) uint8 as the window shows them: (1, 1, W, W) in [-1, 1]."""
+    return image_from_frame(warp_to_crop(levels[..., None].repeat(3, 2), window))[:, :1]
 
 
 def _inside(photo: Frame, window: FaceCrop) -> np.ndarray:

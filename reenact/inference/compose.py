@@ -21,9 +21,10 @@ from reenact.face.batch import FaceBatch
 from reenact.face.crop import FaceCrop, feathered_mask, paste_back, warp_to_crop
 from reenact.face.person_mask import PersonFinder
 from reenact.face.stack import FaceStack, Frame, SourceFace, TargetMotion
+from reenact.inference.background import PHOTO, cut_person, finished
 from reenact.inference.canvas import SourceView, crop_view, photo_view, put_back
 from reenact.inference.motion import Motion
-from reenact.media.images import frame_from_image
+from reenact.media.images import frame_from_image, image_from_frame
 
 Levels = Literal["exact", "stretched"]
 
@@ -41,7 +42,7 @@ class Scene:
         the photo they have the view's D pixels, and are composed of the photo's layers.
     person_mask: gives the network that views need; None where the source's detail is not carried
         and there are no views.
-    size, max_side, levels: `output_size` and others of `AnimateOptions`.
+    size, max_side, levels, background: `output_size` and others of `AnimateOptions`.
     """
 
     source: SourceFace[Any]
@@ -53,30 +54,36 @@ class Scene:
     size: int
     max_side: int
     levels: Levels
+    background: str = PHOTO
 
 
 def photo(scene: Scene) -> Iterator[Frame]:
     """The whole source photo with the moved person. For videos it is shrunk to `max_side`."""
     source = scene.source
     if not scene.motion.is_picture:
-        picture, crop = shrink_to(source.photo, source.crop, scene.max_side)
-        source = replace(source, photo=picture, crop=crop)
+        source = shrunk(source, scene.max_side)
     if scene.person_mask is None:
         yield from _pasted(scene, source)
         return
-    view, corner = photo_view(source.photo, source.crop, scene.person_mask())
+    whole, alpha = _ground(scene, source)
+    view, corner = photo_view(whole, source.crop, scene.person_mask(), alpha)
+    if alpha is not None:
+        whole = np.dstack([whole, alpha])
     for image in scene.render(view):
-        yield put_back(source.photo, frame_from_image(image)[0], corner)
+        result = put_back(whole, _frame(image, image.shape[-1]), corner)
+        yield result if alpha is None else finished(result, scene.background)
 
 
 def crop(scene: Scene) -> Iterator[Frame]:
     """The face crop (size, size, 3)."""
-    source, view = scene.source, None
+    source, view, alpha = scene.source, None, None
     if scene.person_mask is not None:
         size = max(scene.size, source.crop.size)
-        view = crop_view(source.photo, source.crop, scene.person_mask(), size)
+        whole, alpha = _ground(scene, source)
+        view = crop_view(whole, source.crop, scene.person_mask(), size, alpha)
     for image in scene.render(view):
-        yield resized_frames(image, scene.size, scene.levels)[0]
+        result = _frame(image, scene.size, scene.levels)
+        yield result if alpha is None else finished(result, scene.background)
 
 
 def follow(scene: Scene) -> Iterator[Frame]:
@@ -84,6 +91,27 @@ def follow(scene: Scene) -> Iterator[Frame]:
     tracked = scene.motion.tracked
     for result, own, window in zip(crop(scene), tracked.crops, tracked.windows, strict=True):
         yield moved(result, own.resized(scene.size), window.resized(scene.size))
+
+
+def _ground(scene: Scene, source: SourceFace[Any]) -> tuple[Frame, np.ndarray | None]:
+    """The photo that is composed, and its opacity if the background is not the photo's own."""
+    if scene.background == PHOTO:
+        return source.photo, None
+    if source.alpha is not None:
+        return source.photo, source.alpha
+    assert scene.person_mask is not None
+    net = scene.person_mask()
+    mask = net.of_photo(image_from_frame(source.photo).to(net.device), source.crop)
+    return cut_person(source.photo, mask)
+
+
+def _frame(image: Tensor, size: int, levels: Levels = "exact") -> Frame:
+    """An image (1, C, S, S) as a frame (size, size, C); the fourth plane is its opacity."""
+    colours = resized_frames(image[:, :3], size, levels)[0]
+    if image.shape[1] == 3:
+        return colours
+    opacity = resized_frames(image[:, 3:].expand(-1, 3, -1, -1), size)[0]
+    return np.dstack([colours, opacity[..., 0]])
 
 
 def _pasted(scene: Scene, source: SourceFace[Any]) -> Iterator[Frame]:
@@ -170,6 +198,15 @@ def of_height(frame: Frame, height: int) -> Frame:
     width = max(2, 2 * round(frame.shape[1] * height / len(frame) / 2))
     image = Image.fromarray(frame).resize((width, height), Image.Resampling.LANCZOS)
     return np.asarray(image)
+
+
+def shrunk(source: SourceFace[Any], max_side: int) -> SourceFace[Any]:
+    """The face in its photo with the longer side at most `max_side` pixels."""
+    picture, crop = shrink_to(source.photo, source.crop, max_side)
+    alpha = source.alpha
+    if alpha is not None:
+        alpha, _ = shrink_to(alpha, source.crop, max_side)
+    return replace(source, photo=picture, crop=crop, alpha=alpha)
 
 
 def shrink_to(frame: Frame, crop: FaceCrop, max_side: int | None) -> tuple[Frame, FaceCrop]:

@@ -145,7 +145,7 @@ class CropReenactor:
     def _layer_source(self, view: SourceView, face: FaceBatch) -> LayerSource:
         crop_side = self.size * view.canvas.zoom
         size = round(view.canvas.size * min(1, max(self.size, FIELD_SIZE) / crop_side))
-        picture = resampled(view.inner(view.picture), size).to(self.device)
+        picture = resampled(view.inner(view.picture[:, :3]), size).to(self.device)
         cut = (resampled(view.cut, size) > 0.5).to(picture)
         return self.face.layer_source(face, self.size, view.canvas.resized(size), picture, cut)
 

@@ -41,10 +41,11 @@ class Layers:
 
     canvas: the square, of D pixels, in which pictures are composed; its `crop_from_frame` maps
         pixels of the networks' crop (S, S) to pixels of the canvas.
-    person: (1, 4, W, W) the person's colours times its alpha, and its alpha, in a square with the
-        canvas's centre and pixels and W >= D: what moves in from beside the canvas is known.
+    person: (1, C + 1, W, W) the person's colours times its alpha, and its alpha, in a square with
+        the canvas's centre and pixels and W >= D: what moves in from beside the canvas is known. C
+        is 3, or 4 with a plane of opacity, which is handled as one more colour.
     inside: (1, 3, W, W) the person's colours, continued beyond its outline.
-    plate: (1, 3, D, D) the background, filled from around where the person hides it.
+    plate: (1, C, D, D) the background, filled from around where the person hides it.
     face: the face whose motion the person follows.
     """
 
@@ -68,7 +69,7 @@ def make_layers(view: SourceView, face: LayerSource) -> Layers:
     person = torch.cat([view.picture - (1 - view.mask) * plate, view.mask], 1)
     depth = max(1, round(INSIDE_DEPTH * face.size * view.canvas.zoom))
     inner = (box_max(1 - view.mask, depth) < PERSON_ABOVE).to(view.picture)
-    inside = filled_in(view.picture * inner, inner)
+    inside = filled_in(view.picture[:, :3] * inner, inner)
     return Layers(
         canvas=view.canvas,
         inside=inside.to(face.body.device),
@@ -103,7 +104,7 @@ def _with_grain(plate: Tensor, known: Tensor, radius: int) -> Tensor:
 
 
 def layered(images: Tensor, layers: Layers, field: LayerField) -> Tensor:
-    """Pictures (B, 3, D, D) of the canvas from the networks' pictures (B, 3, S, S).
+    """Pictures (B, C, D, D) of the canvas from the networks' pictures (B, 3, S, S).
 
     field: of the canvas, of any side R. Layers from back to front:
 
@@ -124,12 +125,23 @@ def layered(images: Tensor, layers: Layers, field: LayerField) -> Tensor:
     hidden = field.hidden
     fitted = _fitted(images, layers, field, person) if bool(hidden.any()) else None
     if fitted is not None:
-        fitted = torch.cat([fitted, torch.ones_like(hidden)], 1)
+        fitted = _covering(fitted, person.shape[1])
         person = person.lerp_(resampled(fitted, side), resampled(hidden, side))
     if bool(field.fill.any()):
-        fill = resampled(field.fill, side)
-        person = person.mul_(1 - fill[:, 3:]).add_(fill)
-    return torch.addcmul(person[:, :3], 1 - person[:, 3:], layers.plate)
+        person = _filled(person, resampled(field.fill, side))
+    return torch.addcmul(person[:, :-1], 1 - person[:, -1:], layers.plate)
+
+
+def _filled(person: Tensor, fill: Tensor) -> Tensor:
+    """The person (B, C + 1, H, W) under the opaque colours of `fill`, see `LayerField`."""
+    cover = fill[:, 3:]
+    planes = [fill[:, :3], *[cover] * (person.shape[1] - 3)]
+    return person.mul_(1 - cover).add_(torch.cat(planes, 1))
+
+
+def _covering(colours: Tensor, planes: int) -> Tensor:
+    """Colours (B, 3, H, W) with further planes of ones: opaque."""
+    return F.pad(colours, (0, 0, 0, 0, 0, planes - 3), value=1.0)
 
 
 def draft(layers: Layers, field: LayerField) -> Tensor:
@@ -142,20 +154,19 @@ def draft(layers: Layers, field: LayerField) -> Tensor:
     person, inside = resampled(layers.person, wide), resampled(layers.inside, wide)
     opposite = field.opposite(inside, layers.reach)
     person = _moved(person, inside, field, layers.reach)
-    opposite = torch.cat([opposite, torch.ones_like(field.hidden)], 1)
-    person = person.lerp(opposite, field.hidden)
-    person = person * (1 - field.fill[:, 3:]) + field.fill
-    return person[:, :3] + (1 - person[:, 3:]) * resampled(layers.plate, size)
+    person = person.lerp(_covering(opposite, person.shape[1]), field.hidden)
+    person = _filled(person, field.fill)
+    return person[:, :-1] + (1 - person[:, -1:]) * resampled(layers.plate, size)
 
 
 def _moved(person: Tensor, inside: Tensor, field: LayerField, reach: float) -> Tensor:
-    """The person (B, 4, D, D) moved by a field whose grid has D pixels; see `Layers`."""
+    """The person (B, C + 1, D, D) moved by a field whose grid has D pixels; see `Layers`."""
     moved = field.warp(person, reach)
     if not bool(field.opaque.any()):
         return moved
     colours = field.warp(inside, reach)
-    colours = torch.cat([colours, torch.ones_like(colours[:, :1])], 1)
-    return moved.addcmul_(1 - moved[:, 3:], resampled(field.opaque, len(moved[0, 0])) * colours)
+    opaque = resampled(field.opaque, moved.shape[-1])
+    return moved.addcmul_(1 - moved[:, -1:], opaque * _covering(colours, moved.shape[1]))
 
 
 def _fitted(images: Tensor, layers: Layers, field: LayerField, person: Tensor) -> Tensor:

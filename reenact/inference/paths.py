@@ -36,11 +36,17 @@ def check_output(output: Path, source: Path, target: Path, *, is_picture: bool) 
 
 
 def open_result(
-    output: Path, *, width: int, height: int, timeline: Timeline, clip: MediaClip | None
+    output: Path,
+    *,
+    width: int,
+    height: int,
+    timeline: Timeline,
+    clip: MediaClip | None,
+    alpha: bool = False,
 ) -> VideoWriter | FrameSequenceWriter:
     """A writer of result frames in the format that the name says.
 
-    clip: gives its sound; None for no sound.
+    clip: gives its sound; None for no sound. alpha: frames are (H, W, 4) RGBA.
     """
     if is_sequence(output):
         return FrameSequenceWriter(
@@ -54,6 +60,7 @@ def open_result(
         audio_from=None if clip is None else clip.path,
         audio_origin=None if clip is None else clip.origin,
         synthetic=True,
+        alpha=alpha,
     )
 
 

@@ -2,15 +2,18 @@
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from PIL import Image
 from tqdm import tqdm
 
-from reenact.errors import UserError
+from reenact.errors import UserError, warn
 from reenact.face.stack import Frame, SourceFace, Watch, Which
 from reenact.files import make_folder
+from reenact.inference.background import PHOTO, TRANSPARENT
 from reenact.inference.compose import SQUARES, of_height, side_by_side
 from reenact.inference.group import at_common_times
 from reenact.inference.motion import Motion, repeated
@@ -21,7 +24,8 @@ from reenact.inference.run_config import InferRun, face_numbers, which_face
 from reenact.inference.video_source import VideoSource, driven_video
 from reenact.media.animation import is_photo, is_still, open_clip
 from reenact.media.clip import MediaClip
-from reenact.media.images import read_frame, write_frame
+from reenact.media.formats import holds_alpha
+from reenact.media.images import over_white, read_frame, write_frame
 from reenact.media.label import labelled
 from reenact.media.timeline import exact_rate
 
@@ -67,9 +71,13 @@ def reenact_files(
         _check_grid(opened, targets, clips, run)
     if isinstance(opened, MediaClip) and len(targets) > 1:
         raise UserError(f"{source}: a source video takes one target, got {len(targets)}")
+    check_transparency(output, run, grid=grid)
+    if not isinstance(opened, MediaClip) and not (holds_alpha(output) and not grid):
+        opened = shown_over_white(opened, source, run)
     reenactor = load_for(run, device)
 
     faces = [] if isinstance(opened, MediaClip) else find_sources(reenactor, opened, source, run)
+    run = keeping_alpha(run, faces, reenactor)
     motions = track_targets(reenactor, clips, targets, run)
     if isinstance(opened, MediaClip):
         video = track_source(reenactor, opened, source, motions[0], run)
@@ -164,9 +172,12 @@ def video_to_file(
 
 
 def open_source(source: Path, run: InferRun) -> MediaClip | Frame:
-    """The frame of a photo, or a video or animation; `max_frames` and `fps` of the run apply."""
+    """The frame of a photo, (H, W, 4) RGBA if it has transparent parts, or a video or animation.
+
+    `max_frames` and `fps` of the run apply to the latter.
+    """
     if is_photo(source):
-        return read_frame(source)
+        return read_frame(source, keep_alpha=True)
     fps = None if run.fps is None else exact_rate(run.fps)
     return open_clip(source, fps=fps, max_frames=run.max_frames)
 
@@ -189,6 +200,43 @@ def open_target(target: Path, run: InferRun | None = None) -> MediaClip | Frame 
     if is_still(target):
         return read_frame(target)
     return open_clip(target, **part)
+
+
+def read_source(source: Path, output: Path, run: InferRun) -> Frame:
+    """A source photo, with its transparency (H, W, 4) if the result can hold it or covers it.
+
+    Raises UserError, also for a transparent background that the result cannot hold.
+    """
+    check_transparency(output, run)
+    photo = read_frame(source, keep_alpha=True)
+    return photo if holds_alpha(output) else shown_over_white(photo, source, run)
+
+
+def check_transparency(output: Path, run: InferRun, *, grid: bool = False) -> None:
+    """Raises UserError for a transparent background that the result cannot hold."""
+    if run.background == TRANSPARENT and (grid or not holds_alpha(output)):
+        raise UserError(
+            f"{output}: cannot hold a transparent background; end the name in .png, .webp, .webm "
+            "or .mov, without --grid"
+        )
+
+
+def shown_over_white(photo: Frame, source: Path, run: InferRun) -> Frame:
+    """A photo (H, W, 3 or 4) without its transparency, unless the background covers it."""
+    if photo.shape[2] == 3 or run.background != PHOTO:
+        return photo
+    warn(f"{source}: its transparent parts are shown as white")
+    return np.asarray(over_white(Image.fromarray(photo)).convert("RGB"))
+
+
+def keeping_alpha(
+    run: InferRun, sources: Sequence[SourceFace[Any]], reenactor: Reenactor
+) -> InferRun:
+    """The run, whose background is transparent if the photo from `read_source` is."""
+    keeps = run.background == PHOTO and any(source.alpha is not None for source in sources)
+    if keeps and reenactor.recipe.carry_detail:
+        return replace(run, background=TRANSPARENT)
+    return run
 
 
 def find_sources(
@@ -325,7 +373,12 @@ def write_result(
             return
         height, width = first.shape[:2]
         with open_result(
-            output, width=width, height=height, timeline=motion.timeline, clip=clip
+            output,
+            width=width,
+            height=height,
+            timeline=motion.timeline,
+            clip=clip,
+            alpha=first.shape[2] == 4,
         ) as writer:
             writer.write(first)
             for frame in frames:

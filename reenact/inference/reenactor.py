@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -19,6 +19,7 @@ from reenact.face.control import Sliders
 from reenact.face.factory import FaceConfig
 from reenact.face.person_mask import PersonFinder
 from reenact.face.stack import Frame, SourceFace, Watch, Which
+from reenact.inference.background import PHOTO, TRANSPARENT
 from reenact.inference.canvas import SourceView, is_cut
 from reenact.inference.compose import Scene, find_composition, shrink_to
 from reenact.inference.config import ReenactorConfig
@@ -33,12 +34,13 @@ from reenact.inference.group import (
 )
 from reenact.inference.load import load_parts
 from reenact.inference.motion import Motion, driving_faces, still_motion
-from reenact.inference.pictures import Frames, Picture, frame_of
+from reenact.inference.pictures import Frames, Picture, frame_and_alpha, frame_of
 from reenact.inference.run_config import AnimateOptions
 from reenact.inference.video_source import SourcePose, VideoSource, driven_video
 from reenact.media.images import image_from_frame
 from reenact.media.timeline import DEFAULT_RATE, Timeline, constant_timeline, exact_rate
 from reenact.ranges import Range
+from reenact.threads import in_order, read_ahead
 
 
 class Reenactor(CropReenactor):
@@ -97,7 +99,8 @@ class Reenactor(CropReenactor):
             options: the fields of `AnimateOptions`.
 
         Returns:
-            A generator of frames (H, W, 3) uint8 RGB.
+            A generator of frames (H, W, 3) uint8 RGB, or (H, W, 4) RGBA for the background
+            "transparent".
 
         Raises:
             UserError: an option or a picture that cannot be used, or no face.
@@ -176,12 +179,13 @@ class Reenactor(CropReenactor):
 
         where: names the photo in errors. Raises UserError if there is no such face in it.
         """
+        frame, alpha = frame_and_alpha(photo, where)
         with _named(where):
-            face = self.face.source_face(frame_of(photo, where), self.size, which=which)
+            face = self.face.source_face(frame, self.size, which=which)
         if face is None:
             raise UserError(f"{where}: no face found, take a photo that shows one face clearly")
         self._warn_if_cut(face, where)
-        return face
+        return face if alpha is None else replace(face, alpha=alpha)
 
     def find_all(
         self, photo: Picture, where: str = "photo", *, numbers: Sequence[int] | None = None
@@ -294,7 +298,7 @@ class Reenactor(CropReenactor):
         """The results that `animate` gives."""
         driven = driving_faces(self.face, source, motion, options)
         size = self.config.batch_size
-        batches = (driven[i : i + size] for i in range(0, len(driven), size))
+        batches = [driven[i : i + size] for i in range(0, len(driven), size)]
         faces = (driven[i] for i in range(len(driven)))
         return self._composed(source, motion, batches, faces, options)
 
@@ -313,6 +317,8 @@ class Reenactor(CropReenactor):
         motions = at_common_times([*motions] * (len(sources) if len(motions) == 1 else 1))
         if len(sources) == 1:
             return self.frames(sources[0], motions[0], options)
+        if options.background != PHOTO:
+            raise UserError(f"background: several faces need {PHOTO}, got {options.background}")
         if options.compose != "photo":
             raise UserError(f"compose: several faces need photo, got {options.compose}")
         order = from_back_to_front(sources)
@@ -352,6 +358,8 @@ class Reenactor(CropReenactor):
         The options of the motion are not used. Raises UserError for `compose` "follow", which needs
         the whole target.
         """
+        if options.background == TRANSPARENT:
+            raise UserError("background: transparent is not possible live, choose a colour")
         if options.compose == "follow":
             raise UserError("compose: follow is not possible live, choose photo or crop")
         motion = replace(still_motion(source, source.params), is_picture=False)
@@ -367,6 +375,16 @@ class Reenactor(CropReenactor):
         options: AnimateOptions,
     ) -> Iterator[Frame]:
         """batches and faces: the same faces of the source person, in batches and one by one."""
+        if options.background != PHOTO and not self.recipe.carry_detail:
+            raise UserError(
+                "background: only pictures that are composed of layers can change it, and these "
+                f"weights have none; choose {PHOTO}"
+            )
+        if source.alpha is not None and options.background == PHOTO:
+            warn(
+                "source: its transparent parts are shown as white; "
+                f"background: {TRANSPARENT} keeps them"
+            )
         scene = Scene(
             source=source,
             motion=motion,
@@ -377,16 +395,32 @@ class Reenactor(CropReenactor):
             size=options.output_size,
             max_side=options.max_side,
             levels=options.levels,
+            background=options.background,
         )
         return find_composition(options.compose)(scene)
 
     def _images(
         self, source: SourceFace[Any], batches: Iterable[FaceBatch], view: SourceView | None
     ) -> Iterator[Tensor]:
-        """Images (1, 3, S, S) on the CPU, one for each face. view: see `set_source`."""
+        """Images (1, 3, S, S) on the CPU, one for each face. view: see `set_source`.
+
+        Batches that are all there are rendered at the same time on the CPU; a GPU renders one
+        ahead. Batches that arrive one by one are rendered one by one.
+        """
         state = self.set_source(image_from_frame(source.crop_frame), source.params, view=view)
-        for batch in batches:
-            yield from self.render(state, batch).cpu().split(1)
+
+        def rendered(batch: FaceBatch) -> Tensor:
+            return self.render(state, batch).cpu()
+
+        if not isinstance(batches, Sequence):
+            images: Generator[Tensor, None, None] = (rendered(batch) for batch in batches)
+        elif self.device.type == "cpu":
+            images = in_order(rendered, batches)
+        else:
+            images = read_ahead(map(rendered, batches), 1)
+        with closing(images):
+            for batch in images:
+                yield from batch.split(1)
 
     def _finder(self, source: SourceFace[Any]) -> PersonFinder:
         if source.neighbours is None:

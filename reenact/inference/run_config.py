@@ -9,6 +9,7 @@ from reenact.errors import UserError
 from reenact.face.control import Strength
 from reenact.face.factory import FaceConfig
 from reenact.face.stack import Place, Which
+from reenact.inference.background import PHOTO, check_background
 from reenact.inference.compose import CompositionName, Levels, find_composition
 from reenact.inference.config import ReenactorConfig
 from reenact.inference.motion import MotionOptions
@@ -27,6 +28,9 @@ class AnimateOptions(MotionOptions):
     compose: what is shown. "photo" is the whole source photo with the moved person. "crop" is the
         face crop. "follow" is the face crop that moves and rolls as the target's head did.
     max_side: pixels; for a video a longer photo is shrunk to it, with "photo".
+    background: what is behind the person. "photo" is the photo's own background. "transparent" is
+        nothing: results have an alpha channel. "#rrggbb" is a plain colour. Of a photo with
+        transparent parts "transparent" keeps these, and a colour is laid under them.
     levels: "exact" maps [-1, 1] to [0, 255]. "stretched" stretches every picture from its own
         darkest to its brightest value, as the authors' script saves it.
     """
@@ -34,11 +38,13 @@ class AnimateOptions(MotionOptions):
     output_size: Side = 256
     compose: CompositionName = "photo"
     max_side: Side = 1280
+    background: str = PHOTO
     levels: Levels = "exact"
 
     def __post_init__(self) -> None:
         super().__post_init__()
         find_composition(self.compose)
+        check_background(self.background)
 
 
 @dataclass(frozen=True, kw_only=True)

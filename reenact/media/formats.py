@@ -1,8 +1,10 @@
 """The kinds of files that can be written, by the end of the name. Nothing heavy is imported."""
 
+from __future__ import annotations
+
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Literal
@@ -36,6 +38,7 @@ class VideoFormat:
     clock: ticks a second of the file's clock; None = what the frames need.
     shortest: seconds. Frames that appear sooner after the last one are left out.
     sound: None = the file holds no sound.
+    with_alpha: how frames with transparency are held; None = they cannot be.
     add_note: puts the note of `provenance` into the file; None = the tags of a video do.
     """
 
@@ -43,11 +46,12 @@ class VideoFormat:
     container_options: Mapping[str, str] = field(default_factory=dict)
     codec: str
     options: Callable[[int], dict[str, str]]
-    pixels: Literal["yuv420p", "bgra", "pal8"]
+    pixels: Literal["yuv420p", "yuva420p", "yuva444p10le", "bgra", "pal8"]
     clock: int | None = None
     shortest: Fraction = Fraction(0)
     sound: SoundFormat | None = None
     add_note: Callable[[Path], None] | None = None
+    with_alpha: VideoFormat | None = None
 
 
 AAC_RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000)
@@ -101,10 +105,25 @@ WEBP = VideoFormat(
     add_note=add_note_to_webp,
 )
 
+WEBM = replace(WEBM, with_alpha=replace(WEBM, pixels="yuva420p"))
+MOV = replace(
+    MOV,
+    with_alpha=replace(
+        MOV,
+        codec="prores_ks",  # ProRes 4444; its quality does not depend on crf
+        options=lambda crf: {"profile": "4444", "vendor": "apl0"},
+        pixels="yuva444p10le",
+    ),
+)
+WEBP = replace(WEBP, with_alpha=WEBP)
+
 FORMATS = {".mp4": MP4, ".m4v": MP4, ".mov": MOV, ".webm": WEBM, ".gif": GIF, ".webp": WEBP}
 
 WRITABLE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 """Of pictures."""
+
+ALPHA_SUFFIXES = (".png", ".webp", ".tif", ".tiff")
+"""Of pictures that hold transparency."""
 
 NUMBER = re.compile(r"%0?\d*d")
 
@@ -112,6 +131,13 @@ NUMBER = re.compile(r"%0?\d*d")
 def is_sequence(path: Path) -> bool:
     """Whether the name stands for many pictures: frames/%06d.png."""
     return len(NUMBER.findall(path.name)) == 1 and path.name.count("%") == 1
+
+
+def holds_alpha(path: Path) -> bool:
+    """Whether this kind of file holds transparency, a picture as well as a video."""
+    suffix = path.suffix.lower()
+    is_video = suffix in FORMATS and FORMATS[suffix].with_alpha is not None
+    return suffix in ALPHA_SUFFIXES or is_video
 
 
 def check_written_kind(path: Path, *, is_picture: bool | None = None) -> None:

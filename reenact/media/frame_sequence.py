@@ -46,7 +46,7 @@ class FrameSequenceWriter:
         return self
 
     def write(self, frame: NDArray[np.uint8]) -> None:
-        """Append a frame (height, width, 3) uint8 RGB."""
+        """Append a frame (height, width, 3) uint8 RGB or (height, width, 4) RGBA."""
         assert self._folder is not None
         name = self.path.name % self.num_frames
         write_frame(self._folder / name, frame, synthetic=self._synthetic)

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from reenact.errors import UserError, warn
 from reenact.files import atomic_output, check_input_file, check_output_path
-from reenact.media.formats import WRITABLE_SUFFIXES
+from reenact.media.formats import WRITABLE_SUFFIXES, holds_alpha
 from reenact.media.provenance import picture_options
 
 # Larger pictures are refused before a pixel is decoded, so that no crafted header fills the memory.
@@ -49,11 +49,14 @@ def is_image_path(path: str | Path) -> bool:
     return Path(path).suffix.lower() in IMAGE_SUFFIXES
 
 
-def read_frame(path: str | Path, *, quiet: bool = False) -> NDArray[np.uint8]:
+def read_frame(
+    path: str | Path, *, quiet: bool = False, keep_alpha: bool = False
+) -> NDArray[np.uint8]:
     """Read a picture as a frame (H, W, 3) uint8 RGB, as a viewer would show it.
 
     The EXIF orientation is applied. Grey, palette, CMYK and 16-bit pictures become 8-bit RGB.
-    Transparent parts are laid over white. Of an animation only the first picture is read. A picture
+    Transparent parts are laid over white; with `keep_alpha` a picture that has some is given as
+    (H, W, 4) RGBA instead. Of an animation only the first picture is read. A picture
     of more than MAX_FRAME_PIXELS is reduced by a factor of 2, 4 or 8. Unless `quiet`, each of these
     three gives one warning.
 
@@ -66,7 +69,7 @@ def read_frame(path: str | Path, *, quiet: bool = False) -> NDArray[np.uint8]:
         # Pillow warns of large pictures, but the size is checked below. It also warns of damaged
         # EXIF blocks, which do not matter.
         with warnings.catch_warnings(action="ignore"), _opened(path) as picture:
-            return frame_from_pil(picture, str(path), tell)
+            return frame_from_pil(picture, str(path), tell, keep_alpha=keep_alpha)
     except UserError:
         raise
     except UnidentifiedImageError as error:
@@ -84,12 +87,15 @@ def read_frame(path: str | Path, *, quiet: bool = False) -> NDArray[np.uint8]:
 def write_frame(path: str | Path, frame: NDArray[np.uint8], *, synthetic: bool = False) -> None:
     """Write a frame (H, W, 3) uint8 RGB; the suffix says the format. `path` appears whole.
 
+    A format that holds transparency (`holds_alpha`) takes (H, W, 4) RGBA too.
+
     synthetic: note in the file that the picture is synthetic and which tool made it.
     Raises UserError if the suffix is unknown or the path cannot be written.
     """
-    if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3:
-        raise ValueError(f"expected a frame (H, W, 3) uint8, got {frame.shape} {frame.dtype}")
     path = check_output_path(path, WRITABLE_SUFFIXES)
+    planes = (3, 4) if holds_alpha(path) else (3,)
+    if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] not in planes:
+        raise ValueError(f"expected a frame (H, W, 3) uint8, got {frame.shape} {frame.dtype}")
     suffix = path.suffix.lower()
     note = picture_options(suffix) if synthetic else {}
     with atomic_output(path) as temporary:
@@ -142,7 +148,7 @@ def _opened(path: Path) -> Image.Image:
 
 
 def frame_from_pil(
-    picture: Image.Image, where: str, tell: Callable[[str], None]
+    picture: Image.Image, where: str, tell: Callable[[str], None], *, keep_alpha: bool = False
 ) -> NDArray[np.uint8]:
     """An opened picture as a frame (H, W, 3) uint8 RGB; see `read_frame`. `picture` may be changed.
 
@@ -166,10 +172,13 @@ def frame_from_pil(
         picture = _reduced(picture, factor)  # before the copies below, which need memory
     if picture.mode.startswith("I") or picture.mode == "F":
         picture = Image.fromarray(_grey_levels(picture))
+    mode = "RGB"
+    if is_transparent(picture) and keep_alpha:
+        mode = "RGBA"
     elif is_transparent(picture):
         tell("its transparent parts are shown as white")
         picture = over_white(picture)
-    picture = _reduced(picture.convert("RGB"), factor)
+    picture = _reduced(picture.convert(mode), factor)
     if factor > 1:
         tell(
             f"is read as {picture.width}x{picture.height}, 1/{factor} of its size: "

@@ -18,13 +18,18 @@ INK, GROUND = (255, 255, 255, 255), (0, 0, 0, 150)
 
 
 def labelled(frames: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-    """The frames (H, W, 3) uint8 RGB with the mark in their lower right corner."""
+    """The frames (H, W, 3) uint8 RGB or (H, W, 4) RGBA with the mark in the lower right corner."""
     for frame in frames:
         height, width = frame.shape[:2]
         mark = _mark(width, height)
         marked = frame.copy()
         corner = marked[height - mark.shape[0] :, width - mark.shape[1] :]
         alpha = mark[..., 3:].astype(np.float32) / 255
+        if frame.shape[2] == 4:
+            both = Image.alpha_composite(Image.fromarray(corner.copy()), Image.fromarray(mark))
+            corner[...] = np.asarray(both)
+            yield marked
+            continue
         corner[...] = np.rint(corner + (mark[..., :3] - corner.astype(np.float32)) * alpha)
         yield marked
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from reenact.media.pictures import picture_from_frame
+from reenact.media.pictures import RGB_PIXELS, picture_from_frame
 
 if TYPE_CHECKING:
     from av.packet import Packet
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 class PictureEncoder(Protocol):
     def encode(self, frame: NDArray[np.uint8], ticks: int) -> "Iterator[Packet]":
-        """The packets that are ready after this frame (H, W, 3), which appears at `ticks`."""
+        """The packets that are ready after this frame (H, W, 3 or 4), which appears at `ticks`."""
 
     def flush(self) -> "Iterator[Packet]":
         """The packets that the encoder still holds."""
 
 
 def make_encoder(stream: "VideoStream", pixels: str) -> PictureEncoder:
-    """The encoder of a stream. pixels: "yuv420p", "bgra" or "pal8" (256 colours)."""
+    """The encoder of a stream. pixels: see `VideoFormat`; "pal8" are 256 colours."""
     return PaletteEncoder(stream) if pixels == "pal8" else DirectEncoder(stream, pixels)
 
 
@@ -38,8 +38,8 @@ class DirectEncoder:
         self._reformatter = VideoReformatter()
 
     def encode(self, frame: NDArray[np.uint8], ticks: int) -> "Iterator[Packet]":
-        if self._pixels == "yuv420p":
-            picture = picture_from_frame(frame, self._reformatter)
+        if self._pixels.startswith("yuv"):
+            picture = picture_from_frame(frame, self._reformatter, self._pixels)
         else:
             picture = _rgb_picture(frame).reformat(format=self._pixels)
         picture.pts, picture.time_base = ticks, self._stream.codec_context.time_base
@@ -102,4 +102,4 @@ class PaletteEncoder:
 def _rgb_picture(frame: NDArray[np.uint8]) -> "VideoFrame":
     from av.video.frame import VideoFrame
 
-    return VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
+    return VideoFrame.from_ndarray(np.ascontiguousarray(frame), format=RGB_PIXELS[frame.shape[2]])

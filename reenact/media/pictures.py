@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 # Values of ITU-T H.273 for matrix, primaries and transfer, and FFmpeg's for the range.
 BT709, UNSPECIFIED, LIMITED_RANGE = 1, 2, 1
+RGB_PIXELS = {3: "rgb24", 4: "rgba"}
 PQ, HLG = 16, 18  # the transfer curves of high dynamic range video
 
 
@@ -106,19 +107,23 @@ def frame_from_picture(
     return blended.astype(np.uint8)
 
 
-def picture_from_frame(frame: NDArray[np.uint8], reformatter: "VideoReformatter") -> "VideoFrame":
-    """Frame (H, W, 3) as a yuv420p picture in BT.709, limited range.
+def picture_from_frame(
+    frame: NDArray[np.uint8], reformatter: "VideoReformatter", pixels: str = "yuv420p"
+) -> "VideoFrame":
+    """Frame (H, W, 3) RGB or (H, W, 4) RGBA as a picture in BT.709, limited range.
+
+    pixels: FFmpeg's name of their kind.
 
     An odd side grows by one pixel, the last row or column repeated: chroma has half the size.
     """
     from av.video.frame import VideoFrame
     from av.video.reformatter import ColorRange, Colorspace
 
-    height, width, _ = frame.shape
+    height, width, planes = frame.shape
     even = np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
     return reformatter.reformat(
-        VideoFrame.from_ndarray(np.ascontiguousarray(even), format="rgb24"),
-        format="yuv420p",
+        VideoFrame.from_ndarray(np.ascontiguousarray(even), format=RGB_PIXELS[planes]),
+        format=pixels,
         dst_colorspace=Colorspace.ITU709,
         dst_color_range=ColorRange.MPEG,
         interpolation=_exact_scaling(),

@@ -52,6 +52,8 @@ class VideoWriter:
     audio_origin: seconds of time 0 by the clock of `audio_from`; None = its first picture.
     crf: constant quality, 0 (lossless) to 51; 17 is visually lossless.
     synthetic: note in the file that the video is synthetic and which tool made it.
+    alpha: frames are (H, W, 4) RGBA. MOV is then ProRes 4444, WebM is VP9 with alpha. Other formats
+        than these and WebP cannot hold it (ValueError).
 
     Raises UserError, already when constructed, if the path cannot be written.
     """
@@ -68,9 +70,14 @@ class VideoWriter:
         audio_origin: Fraction | None = None,
         crf: int = 17,
         synthetic: bool = False,
+        alpha: bool = False,
     ) -> None:
         self.path = check_output_path(path, tuple(FORMATS))
-        self._format = FORMATS[self.path.suffix.lower()]
+        kind = FORMATS[self.path.suffix.lower()]
+        if alpha and kind.with_alpha is None:
+            raise ValueError(f"{self.path}: this format holds no transparency")
+        self._format = kind.with_alpha if alpha and kind.with_alpha else kind
+        self._planes = 4 if alpha else 3
         if not (0 < width <= MAX_SIDE and 0 < height <= MAX_SIDE):
             raise UserError(f"{self.path}: a video cannot be {width}x{height} pixels large")
         if (fps is None) == (timeline is None):
@@ -121,9 +128,9 @@ class VideoWriter:
         return self
 
     def write(self, frame: NDArray[np.uint8]) -> None:
-        """Append a frame (height, width, 3) uint8 RGB."""
-        if frame.shape != (self.height, self.width, 3) or frame.dtype != np.uint8:
-            expected = (self.height, self.width, 3)
+        """Append a frame (height, width, 3) uint8 RGB, or (height, width, 4) RGBA with `alpha`."""
+        expected = (self.height, self.width, self._planes)
+        if frame.shape != expected or frame.dtype != np.uint8:
             raise ValueError(f"expected a frame {expected} uint8, got {frame.shape} {frame.dtype}")
         if self._output is None:
             raise ValueError("frames are written inside the `with` block of a VideoWriter")
@@ -214,7 +221,7 @@ class VideoWriter:
         context.pix_fmt = self._format.pixels
         context.width, context.height = self.width, self.height
         context.time_base = self._clock.tick
-        if self._format.pixels == "yuv420p":
+        if self._format.pixels.startswith("yuv"):
             context.width, context.height = _even(self.width), _even(self.height)
             context.color_range = LIMITED_RANGE
             context.colorspace = context.color_primaries = context.color_trc = BT709

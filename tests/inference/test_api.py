@@ -19,6 +19,7 @@ from reenact.inference.motion import driving_faces
 from reenact.inference.reenactor import Reenactor
 from reenact.inference.run_config import AnimateOptions
 from reenact.media.video_reader import VideoReader
+from reenact.threads import MOST_WORKERS
 from tests.inference.conftest import FakeFaceStack, disk_frame
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "python.md"
@@ -69,10 +70,14 @@ def test_results_come_one_by_one(reenactor, monkeypatch):
         return original(self, state, faces)
 
     monkeypatch.setattr(Reenactor, "render", render)
-    results = reenactor.animate(PHOTO, TARGET)
+    motion = reenactor.track(TARGET)[[0] * 20]
+    results = reenactor.animate(PHOTO, motion)
     assert rendered == []
     next(results)
-    assert rendered == [2], "one batch"
+    results.close()
+    assert rendered == [2] * len(rendered)
+    workers = min(torch.get_num_threads(), MOST_WORKERS)
+    assert len(rendered) <= workers + 1, "some batches ahead, and not the whole motion"
 
 
 @pytest.mark.parametrize("compose", ["photo", "crop"])

@@ -36,6 +36,7 @@ from reenact.face.stack import (
     chunks,
 )
 from reenact.face.steadying import blink_weights, bridged, calmed
+from reenact.threads import in_order, torch_threads
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -132,7 +133,9 @@ class OpenFaceStack(OpenFaceModel):
         video = VideoTracker(self.tracker, which)
         parts: list[FollowedFaces] = []
         for chunk in chunks(frames, self.config.chunk):
-            parts.append(video.update(np.stack(chunk)).cpu())
+            # The networks are so small that several threads would mostly wait for each other.
+            with torch_threads(1):
+                parts.append(video.update(np.stack(chunk)).cpu())
         if not parts:
             raise ValueError("the video has no frames")
         tracked = FollowedFaces.cat(parts)
@@ -160,13 +163,12 @@ class OpenFaceStack(OpenFaceModel):
         shared = fit_params(
             tracked[some], self.head_model, shared_identity=True, config=self.config.fit
         )
-        fits = [
-            fit_params(
-                tracked[i : i + 64], self.head_model, shared.identity[0], config=self.config.fit
-            )
-            for i in range(0, len(tracked), 64)
-        ]
-        return FaceParams.cat(fits)
+
+        def fit(start: int) -> FaceParams:
+            part = tracked[start : start + 64]
+            return fit_params(part, self.head_model, shared.identity[0], config=self.config.fit)
+
+        return FaceParams.cat(list(in_order(fit, range(0, len(tracked), 64))))
 
     def source_face(
         self, photo: Frame, size: int, *, which: Which = "largest"
