@@ -42,7 +42,6 @@ EXAMPLES = {
     "compose": "crop",
     "output_size": 512,
     "max_side": 640,
-    "background": "transparent",
     "sound": "none",
     "label": True,
     "reenactor.num_steps": 3,
