@@ -67,6 +67,8 @@ class InferRun(AnimateOptions):
     pingpong: every second time the target is played backwards.
     source_pose: of a source video. "keep" = its head moves as before, "take" = as the target's.
     sound: "target" = the sound of the target, "source" = that of a source video, "none" = no sound.
+    c2pa_certificate, c2pa_key: PEM files of a certificate chain and its private key. The result is
+        signed with them as C2PA describes.
     label: draws a small mark into the lower right corner which says that the picture is synthetic.
     face: which face stack reads and draws faces.
     reenactor: how a crop is rendered.
@@ -85,6 +87,8 @@ class InferRun(AnimateOptions):
     source_pose: SourcePose = "keep"
     sound: Literal["target", "source", "none"] = "target"
     label: bool = False
+    c2pa_certificate: Path | None = None
+    c2pa_key: Path | None = None
     face: FaceConfig = field(default_factory=FaceConfig)
     reenactor: ReenactorConfig = field(default_factory=ReenactorConfig)
 
