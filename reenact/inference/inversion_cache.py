@@ -66,7 +66,8 @@ def _key(networks: Networks, images: Tensor, z_sem: Tensor) -> str:
     """The content on which x_T depends: weights, steps, number format, pictures and codes."""
     settings = (VERSION, networks.recipe.encode_steps, networks.dtype, images.device.type)
     digest = hashlib.sha256(f"{settings} {tuple(images.shape)}".encode())
-    digest.update(networks_sha256(networks.diffae.unet).encode())
+    unet = networks.unet if networks.shares_unet else None
+    digest.update(networks_sha256(unet or networks.diffae.unet).encode())
     for tensor in (images, z_sem):
         digest.update(tensor.detach().float().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()

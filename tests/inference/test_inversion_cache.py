@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -23,9 +24,9 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     made: list[int] = []
     invert = DiffAE.encode_stochastic
 
-    def counted(self: DiffAE, x_0: Tensor, z_sem: Tensor, num_steps: int) -> Tensor:
+    def counted(self: DiffAE, x_0: Tensor, z_sem: Tensor, num_steps: int, **options: Any) -> Tensor:
         made.append(num_steps)
-        return invert(self, x_0, z_sem, num_steps)
+        return invert(self, x_0, z_sem, num_steps, **options)
 
     monkeypatch.setattr(DiffAE, "encode_stochastic", counted)
     return made
