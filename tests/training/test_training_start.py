@@ -61,7 +61,7 @@ def faces(turn: float) -> FaceParams:
     )
 
 
-@pytest.mark.parametrize("x_T", [name for name, start in STARTS.items() if not start.needs_layers])
+@pytest.mark.parametrize("x_T", [n for n, start in STARTS.items() if not start.needs_layers])
 def test_training_and_inference_render_the_same_picture(weights, x_T):
     torch.manual_seed(2)
     source, target, image = faces(0.0), faces(0.3), torch.rand(2, 3, SIZE, SIZE) * 2 - 1
