@@ -365,14 +365,12 @@ class Reenactor(CropReenactor):
     def stream(
         self, source: SourceFace[Any], driven: Iterable[FaceBatch], options: AnimateOptions
     ) -> Iterator[Frame]:
-        """One frame (H, W, 3) uint8 RGB for each face of `driven`, as soon as it arrives.
+        """One frame for each face of `driven`, as soon as it arrives; see `animate`.
 
         For live pictures. driven: single faces of the source person, in the pixels of its crop.
         The options of the motion are not used. Raises UserError for `compose` "follow", which needs
         the whole target.
         """
-        if options.background == TRANSPARENT:
-            raise UserError("background: transparent is not possible live, choose a colour")
         if options.compose == "follow":
             raise UserError("compose: follow is not possible live, choose photo or crop")
         motion = replace(still_motion(source, source.params), is_picture=False)
