@@ -17,6 +17,7 @@ from reenact.face.crop import (
     warp_to_crop,
 )
 from reenact.face.expressions import BLINKS
+from reenact.face.open.brows import with_whole_brows
 from reenact.face.open.choosing import FaceChoice, find_faces
 from reenact.face.open.fitting import FitConfig, fit_params
 from reenact.face.open.following import FollowedFaces, VideoTracker
@@ -166,7 +167,11 @@ class OpenFaceStack(OpenFaceModel):
             )
             for i in range(0, len(tracked), 64)
         ]
-        return FaceParams.cat(fits)
+        params = FaceParams.cat(fits)
+        expression = with_whole_brows(
+            params.expression, tracked.blendshapes.cpu(), torch.from_numpy(here)
+        )
+        return replace(params, expression=expression)
 
     def source_face(
         self, photo: Frame, size: int, *, which: Which = "largest"
