@@ -15,9 +15,11 @@ OPTION_OF_KEY = {"start": "--from", "end": "--to"}
 KEYS = (
     *("start", "end", "max_frames", "fps", "repeat", "pingpong", "smoothing"),
     *("motion", "motion_reference", "region"),
+    *("eye_retargeting", "lip_retargeting"),
     *("pose_strength", "expression_strength", "gaze_strength"),
     *("source_face", "target_face"),
     *("source_pose", "compose", "output_size", "max_side", "background", "sound", "label"),
+    *("c2pa_certificate", "c2pa_key"),
     *("reenactor.num_steps", "reenactor.precision", "reenactor.seed"),
 )
 """The keys of the config that have an option. A section is left out of the option's name."""
@@ -36,23 +38,15 @@ def option_of(key: str) -> str:
 
 def add_part(group: Any) -> None:
     """Which part of the target is taken."""
-    _add(
-        group, "start", float, "SECONDS", "first second of the target to take (default: its start)"
-    )
-    _add(group, "end", float, "SECONDS", "last second of the target to take (default: its end)")
+    _add(group, "start", float, "SECONDS", "first second of the target (default: its start)")
+    _add(group, "end", float, "SECONDS", "last second of the target (default: its end)")
     _add(group, "max_frames", int, "N", "take at most so many frames (default: all)")
 
 
 def add_motion(group: Any) -> None:
     """How the source takes the target's motion."""
-    _add(
-        group,
-        "motion",
-        str,
-        None,
-        "the target's pose and expression, or their change (default: absolute)",
-        choices=("absolute", "relative"),
-    )
+    text = "pose and expression, or their change (default: absolute)"
+    _choose(group, "motion", ("absolute", "relative"), text)
     group.add_argument(
         "--relative",
         action="store_const",
@@ -60,29 +54,20 @@ def add_motion(group: Any) -> None:
         dest="motion",
         help="the same as --motion relative",
     )
-    _add(
-        group,
-        "motion_reference",
-        number_or_text,
-        "FRAME",
-        "where relative motion starts: first, closest to the photo, or a number (default: first)",
-    )
+    text = "start of the change: first, closest, a number (default: first)"
+    _add(group, "motion_reference", number_or_text, "FRAME", text)
     for part in ("pose", "expression", "gaze"):
-        text = f"how much of the {part} to take, from 0 to 2 (default: 1)"
+        text = f"how much of the {part} to take, 0 to 2 (default: 1)"
         _add(group, f"{part}_strength", float, "X", text)
-    _add(
-        group,
-        "region",
-        str,
-        None,
-        "the part that moves (default: all)",
-        choices=("all", "head", "face", "eyes", "mouth"),
-    )
+    text = "what moves: all, head, face, eyes or mouth (default: all)"
+    _choose(group, "region", ("all", "head", "face", "eyes", "mouth"), text, metavar="PART")
+    _switch(group, "eye_retargeting", "open the eyes in proportion to the photo's own opening")
+    _switch(group, "lip_retargeting", "open and close the lips exactly as far as the target's")
 
 
 def add_smoothing(group: Any) -> None:
     """How much the target's motion is calmed."""
-    _add(group, "smoothing", float, "X", "calming of jitter: 0 none, 1 usual, up to 2 (default: 1)")
+    _add(group, "smoothing", float, "X", "calm the jitter: 0 none, 1 usual, up to 2 (default: 1)")
 
 
 def add_playing(group: Any) -> None:
@@ -93,74 +78,48 @@ def add_playing(group: Any) -> None:
 
 def add_source_pose(group: Any) -> None:
     """Whose head motion a source video has."""
-    _add(
-        group,
-        "source_pose",
-        str,
-        None,
-        "of a source video: keep its head's motion, or take the target's (default: keep)",
-        choices=("keep", "take"),
-    )
+    text = "head motion of a source video (default: keep)"
+    _choose(group, "source_pose", ("keep", "take"), text)
 
 
 def add_source_face(group: Any) -> None:
     """Which face of the photo is animated."""
-    text = "largest, leftmost, rightmost, topmost, a number, or a picture of the person"
-    _add(group, "source_face", number_or_text, "FACE", f"{text} (default: largest)")
+    text = "largest, leftmost, rightmost, topmost, 2, photo.jpg, all, or 1,3 (default: largest)"
+    _add(group, "source_face", number_or_text, "FACE", text)
 
 
 def add_target_face(group: Any) -> None:
     """Which face of the target drives."""
-    _add(group, "target_face", number_or_text, "FACE", "the same for the target (default: largest)")
+    text = "the same for the target, without all (default: largest)"
+    _add(group, "target_face", number_or_text, "FACE", text)
 
 
 def add_frames(group: Any) -> None:
     """What the frames of the result look like."""
-    _add(
-        group,
-        "compose",
-        str,
-        None,
-        "the whole photo, or the face alone (default: photo)",
-        choices=("photo", "crop", "follow"),
-    )
+    text = "whole photo, or face alone (default: photo)"
+    _choose(group, "compose", ("photo", "crop", "follow"), text)
     _add(group, "output_size", int, "PIXELS", "side of the face crop (default: 256)")
     _add(group, "max_side", int, "PIXELS", "longest side of a video of the photo (default: 1280)")
-    text = "photo, transparent, or a colour such as '#00b140' behind the person (default: photo)"
+    text = "photo, transparent, or a colour such as '#00b140' (default: photo)"
     _add(group, "background", str, "WHAT", text)
-    _switch(group, "label", "draw a small mark which says that the picture is synthetic")
+    _switch(group, "label", "draw a small mark: synthetic")
+    _add(group, "c2pa_certificate", str, "PEM", "sign the result with this chain (default: no)")
+    _add(group, "c2pa_key", str, "PEM", "private key of the certificate (default: none)")
 
 
 def add_video(group: Any) -> None:
     """What belongs to a video alone."""
     _add(group, "fps", float, "FPS", "a constant frame rate (default: the target's own times)")
-    _add(
-        group,
-        "sound",
-        str,
-        None,
-        "sound of the result (default: target)",
-        choices=("target", "source", "none"),
-    )
+    _choose(group, "sound", ("target", "source", "none"), "sound of the result (default: target)")
 
 
 def add_rendering(group: Any) -> None:
     """How the networks render."""
-    _add(
-        group,
-        "reenactor.num_steps",
-        int,
-        "N",
-        "sampling steps of a frame (default: those of the weights)",
-    )
-    _add(
-        group,
-        "reenactor.precision",
-        str,
-        None,
-        "number format of the networks (default: auto)",
-        choices=("auto", "fp32", "bf16", "fp16"),
-    )
+    text = "sampling steps of a frame (default: those of the weights)"
+    _add(group, "reenactor.num_steps", int, "N", text)
+    kinds = ("auto", "fp32", "bf16", "fp16")
+    text = "number format: auto, fp32, bf16, fp16 (default: auto)"
+    _choose(group, "reenactor.precision", kinds, text, metavar="FORMAT")
     _add(group, "reenactor.seed", int, "N", "seed of the noise, where there is any (default: 0)")
 
 
@@ -169,17 +128,14 @@ def number_or_text(text: str) -> int | str:
     return int(text) if text.removeprefix("-").isdecimal() and len(text) < 10 else text
 
 
-def _add(
-    group: Any,
-    key: str,
-    kind: Callable[[str], Any],
-    metavar: str | None,
-    text: str,
-    choices: tuple[str, ...] | None = None,
+def _add(group: Any, key: str, kind: Callable[[str], Any], metavar: str, text: str) -> None:
+    group.add_argument(option_of(key), dest=key, type=kind, metavar=metavar, help=text)
+
+
+def _choose(
+    group: Any, key: str, choices: tuple[str, ...], text: str, metavar: str | None = None
 ) -> None:
-    group.add_argument(
-        option_of(key), dest=key, type=kind, metavar=metavar, choices=choices, help=text
-    )
+    group.add_argument(option_of(key), dest=key, choices=choices, metavar=metavar, help=text)
 
 
 def _switch(group: Any, key: str, text: str) -> None:

@@ -16,7 +16,7 @@ from reenact.errors import UserError
 T = TypeVar("T")
 
 MAX_MESSAGE = 300  # characters
-WIDTH, OPTION_WIDTH = 100, 30  # of the help, and of the column of options
+WIDTH, OPTION_WIDTH = 100, 33  # of the help, and of the column of options
 
 
 class Help(argparse.RawDescriptionHelpFormatter):
@@ -67,7 +67,7 @@ def add_config(parser: Any, default: str | None = None, *, run: str = "infer") -
         required=default is None,
         default=default,
         metavar="YAML",
-        help=f"settings: a file, or the name of a shipped config ({shown})",
+        help=f"a file, or the name of a shipped config ({shown})",
     )
     parser.add_argument(
         "--set",
@@ -75,7 +75,7 @@ def add_config(parser: Any, default: str | None = None, *, run: str = "infer") -
         default=[],
         metavar="KEY=VALUE",
         dest="overrides",
-        help="override any value of the config, e.g. --set batch_size=4 (repeatable)",
+        help="override any value of the config, repeatable",
     )
 
 

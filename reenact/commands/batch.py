@@ -62,11 +62,13 @@ def run(arguments: argparse.Namespace) -> None:
         track_targets,
     )
     from reenact.inference.run_config import InferRun
+    from reenact.media.content_credentials import check_signing
 
     settings = read_config(arguments, InferRun, given_options(arguments))
     targets = [
         shipped_motion(name) if name.startswith("@") else Path(name) for name in arguments.targets
     ]
+    check_signing(arguments.out / "result.mp4", settings.c2pa_certificate, settings.c2pa_key)
     make_folder(arguments.out)
     reenactor = load_for(settings, arguments.device)
     faces: dict[Path, Any] = {}

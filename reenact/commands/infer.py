@@ -48,8 +48,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--output",
         type=Path,
         metavar="FILE",
-        help="default: results/SOURCE_TARGET.mp4, .png for a picture. Videos: .mp4 .m4v .mov .webm "
-        ".gif .webp, or frames/%%06d.png. Pictures: .png .jpg .jpeg .webp .bmp .tif .tiff",
+        help="a name that ends in .mp4 .m4v .mov .webm .gif .webp or %%06d.png for a video, .png "
+        ".jpg .jpeg .webp .bmp .tif .tiff for a picture (default: results/SOURCE_TARGET.mp4, .png)",
     )
     add_part(everyday)
     motion = parser.add_argument_group("motion")

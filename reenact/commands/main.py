@@ -1,6 +1,7 @@
 """The one entry point: `diffusionact COMMAND ...`, `python -m reenact COMMAND ...`, the scripts."""
 
 import importlib
+import os
 import sys
 
 from reenact.commands.arguments import Parser, check_config
@@ -25,6 +26,7 @@ COMMANDS = {
     "synthetic-raw": ("reenact.commands.synthetic_raw", "the same as raw videos, for a dry run"),
     "synthetic-sheet": ("reenact.commands.synthetic_sheet", "a contact sheet of such people"),
     "dryrun": ("reenact.commands.dryrun", "raw videos to report in minutes, all synthetic"),
+    "publish": ("reenact.commands.publish", "weights with a model card, for the Hugging Face Hub"),
     "weights": ("reenact.commands.weights", "list and check the files that you can download"),
     "configs": ("reenact.commands.configs", "list or copy the shipped configs"),
 }
@@ -56,6 +58,8 @@ def run_command(name: str, prog: str, arguments: list[str]) -> int:
 
     prog: what the help calls the command.
     """
+    if name != "train":
+        _let_waiting_threads_sleep()
 
     def work() -> None:
         keep_freed_memory()
@@ -67,6 +71,18 @@ def run_command(name: str, prog: str, arguments: list[str]) -> int:
         module.run(given)
 
     return exit_code(work)
+
+
+def _let_waiting_threads_sleep() -> None:
+    """Threads of torch that wait for each other sleep. By default they count to a large number.
+
+    Where other programs want the processor too, this counting takes most of it. On a free machine
+    waking up takes some hundredths of a millisecond for each operation. In training, where
+    operations with several threads are many, that is too much. torch reads the variables when it
+    is imported.
+    """
+    for variable, value in (("OMP_WAIT_POLICY", "PASSIVE"), ("KMP_BLOCKTIME", "0")):
+        os.environ.setdefault(variable, value)
 
 
 def usage() -> str:

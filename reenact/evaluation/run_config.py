@@ -35,6 +35,7 @@ class EvalRun(Checked):
         DiffAE given the code of the true picture.
     num_examples: rows of pictures for each mode, spread evenly over the pairs.
     num_worst: rows of pictures for each mode with the largest errors.
+    num_videos: videos for each of self and cross that show the results side by side as they move.
     oracle_steps: DDIM steps of the oracle each way.
     save_predictions: keep every result of the reenactor as PNG.
     published: print the published table beside the result.
@@ -54,6 +55,7 @@ class EvalRun(Checked):
     variants: list[Variant] = field(default_factory=lambda: list(VARIANTS))
     num_examples: CountOrZero = 12
     num_worst: CountOrZero = 4
+    num_videos: CountOrZero = 2
     oracle_steps: int = 20
     save_predictions: bool = False
     published: bool = False

@@ -36,6 +36,9 @@ class Control(Checked):
     pose_strength: of the head's rotation, place and size.
     expression_strength: of the 52 expressions.
     gaze_strength: of the direction of the eyes.
+    eye_retargeting: the lids are as far open as the target's, measured by the usual opening of each
+        person. Narrow eyes stay narrow, and close fully when the target's do.
+    lip_retargeting: the lips are as far open as the target's, and closed when the target's are.
     region: the part that moves. "head" is the pose alone. "face" is everything but the pose. "eyes"
         are lids, brows and gaze. "mouth" is the mouth with the jaw.
     """
@@ -43,6 +46,8 @@ class Control(Checked):
     pose_strength: Strength = 1.0
     expression_strength: Strength = 1.0
     gaze_strength: Strength = 1.0
+    eye_retargeting: bool = False
+    lip_retargeting: bool = False
     region: Region = "all"
 
     @property

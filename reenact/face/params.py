@@ -98,7 +98,8 @@ class FaceParams(FaceBatch):
 
         Raises ValueError when the matrix is not a similarity or mirrors the picture.
         """
-        m = torch.as_tensor(matrix, dtype=torch.float64, device=self.scale.device)
+        # In float64 on the CPU, because some devices have no float64.
+        m = torch.as_tensor(matrix).detach().cpu().double()
         m = m.expand(len(self), 3, 3)
         zoom = torch.hypot(m[:, 0, 0], m[:, 1, 0])
         skew = (m[:, 0, 0] - m[:, 1, 1]).abs() + (m[:, 0, 1] + m[:, 1, 0]).abs()
@@ -106,13 +107,13 @@ class FaceParams(FaceBatch):
             raise ValueError("matrix: not a similarity (rotation, one scale, shift)")
         # Pixel y points down, so a positive angle of the matrix is clockwise, a negative roll.
         turn = -torch.atan2(m[:, 1, 0], m[:, 0, 0])
-        rotation = self.rotation.double()
+        rotation, translation = self.rotation.cpu().double(), self.translation.cpu().double()
         depth = _face_depth(rotation)
         magnification = CAMERA_DISTANCE / (CAMERA_DISTANCE - (depth - CAMERA_PLANE))
         pivot_y = NECK_PIVOT[1]
         neck = torch.stack([-turn.sin() * pivot_y, -(turn.cos() - 1) * pivot_y], -1)
-        moved = torch.einsum("bij,bj->bi", m[:, :2, :2], self.translation.double()) + m[:, :2, 2]
-        scale = self.scale.double() * zoom
+        moved = torch.einsum("bij,bj->bi", m[:, :2, :2], translation) + m[:, :2, 2]
+        scale = self.scale.cpu().double() * zoom
         roll = torch.remainder(rotation[:, 2] + turn + math.pi, 2 * math.pi) - math.pi
         return replace(
             self,

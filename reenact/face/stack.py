@@ -181,9 +181,14 @@ class FaceModel(Protocol[Params]):
         """The source face moved as the targets moved away from their `neutral` frame."""
         ...
 
-    def controlled(self, source: Params, driven: Params, control: Control) -> Params:
-        """The faces `driven` with the source's own share put back; see `face.control`. Raises
-        UserError for a stack that cannot do it.
+    def controlled(
+        self, source: Params, driven: Params, control: Control, target: Params | None = None
+    ) -> Params:
+        """The faces `driven` (N) under control; see `face.control`. Raises UserError for a stack
+        that cannot do it.
+
+        source: one face, or N. target: the N faces of the target person, for the openings of eyes
+        and lips.
         """
         ...
 

@@ -143,7 +143,7 @@ def driving_faces(
         driven = face.retarget_relative(source.params, params, neutral)
     if options.is_neutral:
         return driven
-    return face.controlled(source.params, driven, options)
+    return face.controlled(source.params, driven, options, params)
 
 
 def reference_frame(

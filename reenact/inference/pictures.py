@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +11,9 @@ from PIL import Image
 
 from reenact.errors import UserError, warn
 from reenact.face.stack import Frame
+from reenact.media.clip import MediaClip
 from reenact.media.images import frame_from_pil, is_transparent, over_white
+from reenact.threads import read_ahead
 
 Picture = np.ndarray | Image.Image
 """uint8 (H, W, 3) RGB, (H, W, 4) RGBA or (H, W) grey; or an image of PIL in any mode."""
@@ -90,16 +93,20 @@ class Frames:
     def __iter__(self) -> Iterator[Frame]:
         size: tuple[int, ...] | None = None
         self.count = 0
-        for i, picture in enumerate(self.pictures):
-            frame = frame_of(picture, f"{self.where}, frame {i}", quiet=i > 0)
-            size = size or frame.shape[:2]
-            if frame.shape[:2] != size:
-                raise UserError(
-                    f"{self.where}, frame {i}: it has {_shown(frame.shape)} pixels, the first one "
-                    f"has {_shown(size)}; bring all frames to one size"
-                )
-            self.count += 1
-            yield frame
+        # A file is decoded by another thread. A program's own generator stays in its own one.
+        is_file = isinstance(self.pictures, MediaClip)
+        pictures = read_ahead(self.pictures) if is_file else (p for p in self.pictures)
+        with closing(pictures):
+            for i, picture in enumerate(pictures):
+                frame = frame_of(picture, f"{self.where}, frame {i}", quiet=i > 0)
+                size = size or frame.shape[:2]
+                if frame.shape[:2] != size:
+                    raise UserError(
+                        f"{self.where}, frame {i}: it has {_shown(frame.shape)} pixels, the first "
+                        f"one has {_shown(size)}; bring all frames to one size"
+                    )
+                self.count += 1
+                yield frame
         if size is None:
             raise UserError(f"{self.where}: it has no frames")
 

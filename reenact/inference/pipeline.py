@@ -24,6 +24,7 @@ from reenact.inference.run_config import InferRun, face_numbers, which_face
 from reenact.inference.video_source import VideoSource, driven_video
 from reenact.media.animation import is_photo, is_still, open_clip
 from reenact.media.clip import MediaClip
+from reenact.media.content_credentials import check_signing, sign_result
 from reenact.media.formats import holds_alpha
 from reenact.media.images import over_white, read_frame, write_frame
 from reenact.media.label import labelled
@@ -67,6 +68,7 @@ def reenact_files(
     output = output or default_output(source, targets[0], is_picture=is_picture)
     for target in targets:
         check_output(output, source, target, is_picture=is_picture)
+    check_signing(output, run.c2pa_certificate, run.c2pa_key)
     if grid:
         _check_grid(opened, targets, clips, run)
     if isinstance(opened, MediaClip) and len(targets) > 1:
@@ -354,7 +356,7 @@ def write_result(
     target: MediaClip | Frame | Motion,
     run: InferRun,
 ) -> None:
-    """Streams the frames to the file, which appears when it is complete.
+    """Streams the frames to the file, which appears when it is complete; signs it if `run` says so.
 
     target: gives its sound, if it is a clip with sound.
     """
@@ -364,6 +366,14 @@ def write_result(
     if run.label:
         frames = labelled(frames)
     make_folder(output.parent)
+    _write_frames(output, frames, motion, clip)
+    sign_result(output, run.c2pa_certificate, run.c2pa_key)
+
+
+def _write_frames(
+    output: Path, frames: Iterator[Frame], motion: Motion, clip: MediaClip | None
+) -> None:
+    """clip: gives the sound."""
     # Leaving the block early, because of an error, closes the progress bar too.
     with tqdm(total=len(motion), desc="rendering", unit=" frames", disable=None) as bar:
         first = next(frames)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -19,9 +19,9 @@ from reenact.face.control import Sliders
 from reenact.face.factory import FaceConfig
 from reenact.face.person_mask import PersonFinder
 from reenact.face.stack import Frame, SourceFace, Watch, Which
-from reenact.inference.background import PHOTO, TRANSPARENT
+from reenact.inference.background import PHOTO, TRANSPARENT, finished
 from reenact.inference.canvas import SourceView, is_cut
-from reenact.inference.compose import Scene, find_composition, shrink_to
+from reenact.inference.compose import Scene, find_composition, shrunk
 from reenact.inference.config import ReenactorConfig
 from reenact.inference.crop_reenactor import CropReenactor
 from reenact.inference.group import (
@@ -34,12 +34,13 @@ from reenact.inference.group import (
 )
 from reenact.inference.load import load_parts
 from reenact.inference.motion import Motion, driving_faces, still_motion
-from reenact.inference.pictures import Frames, Picture, frame_and_alpha, frame_of
+from reenact.inference.pictures import Frames, Picture, frame_and_alpha
 from reenact.inference.run_config import AnimateOptions
 from reenact.inference.video_source import SourcePose, VideoSource, driven_video
 from reenact.media.images import image_from_frame
 from reenact.media.timeline import DEFAULT_RATE, Timeline, constant_timeline, exact_rate
 from reenact.ranges import Range
+from reenact.threads import in_order, read_ahead
 
 
 class Reenactor(CropReenactor):
@@ -194,7 +195,7 @@ class Reenactor(CropReenactor):
         numbers: from 1 on, see `FoundFace`. Faces that touch or overlap give a warning. Raises
         UserError if there is no face, or none with such a number.
         """
-        frame = frame_of(photo, where)
+        frame, alpha = frame_and_alpha(photo, where)
         found = self.face.source_faces(frame, self.size)
         if not found:
             raise UserError(f"{where}: no face found, take a photo that shows faces clearly")
@@ -211,7 +212,7 @@ class Reenactor(CropReenactor):
         for _, source in chosen:
             self._warn_if_cut(source, where)
         return [
-            replace(source, neighbours=neighbours_of(face, boxes, source.crop))
+            replace(source, neighbours=neighbours_of(face, boxes, source.crop), alpha=alpha)
             for face, source in chosen
         ]
 
@@ -297,7 +298,7 @@ class Reenactor(CropReenactor):
         """The results that `animate` gives."""
         driven = driving_faces(self.face, source, motion, options)
         size = self.config.batch_size
-        batches = (driven[i : i + size] for i in range(0, len(driven), size))
+        batches = [driven[i : i + size] for i in range(0, len(driven), size)]
         faces = (driven[i] for i in range(len(driven)))
         return self._composed(source, motion, batches, faces, options)
 
@@ -316,14 +317,22 @@ class Reenactor(CropReenactor):
         motions = at_common_times([*motions] * (len(sources) if len(motions) == 1 else 1))
         if len(sources) == 1:
             return self.frames(sources[0], motions[0], options)
-        if options.background != PHOTO:
-            raise UserError(f"background: several faces need {PHOTO}, got {options.background}")
         if options.compose != "photo":
             raise UserError(f"compose: several faces need photo, got {options.compose}")
-        order = from_back_to_front(sources)
-        photo = sources[0].photo
+        first = sources[0]
         if not motions[0].is_picture:
-            photo, _ = shrink_to(photo, sources[0].crop, options.max_side)
+            first = shrunk(first, options.max_side)
+        photo = first.photo
+        if options.background != PHOTO:
+            if first.alpha is None:
+                raise UserError(
+                    f"background: several faces of an opaque photo need {PHOTO}, "
+                    f"got {options.background}"
+                )
+            photo = finished(np.dstack([photo, first.alpha]), options.background)
+        elif first.alpha is not None:  # one warning for all
+            sources = [sources[0], *(replace(source, alpha=None) for source in sources[1:])]
+        order = from_back_to_front(sources)
         return together(photo, [self.frames(sources[i], motions[i], options) for i in order])
 
     def video_frames(
@@ -345,20 +354,23 @@ class Reenactor(CropReenactor):
             return next(self._composed(face, motion, [driven], [driven], options))
         # Nobody to move: the frame as it is.
         if options.compose == "photo":
-            return shrink_to(face.photo, face.crop, options.max_side)[0]
-        return self.face.cut(face.photo, face.crop.resized(options.output_size))
+            frame = shrunk(face, options.max_side).photo
+        else:
+            frame = self.face.cut(face.photo, face.crop.resized(options.output_size))
+        if options.background == PHOTO:
+            return frame
+        nobody = np.full((*frame.shape[:2], 4), (255, 255, 255, 0), np.uint8)
+        return finished(nobody, options.background)
 
     def stream(
         self, source: SourceFace[Any], driven: Iterable[FaceBatch], options: AnimateOptions
     ) -> Iterator[Frame]:
-        """One frame (H, W, 3) uint8 RGB for each face of `driven`, as soon as it arrives.
+        """One frame for each face of `driven`, as soon as it arrives; see `animate`.
 
         For live pictures. driven: single faces of the source person, in the pixels of its crop.
         The options of the motion are not used. Raises UserError for `compose` "follow", which needs
         the whole target.
         """
-        if options.background == TRANSPARENT:
-            raise UserError("background: transparent is not possible live, choose a colour")
         if options.compose == "follow":
             raise UserError("compose: follow is not possible live, choose photo or crop")
         motion = replace(still_motion(source, source.params), is_picture=False)
@@ -401,10 +413,25 @@ class Reenactor(CropReenactor):
     def _images(
         self, source: SourceFace[Any], batches: Iterable[FaceBatch], view: SourceView | None
     ) -> Iterator[Tensor]:
-        """Images (1, 3, S, S) on the CPU, one for each face. view: see `set_source`."""
+        """Images (1, 3, S, S) on the CPU, one for each face. view: see `set_source`.
+
+        Batches that are all there are rendered at the same time on the CPU; a GPU renders one
+        ahead. Batches that arrive one by one are rendered one by one.
+        """
         state = self.set_source(image_from_frame(source.crop_frame), source.params, view=view)
-        for batch in batches:
-            yield from self.render(state, batch).cpu().split(1)
+
+        def rendered(batch: FaceBatch) -> Tensor:
+            return self.render(state, batch).cpu()
+
+        if not isinstance(batches, Sequence):
+            images: Generator[Tensor, None, None] = (rendered(batch) for batch in batches)
+        elif self.device.type == "cpu":
+            images = in_order(rendered, batches)
+        else:
+            images = read_ahead(map(rendered, batches), 1)
+        with closing(images):
+            for batch in images:
+                yield from batch.split(1)
 
     def _finder(self, source: SourceFace[Any]) -> PersonFinder:
         if source.neighbours is None:

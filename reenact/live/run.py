@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from reenact.errors import say
+from reenact.errors import UserError, say
 from reenact.face.batch import FaceBatch
 from reenact.face.stack import SourceFace
+from reenact.inference.background import TRANSPARENT
 from reenact.inference.reenactor import Reenactor
 from reenact.inference.run_config import InferRun, which_face
 from reenact.live.driver import LiveDriver, State
@@ -79,6 +80,8 @@ def run_live(
     Keys that a sink reports: q ends, r takes the present face as person and reference, m mirrors,
     s saves the result into the folder `stills`. Raises UserError as the sinks do.
     """
+    if run.background == TRANSPARENT:
+        raise UserError("background: transparent is not possible live, choose photo or a colour")
     which = which_face(run.target_face, "target_face")
     driver = LiveDriver(reenactor.face, source, run, which, run.smoothing)
     waiting: deque[FaceBatch] = deque([source.params])

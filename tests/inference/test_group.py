@@ -162,3 +162,18 @@ def test_the_preview_shows_every_number(reenactor: Reenactor, group: np.ndarray)
         assert (drawn[rows, left:right] != frame[rows, left:right]).any((0, 2)).all(), "a line"
         assert (drawn[middle] == frame[middle]).mean() > 0.7, "the face itself stays visible"
     assert first_faces(reenactor.face, [blank]) is None
+
+
+def test_a_group_keeps_its_transparency_or_its_background(reenactor, group):
+    alpha = np.full(group.shape[:2], 255, np.uint8)
+    alpha[:10] = 0
+    clear = np.dstack([group, alpha])
+    sources = reenactor.find_all(clear)
+    still = motion_of(sources[0], 1, 25)
+    (result,) = reenactor.animate_all(sources, still, background="transparent")
+    assert result.shape == clear.shape
+    assert (result[:8, :, 3] == 0).all()
+    assert (result[40:, :, 3] > 250).all()
+    opaque = reenactor.find_all(group)
+    with pytest.raises(UserError, match="background: several faces of an opaque photo"):
+        reenactor.animate_all(opaque, still, background="#00ff00")

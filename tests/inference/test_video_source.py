@@ -115,3 +115,15 @@ def test_a_source_video_in_a_file(
         options = {"targets": target} | change
         with pytest.raises(UserError, match=message):
             reenact_files(source, output=done.output, run=run, device="cpu", **options)
+
+
+def test_a_frame_without_the_person_has_the_background_alone(tmp_path):
+    weights = material.write_weights(tmp_path / "tiny.safetensors")
+    config = ReenactorConfig(carry_detail=True, x_T="source", precision="fp32")
+    reenactor = Reenactor.load(weights, config=config, device="cpu")
+    frames = [material.frames()[0], np.zeros_like(material.frames()[0])]
+    target = frames[0]
+    for background, planes in (("transparent", 4), ("#00ff00", 3)):
+        shown, empty = reenactor.animate_video(frames, target, background=background)
+        assert shown.shape[2] == empty.shape[2] == planes
+        assert (empty == ([0, 0, 0, 0] if planes == 4 else [0, 255, 0])).all()

@@ -18,7 +18,7 @@ from reenact.face.factory import FaceConfig, own_weights
 from reenact.face.params import FaceParams
 from reenact.face.person_mask import KnownPerson
 from reenact.files import check_input_file
-from reenact.inference.canvas import SourceView, wide_view
+from reenact.inference.canvas import SourceView, middle, wide_view
 from reenact.inference.config import ReenactorConfig
 from reenact.inference.reenactor import Reenactor
 from reenact.inference.source_state import SourceState
@@ -112,7 +112,7 @@ class ReenactorMethod:
     @torch.inference_mode()
     def render(self, batch: Batch) -> dict[str, Tensor]:
         ours = self.reenactor.render(self.cache.rows(batch), batch.target_params)
-        images = {"ours": _middle(ours, batch.source.shape[-1])}
+        images = {"ours": middle(ours, batch.source.shape[-1])}
         if "copy_source" in self.pictures:
             images["copy_source"] = batch.source.to(self.reenactor.device)
         if "oracle" in self.pictures:
@@ -127,12 +127,6 @@ class ReenactorMethod:
             x_T = diffae.encode_stochastic(source, z_source, num_steps=self.oracle_steps)
             oracle = diffae.decode(x_T, z_target, num_steps=self.oracle_steps)
         return oracle.float().clamp(-1, 1)
-
-
-def _middle(images: Tensor, size: int) -> Tensor:
-    """The squares of side `size` in the middle of images (B, C, D, D)."""
-    border = (images.shape[-1] - size) // 2
-    return images[..., border : border + size, border : border + size]
 
 
 class FolderMethod:

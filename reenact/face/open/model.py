@@ -14,6 +14,7 @@ from reenact.face.crop import FaceCrop
 from reenact.face.head_model import HeadModel
 from reenact.face.head_region import head_region
 from reenact.face.open.landmark_map import landmark_map
+from reenact.face.openings import with_own_openings
 from reenact.face.params import FaceParams, motion_vector, retarget, retarget_relative
 from reenact.face.points import FACE_OVAL, LANDMARKS_68
 from reenact.face.pose import fit_rotation
@@ -54,7 +55,23 @@ class OpenFaceModel:
     ) -> FaceParams:
         return retarget_relative(source, target, neutral)
 
-    def controlled(self, source: FaceParams, driven: FaceParams, control: Control) -> FaceParams:
+    def controlled(
+        self,
+        source: FaceParams,
+        driven: FaceParams,
+        control: Control,
+        target: FaceParams | None = None,
+    ) -> FaceParams:
+        if control.eye_retargeting or control.lip_retargeting:
+            assert target is not None
+            driven = with_own_openings(
+                self.head_model,
+                source,
+                driven.to(self.device),
+                target,
+                eyes=control.eye_retargeting,
+                lips=control.lip_retargeting,
+            ).to(driven.scale.device)
         return controlled(source, driven, control)
 
     def posed(self, source: FaceParams, sliders: Sliders) -> FaceParams:

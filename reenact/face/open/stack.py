@@ -37,6 +37,7 @@ from reenact.face.stack import (
     chunks,
 )
 from reenact.face.steadying import blink_weights, bridged, calmed
+from reenact.threads import in_order, torch_threads
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -133,7 +134,9 @@ class OpenFaceStack(OpenFaceModel):
         video = VideoTracker(self.tracker, which)
         parts: list[FollowedFaces] = []
         for chunk in chunks(frames, self.config.chunk):
-            parts.append(video.update(np.stack(chunk)).cpu())
+            # The networks are so small that several threads would mostly wait for each other.
+            with torch_threads(1):
+                parts.append(video.update(np.stack(chunk)).cpu())
         if not parts:
             raise ValueError("the video has no frames")
         tracked = FollowedFaces.cat(parts)
@@ -161,16 +164,14 @@ class OpenFaceStack(OpenFaceModel):
         shared = fit_params(
             tracked[some], self.head_model, shared_identity=True, config=self.config.fit
         )
-        fits = [
-            fit_params(
-                tracked[i : i + 64], self.head_model, shared.identity[0], config=self.config.fit
-            )
-            for i in range(0, len(tracked), 64)
-        ]
-        params = FaceParams.cat(fits)
-        expression = with_whole_brows(
-            params.expression, tracked.blendshapes.cpu(), torch.from_numpy(here)
-        )
+
+        def fit(start: int) -> FaceParams:
+            part = tracked[start : start + 64]
+            return fit_params(part, self.head_model, shared.identity[0], config=self.config.fit)
+
+        params = FaceParams.cat(list(in_order(fit, range(0, len(tracked), 64))))
+        scores = tracked.blendshapes.cpu()
+        expression = with_whole_brows(params.expression, scores, torch.from_numpy(here))
         return replace(params, expression=expression)
 
     def source_face(

@@ -77,10 +77,16 @@ class ReleasedFaceModel:
     def layer_field(self, source: LayerSource, target: FlameParams) -> LayerField:
         raise AssertionError("checked before: this stack has no surface")
 
-    def controlled(self, source: FlameParams, driven: FlameParams, control: Control) -> FlameParams:
+    def controlled(
+        self,
+        source: FlameParams,
+        driven: FlameParams,
+        control: Control,
+        target: FlameParams | None = None,
+    ) -> FlameParams:
         raise UserError(
-            "strengths and regions of the motion need the open face stack, leave them at their "
-            "defaults with the authors' one"
+            "strengths, regions and openings of the motion need the open face stack, leave them at "
+            "their defaults with the authors' one"
         )
 
     def posed(self, source: FlameParams, sliders: Sliders) -> FlameParams:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -35,6 +34,7 @@ from reenact.face.surface.visible import (
     rest_points,
     surface_points,
 )
+from reenact.threads import in_order
 
 SURE_FACING, SURE_STRETCH = 0.55, 1.3
 """Where the head faces the camera by less than the first in the source, and by more than this many
@@ -193,8 +193,7 @@ def layer_field(model: HeadModel, source: LayerSource, target: FaceParams) -> La
         openness = eye_areas(part, middle) / (source.eyes * zoom[i] ** 2).clip(min=1)
         return _looked_up(drawn, part, source, middle, float(turned[i]), openness)
 
-    with ThreadPoolExecutor() as pool:
-        planes = np.stack(list(pool.map(one, range(len(end)))))
+    planes = np.stack(list(in_order(one, range(len(end)))))
     drawn = torch.from_numpy(planes).to(target.scale.device)
     place, opposite, is_above, is_face, anchor, hidden, opaque, fill = drawn.split(
         [2, 2, 1, 1, 1, 1, 1, 6], 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +20,7 @@ from reenact.face.surface.visible import (
     rest_points,
     surface_points,
 )
+from reenact.threads import in_order
 
 OUTLINE = 0.025
 """So near to the head's outline in the source, in shares of its side, a pixel's detail is that of
@@ -100,9 +100,8 @@ def motion_field(
         places = np.concatenate([start[k], opposite[k], rest_points()], 1)
         return _looked_up(*draw_surface(end[i], places, size), seen_of[k])
 
-    with ThreadPoolExecutor() as pool:
-        seen_of = list(pool.map(lambda points: shown(points, size, round(OUTLINE * size)), start))
-        planes = np.stack(list(pool.map(one, range(len(end)))))
+    seen_of = list(in_order(lambda points: shown(points, size, round(OUTLINE * size)), list(start)))
+    planes = np.stack(list(in_order(one, range(len(end)))))
     drawn = torch.from_numpy(planes).to(target.scale.device)
     place, head, own_seen, seen, inner, fill = drawn.split([2, 1, 1, 1, 1, 4], dim=1)
     here = pixel_centres(size, drawn.device)

@@ -13,7 +13,7 @@ SKIN, EYE, TEETH, TONGUE, LASH, PLAIN = range(6)
 FAR = 9.0
 
 
-@nb.njit(cache=True, fastmath=True)
+@nb.njit(cache=True, fastmath=True, nogil=True)
 def _rasterize(
     xy: np.ndarray,
     depth: np.ndarray,
