@@ -263,6 +263,7 @@ def track_source(
         watch=_progress_of(source),
         which=which_face(run.source_face, "source_face"),
         smoothing=run.smoothing,
+        role="source",
     )
     if not motion.is_picture:
         motion = repeated(motion, run.repeat, pingpong=run.pingpong)
