@@ -24,6 +24,7 @@ from reenact.inference.pipeline import write_result
 from reenact.inference.reenactor import Reenactor
 from reenact.inference.run_config import InferRun, which_face
 from reenact.media.clip import MediaClip
+from reenact.media.content_credentials import sign_result
 from reenact.media.images import read_frame, write_frame
 from reenact.media.label import labelled
 from reenact.web.job import Job
@@ -87,6 +88,7 @@ class Studio:
                 raise
         path = folder / f"{_stem(photo)}_posed.png"
         write_frame(path, frame, synthetic=True)
+        sign_result(path, run.c2pa_certificate, run.c2pa_key)
         return path
 
     def animate(
