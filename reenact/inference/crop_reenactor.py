@@ -112,17 +112,26 @@ class CropReenactor:
 
     @torch.inference_mode()
     def _render_batch(self, state: SourceState, target: FaceBatch) -> Tensor:
-        image = state.image.expand(len(target), -1, -1, -1)
         drawings = self._drawings(state.params, target.to(self.device), state.layers)
+        if state.layers is None:
+            return self._drawn(state, drawings).clamp(-1, 1)
+        moved = drawings.moved_layers()
+        # Where the source shows the whole face, the networks have no part in the picture.
+        if bool(moved.hidden().any()):
+            images = self._drawn(state, drawings)
+        else:
+            images = state.image.expand(len(target), -1, -1, -1)
+        return moved.composed(images).clamp(-1, 1)
+
+    def _drawn(self, state: SourceState, drawings: Drawings) -> Tensor:
+        """The networks' pictures (B, 3, S, S)."""
+        image = state.image.expand(len(drawings.wanted), -1, -1, -1)
         z_r = self.networks.code(image, drawings).float()
         if state.x_T is None:
             x_T = self.networks.start(image, drawings, self._noise(), z_r=z_r)
         else:
             x_T = state.x_T.expand_as(image)
-        images = self.networks.decode(x_T, z_r)
-        if state.layers is not None:
-            images = drawings.moved_layers().composed(images)
-        return images.clamp(-1, 1)
+        return self.networks.decode(x_T, z_r)
 
     @cached_property
     def person_mask(self) -> PersonMask:
