@@ -19,6 +19,7 @@ KEYS = (
     *("pose_strength", "expression_strength", "gaze_strength"),
     *("source_face", "target_face"),
     *("source_pose", "compose", "output_size", "max_side", "background", "sound", "label"),
+    *("c2pa_certificate", "c2pa_key"),
     *("reenactor.num_steps", "reenactor.precision", "reenactor.seed"),
 )
 """The keys of the config that have an option. A section is left out of the option's name."""
@@ -102,6 +103,8 @@ def add_frames(group: Any) -> None:
     text = "photo, transparent, or a colour such as '#00b140' (default: photo)"
     _add(group, "background", str, "WHAT", text)
     _switch(group, "label", "draw a small mark: synthetic")
+    _add(group, "c2pa_certificate", str, "PEM", "sign the result with this chain (default: no)")
+    _add(group, "c2pa_key", str, "PEM", "private key of the certificate (default: none)")
 
 
 def add_video(group: Any) -> None:

@@ -14,7 +14,7 @@ COMMANDS = {
     "pose": ("reenact.commands.pose", "change pose and expression of a photo with sliders"),
     "faces": ("reenact.commands.faces", "number the faces of a photo or video"),
     "motion": ("reenact.commands.motion", "write the motion of a video to a small file"),
-    "batch": ("reenact.commands.batch", "animate many photos with many targets"),
+    "batch": ("reenact.commands.batch", "animate many photos or videos with many targets"),
     "live": ("reenact.commands.live", "animate a photo with a camera"),
     "web": ("reenact.commands.web", "a page in the browser for all of this"),
     "train": ("reenact.commands.train", "train one stage"),
@@ -26,6 +26,7 @@ COMMANDS = {
     "synthetic-raw": ("reenact.commands.synthetic_raw", "the same as raw videos, for a dry run"),
     "synthetic-sheet": ("reenact.commands.synthetic_sheet", "a contact sheet of such people"),
     "dryrun": ("reenact.commands.dryrun", "raw videos to report in minutes, all synthetic"),
+    "publish": ("reenact.commands.publish", "weights with a model card, for the Hugging Face Hub"),
     "weights": ("reenact.commands.weights", "list and check the files that you can download"),
     "configs": ("reenact.commands.configs", "list or copy the shipped configs"),
 }

@@ -59,14 +59,16 @@ def run(arguments: argparse.Namespace) -> None:
     output = arguments.output or Path("results") / f"{stem}_posed.png"
     check_output_path(output, WRITABLE_SUFFIXES, makes_folders=True)
     from reenact.face.control import Sliders
-    from reenact.inference.pipeline import find_source, keeping_alpha, load_for, read_source
+    from reenact.inference.inputs import find_source, keeping_alpha, load_for, read_source
     from reenact.inference.run_config import InferRun, animate_options
+    from reenact.media.content_credentials import check_signing, sign_result
     from reenact.media.images import write_frame
     from reenact.media.label import labelled
 
     names = [name.replace("-", "_") for name in (*ANGLES, *SHARES)]
     sliders = Sliders(**{name: getattr(arguments, name) for name in names})
     settings = read_config(arguments, InferRun, given_options(arguments))
+    check_signing(output, settings.c2pa_certificate, settings.c2pa_key)
     photo = read_source(arguments.source, output, settings)
     reenactor = load_for(settings, arguments.device)
     source = find_source(reenactor, photo, arguments.source, settings)
@@ -76,4 +78,5 @@ def run(arguments: argparse.Namespace) -> None:
         (frame,) = labelled([frame])
     make_folder(output.parent)
     write_frame(output, frame, synthetic=True)
+    sign_result(output, settings.c2pa_certificate, settings.c2pa_key)
     say(str(output))

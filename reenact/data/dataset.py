@@ -19,7 +19,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from reenact.data import augment
-from reenact.data.augment import AugmentConfig
+from reenact.data.augment import Augmentation, AugmentConfig
+from reenact.data.clip import PHOTO_REACH
 from reenact.data.clips import Clip, open_clips
 from reenact.data.misfit import misread
 from reenact.errors import UserError
@@ -55,11 +56,13 @@ class PairConfig:
     cross_start: up to this step all pairs are self pairs.
     cross_frames: true takes the rendered cross frames of the clips, which show the true result.
         Only synthetic clips have them. false takes the motion of any frame of any other clip.
+    with_photo: sources are frames whose photo is known, and samples hold it.
     """
 
     cross_fraction: float = 0.0
     cross_start: int = 0
     cross_frames: bool = True
+    with_photo: bool = False
 
 
 class ClipDataset:
@@ -112,18 +115,22 @@ class ClipDataset:
             source_landmarks, target_landmarks: (68, 2), only for a face stack whose parameters do
                 not say where the face is.
             is_cross: bool.
+            photo, photo_alpha: (3, 2 S, 2 S) and (1, 2 S, 2 S), what lies around the source, which
+                is in the middle, and the person's alpha. Only with `pairs.with_photo`.
+            reference_from_source: (3, 3), pixels of the source to pixels of the reference,
+                by the places of both in the film. Likewise.
         """
         fraction = pairs.cross_fraction if step >= pairs.cross_start else 0.0
         is_cross = rng.random() < fraction
         augmentation = augment.draw(config, rng)
         if not is_cross:
-            chosen = self._self_pair(rng)
+            chosen = self._self_pair(rng, from_first=pairs.with_photo)
         elif pairs.cross_frames:
             chosen = self._rendered_cross_pair(rng)
         else:
             chosen = self._cross_pair(rng)
         clip, source = chosen.clip, chosen.source_frame
-        sample = {
+        sample: dict[str, np.ndarray] = {
             "source": augment.apply(augmentation, clip.frame(source)),
             "reference": augment.apply(augmentation, chosen.reference()),
             "source_mask": augment.apply_mask(augmentation, clip.face_mask(source)),
@@ -135,6 +142,8 @@ class ClipDataset:
             {name: values[0] for name, values in of_clip.params[frame].numpy().items()}
             for of_clip, frame in ends.values()
         ]
+        if pairs.with_photo:
+            sample |= _photo_of(chosen, augmentation)
         if config.misfit:
             faces = misread(faces, self.size, config.misfit, rng)
         for (role, (of_clip, frame)), face in zip(ends.items(), faces, strict=True):
@@ -145,9 +154,9 @@ class ClipDataset:
                 sample[f"{role}_landmarks"] = of_clip.landmarks[frame]
         return sample
 
-    def _self_pair(self, rng: np.random.Generator) -> _Pair:
+    def _self_pair(self, rng: np.random.Generator, *, from_first: bool) -> _Pair:
         clip = self.clips[int(rng.integers(len(self.clips)))]
-        source = int(rng.integers(clip.num_frames))
+        source = 0 if from_first else int(rng.integers(clip.num_frames))
         # The offset is at least 1, so the two frames differ.
         offset = int(rng.integers(1, max(clip.num_frames, 2)))
         target = (source + offset) % clip.num_frames
@@ -199,6 +208,30 @@ class _Pair(NamedTuple):
     def reference_mask(self) -> np.ndarray:
         which, index = self.shown
         return self.clip.face_mask(index) if which == "own" else self.clip.cross_mask(index)
+
+
+def _photo_of(pair: _Pair, augmentation: Augmentation) -> dict[str, np.ndarray]:
+    """The parts of a sample that come from the photo around the source. Raises UserError."""
+    clip = pair.clip
+    if pair.source_frame != 0:
+        raise UserError(
+            f"{clip.name}: frame {pair.source_frame} is a source, but only frame 0 has a photo; "
+            "pairs with photos need clips of python -m reenact synthetic"
+        )
+    photo = clip.photo()
+    picture = augment.apply(augmentation, photo[..., :3])
+    size = len(photo) // PHOTO_REACH
+    inside = slice((len(photo) - size) // 2, (len(photo) + size) // 2)
+    matrix = np.eye(3)
+    which, index = pair.shown
+    if which == "own":
+        matrix = clip.crop_from_frame(index) @ np.linalg.inv(clip.crop_from_frame(0))
+    return {
+        "source": np.ascontiguousarray(picture[:, inside, inside]),
+        "photo": picture,
+        "photo_alpha": augment.apply_mask(augmentation, photo[..., 3]),
+        "reference_from_source": matrix.astype(np.float32),
+    }
 
 
 def sample_rng(seed: int, step: int, index: int) -> np.random.Generator:

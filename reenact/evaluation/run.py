@@ -33,6 +33,7 @@ from reenact.evaluation.pairing.pairs import (
     videos_of,
 )
 from reenact.evaluation.reporting.files import Report, check_free, place_for, write_reports
+from reenact.evaluation.reporting.films import make_film, pick_films
 from reenact.evaluation.reporting.page import Example
 from reenact.evaluation.run_config import EvalRun
 from reenact.evaluation.subjects import (
@@ -132,7 +133,8 @@ def evaluate(
     target = place_for(run.output, label, identity) if folder is None else folder
     check_free(target, identity, overwrite)
     examples = pick_examples(pairs, run.num_examples)
-    keys = {pair.key for pair in examples}
+    filmed = pick_films(pairs, run.num_videos)
+    keys = {pair.key for shown in (examples, *filmed) for pair in shown}
     for one in measured:
         one.measure_missing(clips, pairs, judges, keys, world)
     if not world.is_main:
@@ -156,7 +158,7 @@ def evaluate(
     summary["differences"] = difference_intervals(records, main_row)
     worst = worst_pairs(records, pairs, main_row, run.num_worst)
     for one in measured:
-        one.draw_missing(clips, [*examples, *worst])
+        one.draw_missing(clips, [*examples, *worst, *(pair for video in filmed for pair in video)])
     names = {"id": identity, "label": label, "main_row": main_row}
     summary["meta"] = names | _meta(run, clips, pairs, subjects) | (facts or {})
     by_key = {record["key"]: record for record in records}
@@ -168,6 +170,12 @@ def evaluate(
             Example(record=by_key[pair.key], frames=frames_of(measured, pair), is_worst=is_worst)
             for is_worst, shown in ((False, examples), (True, worst))
             for pair in shown
+        ],
+        films=[
+            make_film(
+                video, [frames_of(measured, pair) for pair in video], {"ours": label}, clips.fps
+            )
+            for video in filmed
         ],
         pairs=pairs_csv(pairs),
     )

@@ -66,9 +66,13 @@ class SourceView:
 
     def inner(self, image: Tensor) -> Tensor:
         """The part of an image (1, C, W, W) that the canvas covers: (1, C, D, D)."""
-        border = (image.shape[-1] - self.canvas.size) // 2
-        inside = slice(border, border + self.canvas.size)
-        return image[..., inside, inside].contiguous()
+        return middle(image, self.canvas.size).contiguous()
+
+
+def middle(images: Tensor, size: int) -> Tensor:
+    """The squares of side `size` in the middle of square images (B, C, W, W)."""
+    border = (images.shape[-1] - size) // 2
+    return images[..., border : border + size, border : border + size]
 
 
 def is_cut(face: SourceFace[Any], outline: Tensor) -> bool:

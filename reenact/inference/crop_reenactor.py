@@ -15,22 +15,17 @@ from reenact.face.batch import FaceBatch
 from reenact.face.crop import FaceCrop
 from reenact.face.person_mask import PersonMask
 from reenact.face.stack import FaceStack
-from reenact.face.surface.layer_field import LayerSource
-from reenact.face.surface.motion_field import resampled
 from reenact.inference.canvas import SourceView, crop_view
 from reenact.inference.config import ReenactorConfig
 from reenact.inference.drawings import Drawings
-from reenact.inference.layers import Layers, make_layers
+from reenact.inference.inversion_cache import cache_folder, cached_inversion
+from reenact.inference.layers import Layers
+from reenact.inference.moved_layers import photo_layers
 from reenact.inference.networks import Networks
 from reenact.inference.source_state import SourceState
 from reenact.inference.start import find_start
 from reenact.media.images import frame_from_image
 from reenact.models.weights import Recipe, ReenactorWeights
-
-FIELD_SIZE = 256
-"""The motion of layers is drawn with at most this many pixels for the side of the face crop. For
-larger pictures it is enlarged.
-"""
 
 
 class CropReenactor:
@@ -86,7 +81,8 @@ class CropReenactor:
         @cache
         def inverted() -> Tensor:
             z_source = self.networks.code(image, drawings, of_source=True).float()
-            return self.networks.invert(image, z_source)
+            folder = cache_folder(self.config.cache)
+            return cached_inversion(self.networks, image, z_source, folder)
 
         x_T, layers = None, None
         if not find_start(self.recipe.x_T).follows_motion:
@@ -94,7 +90,8 @@ class CropReenactor:
         if self.recipe.carry_detail:
             if view is None:
                 view = SourceView.cat([self._as_photo(crop) for crop in image.split(1)])
-            layers = self._layers(view, params if placed is None else placed.to(self.device))
+            faces = params if placed is None else placed.to(self.device)
+            layers = photo_layers(self.face, view, faces, self.size, self.device)
         return SourceState(params=params, image=image, x_T=x_T, layers=layers)
 
     def render(self, state: SourceState, target: FaceBatch) -> Tensor:
@@ -103,25 +100,44 @@ class CropReenactor:
         state: one source for all targets, or one for each. Returns images (B, 3, S, S) in [-1, 1],
         or (B, 3, D, D) where pictures are composed of photos' layers on a canvas of D pixels.
         """
+        return self._rendered(state, target, wants_images=False)[1]
+
+    def rendered(self, state: SourceState, target: FaceBatch) -> tuple[Tensor, Tensor]:
+        """The networks' pictures (B, 3, S, S), and the results that `render` gives."""
+        return self._rendered(state, target, wants_images=True)
+
+    def _rendered(
+        self, state: SourceState, target: FaceBatch, *, wants_images: bool
+    ) -> tuple[Tensor, Tensor]:
         if len(state) not in (1, len(target)):
             raise ValueError(f"{len(state)} sources for {len(target)} targets")
         batch = self.config.batch_size
         rows = [slice(i, min(i + batch, len(target))) for i in range(0, len(target), batch)]
-        # Joined outside of inference mode, so that the result is an ordinary tensor.
-        return torch.cat([self._render_batch(state.matching(r), target[r]) for r in rows])
+        parts = [
+            self._render_batch(state.matching(r), target[r], wants_images=wants_images)
+            for r in rows
+        ]
+        # Joined outside of inference mode, so that the results are ordinary tensors.
+        images, results = (torch.cat(pictures) for pictures in zip(*parts, strict=True))
+        return images, results
 
     @torch.inference_mode()
-    def _render_batch(self, state: SourceState, target: FaceBatch) -> Tensor:
+    def _render_batch(
+        self, state: SourceState, target: FaceBatch, *, wants_images: bool
+    ) -> tuple[Tensor, Tensor]:
+        """The networks' pictures and the results.
+
+        wants_images: whether the first are wanted even where they have no part in the results,
+            because the source shows the whole face. If not, the source stands for them there.
+        """
         drawings = self._drawings(state.params, target.to(self.device), state.layers)
-        if state.layers is None:
-            return self._drawn(state, drawings).clamp(-1, 1)
-        moved = drawings.moved_layers()
-        # Where the source shows the whole face, the networks have no part in the picture.
-        if bool(moved.hidden().any()):
+        moved = None if state.layers is None else drawings.moved_layers()
+        if wants_images or moved is None or bool(moved.hidden().any()):
             images = self._drawn(state, drawings)
         else:
             images = state.image.expand(len(target), -1, -1, -1)
-        return moved.composed(images).clamp(-1, 1)
+        results = images if moved is None else moved.composed(images)
+        return images.clamp(-1, 1), results.clamp(-1, 1)
 
     def _drawn(self, state: SourceState, drawings: Drawings) -> Tensor:
         """The networks' pictures (B, 3, S, S)."""
@@ -140,23 +156,8 @@ class CropReenactor:
 
     def _as_photo(self, image: Tensor) -> SourceView:
         """A crop (1, 3, S, S) as if it was the whole photo."""
-        frame, crop = (
-            frame_from_image(image)[0],
-            FaceCrop(crop_from_frame=np.eye(3), size=self.size),
-        )
-        return crop_view(frame, crop, self.person_mask, self.size)
-
-    def _layers(self, view: SourceView, faces: FaceBatch) -> tuple[Layers, ...]:
-        rows = [view[i : i + 1] for i in range(len(view))]
-        sources = [self._layer_source(row, faces[i]) for i, row in enumerate(rows)]
-        return tuple(make_layers(*pair) for pair in zip(rows, sources, strict=True))
-
-    def _layer_source(self, view: SourceView, face: FaceBatch) -> LayerSource:
-        crop_side = self.size * view.canvas.zoom
-        size = round(view.canvas.size * min(1, max(self.size, FIELD_SIZE) / crop_side))
-        picture = resampled(view.inner(view.picture[:, :3]), size).to(self.device)
-        cut = (resampled(view.cut, size) > 0.5).to(picture)
-        return self.face.layer_source(face, self.size, view.canvas.resized(size), picture, cut)
+        crop = FaceCrop(crop_from_frame=np.eye(3), size=self.size)
+        return crop_view(frame_from_image(image)[0], crop, self.person_mask, self.size)
 
     def _drawings(
         self,

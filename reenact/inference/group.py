@@ -20,10 +20,10 @@ from reenact.face.person_mask import PersonFinder
 from reenact.face.stack import FoundFace, Frame, SourceFace
 from reenact.inference.motion import Motion
 
-HEAD = 1.6
-"""Side of a head with its hair, in sides of the box of its face."""
-SOFTNESS = 0.15
-"""Half the width of the soft edge between two people, in sides of the boxes of their faces."""
+HEAD = 1.8
+"""Size of a head with its hair and some room to move, in sizes of the box of its face."""
+SOFTNESS = 0.1
+"""Half the width of the soft edge between two people, in sizes of the boxes of their faces."""
 UNCHANGED = 2
 """Levels. Where a person's picture differs by less from the photo, other people are not hidden."""
 
@@ -31,10 +31,11 @@ UNCHANGED = 2
 class OwnPart:
     """The person mask of one person, without the other people of the photo.
 
-    Each pixel belongs to the nearest face. Distances count in sides of the boxes of the faces.
+    Each pixel belongs to the nearest face. Distances count in widths and heights of the box of each
+    face.
 
-    neighbours: (K, 3) centre x and y and side of the boxes of all faces, the person's own first, in
-        units of the side of the person's face crop.
+    neighbours: (K, 4) centre x and y, width and height of the boxes of all faces, the person's own
+        first, in units of the side of the person's face crop.
     """
 
     def __init__(self, finder: PersonFinder, neighbours: np.ndarray) -> None:
@@ -48,13 +49,13 @@ class OwnPart:
         """See `PersonMask.of_photo`."""
         mask = self._finder.of_photo(photo, crop)
         centres = crop.points_to_frame(self._neighbours[:, :2] * crop.size)
-        sides = self._neighbours[:, 2] * crop.size / crop.zoom
+        sizes = self._neighbours[:, 2:] * crop.size / crop.zoom
         height, width = mask.shape[-2:]
         x = torch.arange(width, device=mask.device) + 0.5
         y = torch.arange(height, device=mask.device)[:, None] + 0.5
         own, *others = (
-            torch.hypot(x - cx, y - cy) / side
-            for (cx, cy), side in zip(centres.tolist(), sides.tolist(), strict=True)
+            torch.hypot((x - cx) / w, (y - cy) / h)
+            for (cx, cy), (w, h) in zip(centres.tolist(), sizes.tolist(), strict=True)
         )
         nearest = torch.stack(others).amin(0) if others else own + 1
         return mask * ((nearest - own) / (2 * SOFTNESS) + 0.5).clamp(0, 1)
@@ -65,8 +66,8 @@ def neighbours_of(face: FoundFace, faces: Sequence[FoundFace], crop: FaceCrop) -
     ordered = [face, *(other for other in faces if other.number != face.number)]
     left, top, right, bottom = np.array([one.box for one in ordered]).T
     centres = crop.points_from_frame(np.stack([left + right, top + bottom], 1) / 2)
-    sides = np.array([one.side for one in ordered]) * crop.zoom
-    return np.concatenate([centres, sides[:, None]], 1) / crop.size
+    sizes = np.stack([right - left, bottom - top], 1) * crop.zoom
+    return np.concatenate([centres, sizes], 1) / crop.size
 
 
 def close_pairs(faces: Sequence[FoundFace]) -> list[tuple[int, int]]:

@@ -4,13 +4,42 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from reenact.face.batch import FaceBatch
 from reenact.face.sampling import sample_patches
+from reenact.face.stack import FaceModel
 from reenact.face.surface.layer_field import LayerField
-from reenact.inference.layers import Layers, draft, layered
+from reenact.face.surface.motion_field import resampled
+from reenact.inference.canvas import SourceView
+from reenact.inference.layers import Layers, draft, layered, make_layers
+
+FIELD_SIZE = 256
+"""The motion of layers is drawn with at most this many pixels for the side of the face crop. For
+larger pictures it is enlarged.
+"""
+
+
+def photo_layers(
+    face: FaceModel[Any], view: SourceView, faces: FaceBatch, size: int, device: torch.device
+) -> tuple[Layers, ...]:
+    """The layers of B photos.
+
+    view: B rows. faces: B faces as the view's crop of side `size` shows them.
+    """
+    rows = [view[i : i + 1] for i in range(len(view))]
+    canvas = view.canvas
+    side = round(canvas.size * min(1, max(size, FIELD_SIZE) / (size * canvas.zoom)))
+    layers = []
+    for i, row in enumerate(rows):
+        picture = resampled(row.inner(row.picture[:, :3]), side).to(device)
+        cut = (resampled(row.cut, side) > 0.5).to(picture)
+        source = face.layer_source(faces[i], size, canvas.resized(side), picture, cut)
+        layers.append(make_layers(row, source))
+    return tuple(layers)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +60,7 @@ class MovedLayers:
         """
         crops = []
         for layers, field in zip(self.layers, self.fields, strict=True):
-            picture = draft(layers, field)
+            picture = draft(layers, field)[:, :3]
             matrix = layers.canvas.resized(picture.shape[-1]).crop_from_frame[:2].copy()
             matrix[:, :2] *= layers.face.size
             place = picture.new_tensor(matrix).expand(len(picture), -1, -1)
@@ -44,6 +73,7 @@ class MovedLayers:
         parts = zip(rows, self.layers, self.fields, strict=True)
         return torch.cat([layered(*part) for part in parts])
 
-    def hidden(self) -> Tensor:
-        """(B, 1, R, R): how much of each pixel the networks' pictures decide."""
-        return torch.cat([field.hidden for field in self.fields])
+    def decided(self) -> Tensor:
+        """How much of each pixel the networks' pictures decide: (B, 1, D, D) in [0, 1]."""
+        size = self.layers[0].canvas.size
+        return resampled(torch.cat([field.hidden for field in self.fields]), size)

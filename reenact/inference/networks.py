@@ -20,6 +20,9 @@ from reenact.models.weights import Recipe
 class Networks:
     """The networks together with the recipe for rendering.
 
+    unet: the U-Net that renders; None renders with DiffAE's own.
+    shares_unet: this U-Net inverts, too. Without it DiffAE's own inverts.
+
     No function switches gradients off, except where it says so. `dtype` is the number format of
     DiffAE's networks; float32 leaves the caller's autocast as it is.
     """
@@ -29,6 +32,7 @@ class Networks:
     unet: ConditionalUNet | None
     recipe: Recipe
     dtype: torch.dtype = torch.float32
+    shares_unet: bool = False
 
     def code(self, source: Tensor, drawings: Drawings, *, of_source: bool = False) -> Tensor:
         """E_r's code (B, z_channels): z_r, or z_source, the code of the source as it is.
@@ -79,9 +83,10 @@ class Networks:
             return find_start(x_T or self.recipe.x_T).make(inputs)
 
     def invert(self, images: Tensor, z_sem: Tensor) -> Tensor:
-        """x_T of images (B, 3, S, S) under their codes. The tuned U-Net has no part in this."""
+        """x_T of images (B, 3, S, S) under their codes."""
+        unet = self.unet if self.shares_unet else None
         with autocast(self.dtype, images.device):
-            x_T = self.diffae.encode_stochastic(images, z_sem, self.recipe.encode_steps)
+            x_T = self.diffae.encode_stochastic(images, z_sem, self.recipe.encode_steps, unet=unet)
         return x_T.float()
 
     def decode(

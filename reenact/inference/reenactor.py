@@ -8,7 +8,7 @@ from contextlib import closing, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from torch import Tensor
@@ -166,7 +166,9 @@ class Reenactor(CropReenactor):
         chosen = AnimateOptions(**options)
         if iter(source) is source:
             source = list(source)
-        own = self.track(source, where="source", which=source_face, smoothing=smoothing)
+        own = self.track(
+            source, where="source", which=source_face, smoothing=smoothing, role="source"
+        )
         if not isinstance(target, Motion):
             target = self.track(target, which=target_face, smoothing=smoothing)
         video = driven_video(self.face, own, target, chosen, source_pose)
@@ -229,6 +231,7 @@ class Reenactor(CropReenactor):
         watch: Watch | None = None,
         which: Which = "largest",
         smoothing: float = 1.0,
+        role: Literal["target", "source"] = "target",
     ) -> Motion:
         """The motion of a target's face. It can be kept and used for many sources.
 
@@ -240,6 +243,7 @@ class Reenactor(CropReenactor):
             watch: shows the progress, see `face.stack.Watch`.
             which: chooses one of several faces, see `face.stack.Which`.
             smoothing: how much small jitter is calmed, from 0 (not at all) to 2; 1 is usual.
+            role: "source" for a source video; the warnings then say what becomes of its frames.
 
         Raises:
             UserError: a frame that cannot be used, or no face in any frame.
@@ -266,7 +270,7 @@ class Reenactor(CropReenactor):
             raise UserError(
                 f"{where}: no face found in {what}, take a target that shows one clearly"
             )
-        for line in tracked.warnings():
+        for line in tracked.warnings(role):
             warn(line)
         return Motion(
             tracked=tracked,
@@ -365,14 +369,12 @@ class Reenactor(CropReenactor):
     def stream(
         self, source: SourceFace[Any], driven: Iterable[FaceBatch], options: AnimateOptions
     ) -> Iterator[Frame]:
-        """One frame (H, W, 3) uint8 RGB for each face of `driven`, as soon as it arrives.
+        """One frame for each face of `driven`, as soon as it arrives; see `animate`.
 
         For live pictures. driven: single faces of the source person, in the pixels of its crop.
         The options of the motion are not used. Raises UserError for `compose` "follow", which needs
         the whole target.
         """
-        if options.background == TRANSPARENT:
-            raise UserError("background: transparent is not possible live, choose a colour")
         if options.compose == "follow":
             raise UserError("compose: follow is not possible live, choose photo or crop")
         motion = replace(still_motion(source, source.params), is_picture=False)

@@ -63,10 +63,12 @@ class InferRun(AnimateOptions):
         the person. Several people can move: "1,2" are two faces, "all" are all faces of the source.
     smoothing: how much small jitter of the target's motion is calmed: 0 = not at all, 1 = as usual,
         2 = over twice the time.
-    repeat: how often a video target is played.
+    repeat: how often a video target is played, at most 1000 times.
     pingpong: every second time the target is played backwards.
     source_pose: of a source video. "keep" = its head moves as before, "take" = as the target's.
     sound: "target" = the sound of the target, "source" = that of a source video, "none" = no sound.
+    c2pa_certificate, c2pa_key: PEM files of a certificate chain and its private key. The result is
+        signed with them as C2PA describes.
     label: draws a small mark into the lower right corner which says that the picture is synthetic.
     face: which face stack reads and draws faces.
     reenactor: how a crop is rendered.
@@ -80,11 +82,13 @@ class InferRun(AnimateOptions):
     source_face: int | str = "largest"
     target_face: int | str = "largest"
     smoothing: Strength = 1.0
-    repeat: Count = 1
+    repeat: Annotated[int, Range(at_least=1, at_most=1000)] = 1
     pingpong: bool = False
     source_pose: SourcePose = "keep"
     sound: Literal["target", "source", "none"] = "target"
     label: bool = False
+    c2pa_certificate: Path | None = None
+    c2pa_key: Path | None = None
     face: FaceConfig = field(default_factory=FaceConfig)
     reenactor: ReenactorConfig = field(default_factory=ReenactorConfig)
 

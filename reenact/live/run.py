@@ -12,14 +12,16 @@ from typing import Any
 
 import numpy as np
 
-from reenact.errors import say
+from reenact.errors import UserError, say
 from reenact.face.batch import FaceBatch
 from reenact.face.stack import SourceFace
+from reenact.inference.background import TRANSPARENT
 from reenact.inference.reenactor import Reenactor
 from reenact.inference.run_config import InferRun, which_face
 from reenact.live.driver import LiveDriver, State
 from reenact.live.feed import Clock, Feed, mirrored
 from reenact.live.sinks import Sink
+from reenact.media.content_credentials import sign_result
 from reenact.media.images import write_frame
 from reenact.media.label import labelled
 
@@ -79,6 +81,8 @@ def run_live(
     Keys that a sink reports: q ends, r takes the present face as person and reference, m mirrors,
     s saves the result into the folder `stills`. Raises UserError as the sinks do.
     """
+    if run.background == TRANSPARENT:
+        raise UserError("background: transparent is not possible live, choose photo or a colour")
     which = which_face(run.target_face, "target_face")
     driver = LiveDriver(reenactor.face, source, run, which, run.smoothing)
     waiting: deque[FaceBatch] = deque([source.params])
@@ -110,7 +114,9 @@ def run_live(
                 driver.restart()
             mirror ^= "m" in keys
             if "s" in keys:
-                say(str(_save_still(result, stills)))
+                path = _save_still(result, stills)
+                sign_result(path, run.c2pa_certificate, run.c2pa_key)
+                say(str(path))
             if "q" in keys:
                 break
     except KeyboardInterrupt:

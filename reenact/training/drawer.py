@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from reenact.errors import UserError
+from reenact.face.crop import FaceCrop
 from reenact.face.factory import FaceConfig, make_face_model
+from reenact.face.params import FaceParams
+from reenact.face.person_mask import KnownPerson
+from reenact.inference.canvas import SourceView, wide_view
 from reenact.inference.drawings import Drawings
+from reenact.inference.layers import Layers
+from reenact.inference.moved_layers import photo_layers
+from reenact.media.images import frame_from_image
 
 Batch = dict[str, Tensor]
 
@@ -35,9 +43,15 @@ class Drawer:
         self.face = make_face_model(config, device)
 
     def drawings(self, batch: Batch) -> Drawings:
-        """All drawings of these pairs, made by the code that inference uses."""
+        """All drawings of these pairs, made by the code that inference uses.
+
+        They have the photos' layers where the batch has photos, see `ClipDataset.pair`.
+        """
         source, target = self._params(batch, "source"), self._params(batch, "target")
-        return Drawings(self.face, source, target, size=self.image_size, device=self.device)
+        layers = self._layers(batch, source) if "photo" in batch else None
+        return Drawings(
+            self.face, source, target, size=self.image_size, device=self.device, layers=layers
+        )
 
     def target(self, batch: Batch) -> Tensor:
         """The landmark map (B, 3, S, S) of the source person with the target's expression, pose
@@ -76,6 +90,25 @@ class Drawer:
         """The parameters of `role` (`source` or `target`)."""
         kind = self.entry.params
         return kind(**{name: batch[f"{role}_{name}"] for name in kind.WIDTHS})
+
+    @torch.no_grad()
+    def _layers(self, batch: Batch, source: FaceParams) -> tuple[Layers, ...]:
+        """The layers of the photos, as the squares of the true pictures show them."""
+        size, matrices = self.image_size, batch["reference_from_source"].double().cpu().numpy()
+        with torch.autocast(self.device.type, enabled=False):
+            photos, alphas = (batch[name].float().cpu() for name in ("photo", "photo_alpha"))
+            margin = (photos.shape[-1] - size) / 2
+            shift = np.array([[1.0, 0, -margin], [0, 1, -margin], [0, 0, 1]])
+            views = [
+                wide_view(
+                    frame_from_image(photos[i : i + 1])[0],
+                    FaceCrop(crop_from_frame=matrix @ shift, size=size),
+                    KnownPerson(alphas[i : i + 1]),
+                )
+                for i, matrix in enumerate(matrices)
+            ]
+            faces = source.transformed(matrices)
+            return photo_layers(self.face, SourceView.cat(views), faces, size, self.device)
 
     def _driven(self, batch: Batch) -> Any:
         """The source person as the target moves."""

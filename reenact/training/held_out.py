@@ -79,7 +79,9 @@ def preview_batch(session: Session, held_out: HeldOut) -> dict[str, Tensor]:
         fraction = 0.0
     return draw_batch(
         held_out.dataset,
-        pairs=PairConfig(cross_fraction=fraction),
+        pairs=PairConfig(
+            cross_fraction=fraction, with_photo=pairs is not None and pairs.with_photo
+        ),
         config=AugmentConfig(),
         batch_size=session.run.logging.num_images,
         seed=PREVIEW_SEED,

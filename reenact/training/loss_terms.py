@@ -80,6 +80,9 @@ class LossInputs:
     has_reference: (B,) bool. A sample without a reference takes part in identity, background
         (against the source) and the losses of pose (against the retargeted parameters) only.
     guard: bounds the gradients that come through the tracker.
+    composed: the finished pictures (B, 3, S, S), composed of the photos' layers, with gradients;
+        None where the batch has no photos.
+    decided: (B, 1, S, S) in [0, 1], how much of their pixels the prediction decides.
 
     What several losses need is computed once.
     """
@@ -90,6 +93,8 @@ class LossInputs:
     has_reference: Tensor
     nets: LossNetworks
     guard: GradientGuard
+    composed: Tensor | None = None
+    decided: Tensor | None = None
 
     @property
     def reference(self) -> Tensor:
@@ -199,6 +204,28 @@ def _head_pose(x: LossInputs) -> Tensor:
     return losses.head_pose(pose_from_points(points), wanted)
 
 
+LEAST_DECIDED = 0.05
+"""A picture in which the networks have no larger share of any pixel is not theirs."""
+
+
+def decides(x: LossInputs) -> Tensor:
+    """A picture in which the networks decide nothing teaches nothing."""
+    assert x.decided is not None
+    return x.has_reference & (x.decided.flatten(1).amax(1) > LEAST_DECIDED)
+
+
+def _composed(x: LossInputs) -> Tensor:
+    assert x.composed is not None
+    assert x.decided is not None
+    return losses.masked_pixel(x.composed, x.reference, x.decided)
+
+
+def _composed_perceptual(x: LossInputs) -> Tensor:
+    assert x.composed is not None
+    net = x.nets.perceptual
+    return net.distance_of(net.features(x.composed), x.feature_maps[1])
+
+
 @dataclass(frozen=True, kw_only=True)
 class LossWeights(Checked):
     """The weight of each loss. A loss of weight 0 is not computed.
@@ -216,6 +243,9 @@ class LossWeights(Checked):
     shape: difference of mesh points, lid and lip openings, as the face tracker reads them.
     head_pose: difference of yaw, pitch and roll, as the face tracker reads them.
     features: L1 over eyes and mouth (ours).
+    composed: L1 of the finished picture, composed of the photo's layers, where the networks decide
+        it (ours). It needs `x_T: layered`, as the next one.
+    composed_perceptual: distance of perceptual features of the finished picture (ours).
     """
 
     pixel: Annotated[NonNegative, Loss(_pixel, with_reference)] = 10.0
@@ -227,12 +257,19 @@ class LossWeights(Checked):
     shape: Annotated[NonNegative, Loss(_shape, tracked, "tracker")] = 0.5
     head_pose: Annotated[NonNegative, Loss(_head_pose, tracked, "tracker")] = 1.0
     features: Annotated[NonNegative, Loss(_features, with_reference)] = 0.0
+    composed: Annotated[NonNegative, Loss(_composed, decides)] = 0.0
+    composed_perceptual: Annotated[
+        NonNegative, Loss(_composed_perceptual, decides, "perceptual")
+    ] = 0.0
 
     def active(self) -> dict[str, float]:
         """The weights that are not 0, by the name of the loss."""
         values = {f.name: float(getattr(self, f.name)) for f in fields(self)}
         return {name: value for name, value in values.items() if value != 0}
 
+
+COMPOSED = ("composed", "composed_perceptual")
+"""The losses of the finished picture."""
 
 LOSSES: dict[str, Loss] = {
     name: next(note for note in typing.get_args(kind) if isinstance(note, Loss))

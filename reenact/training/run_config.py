@@ -11,12 +11,13 @@ from reenact.data.dataset import DataConfig
 from reenact.device import Precision
 from reenact.errors import UserError
 from reenact.face.factory import FaceConfig
+from reenact.inference.config import check_layers
 from reenact.inference.start import StartName, find_start
 from reenact.models.lora import LoraConfig
 from reenact.models.weights import Recipe
 from reenact.ranges import Checked, Count, Positive, Range, Seed, Share
 from reenact.training.log import LoggingConfig
-from reenact.training.loss_terms import LossNets, LossWeights
+from reenact.training.loss_terms import COMPOSED, LossNets, LossWeights
 from reenact.training.optimizer import OptimizerConfig
 
 Timestep = Annotated[int, Range(at_least=0, at_most=999)]
@@ -66,10 +67,12 @@ class ReenactConfig(Checked):
     one_step_t: first and last timestep of `one_step`.
     x_T: where rendering starts, one of `reenact.inference.start.STARTS`.
     encode_steps: DDIM steps of the inversion.
-    carry_detail: whether inference moves the source's fine features with the head. Training does
-        not use it: it goes into the recipe of the exported weights.
+    carry_detail: whether inference composes pictures of the photo's layers (docs/layers.md). It
+        goes into the recipe of the exported weights. `x_T: layered` needs it.
     temperature: strength of the noise in x_T at inference. It goes into the recipe, too.
     tune_unet: train a copy of the U-Net as the renderer. The inversion keeps the frozen one.
+    share_unet: the trained U-Net inverts, too, without gradients. The exported file then holds one
+        U-Net (ours). It needs tune_unet.
     cross_fraction: share of cross pairs.
     cross_start: the step from which on there are cross pairs.
     cross_reference: whether cross pairs have a rendered truth, which then takes part in all losses.
@@ -90,6 +93,7 @@ class ReenactConfig(Checked):
     carry_detail: bool = False
     temperature: Share = 1.0
     tune_unet: bool = False
+    share_unet: bool = False
     cross_fraction: Share = 0.5
     cross_start: Annotated[int, Range(at_least=0)] = 0
     cross_reference: bool = True
@@ -98,13 +102,22 @@ class ReenactConfig(Checked):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        find_start(self.x_T)
         try:
-            _ = self.recipe
+            check_layers(self.recipe)
         except UserError as error:
             raise UserError(str(error).replace("num_steps", "render_steps", 1)) from error
+        judged = sorted(set(COMPOSED) & self.weights.active().keys())
+        if judged and not self.has_layers:
+            raise UserError(f"weights: {', '.join(judged)} need layers, set x_T to layered")
+        if self.share_unet and not self.tune_unet:
+            raise UserError("share_unet: the U-Net must be trained, set tune_unet to true")
         if self.one_step_t[0] > self.one_step_t[1]:
             raise UserError(f"one_step_t: the first must not be larger, got {self.one_step_t}")
+
+    @property
+    def has_layers(self) -> bool:
+        """Whether training composes pictures of photos' layers, which the clips must have."""
+        return find_start(self.x_T).needs_layers
 
     @property
     def recipe(self) -> Recipe:
@@ -207,6 +220,8 @@ class TrainRun(Checked):
             raise UserError("model: the file `init` says what the networks are; remove one of both")
         if self.lora is not None and self.stage == "autoencoder":
             raise UserError("lora: stage autoencoder trains all weights; remove the section")
+        if self.lora is not None and self.reenact is not None and self.reenact.share_unet:
+            raise UserError("lora: cannot train a shared U-Net; set reenact.share_unet to false")
         if self.precision == "fp16":
             raise UserError("precision: fp16 has too small a range for gradients, take bf16")
         steps = {n: getattr(self.logging, n) for n in ("num_steps", "encode_steps")}

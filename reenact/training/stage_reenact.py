@@ -10,10 +10,12 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from diffae import ConditionalUNet
+from diffae import ConditionalUNet, DiffAE
 from reenact.data.dataset import PairConfig
 from reenact.errors import UserError
 from reenact.face.params import FaceParams
+from reenact.inference.canvas import middle
+from reenact.inference.drawings import Drawings
 from reenact.inference.networks import Networks
 from reenact.inference.start import StartName
 from reenact.models.checkpoint import load_base
@@ -60,6 +62,7 @@ class ReenactStage:
             cross_fraction=run.reenact.cross_fraction,
             cross_start=run.reenact.cross_start,
             cross_frames=run.reenact.cross_reference,
+            with_photo=run.reenact.has_layers,
         )
         base = load_base(run.init)
         self.base = lora_base(run, base)
@@ -91,12 +94,14 @@ class ReenactStage:
             encoder=trained.encoder,
             unet=trained.unet,
             recipe=recipe or self.config.recipe,
+            shares_unet=self.config.share_unet,
         )
 
-    def render(self, trained: TrainedNetworks, batch: dict[str, Tensor]) -> Tensor:
-        """The reenacted pictures (B, 3, S, S) of a training batch, with gradients."""
-        config, networks = self.config, self.networks(trained)
-        source, drawings = batch["source"], self.draw.drawings(batch)
+    def render(
+        self, trained: TrainedNetworks, batch: dict[str, Tensor], drawings: Drawings
+    ) -> Tensor:
+        """The networks' pictures (B, 3, S, S) of a training batch, with gradients."""
+        config, networks, source = self.config, self.networks(trained), batch["source"]
         z_r = networks.code(source, drawings)
         x_T = networks.start(source, drawings, batch["eps"], z_r=z_r)
         if config.render == "sampler":
@@ -127,7 +132,9 @@ class ReenactStage:
 
         Tallies are unweighted and count only the samples that have the loss.
         """
-        prediction = self.render(cast(TrainedNetworks, model), batch).float()
+        drawings = self.draw.drawings(batch)
+        prediction = self.render(cast(TrainedNetworks, model), batch, drawings).float()
+        composed, decided = self._composed(prediction, drawings)
         inputs = LossInputs(
             prediction=prediction,
             batch=batch,
@@ -135,6 +142,8 @@ class ReenactStage:
             has_reference=self._has_reference(batch),
             nets=self.nets,
             guard=self.guard,
+            composed=composed,
+            decided=decided,
         )
         with torch.autocast(prediction.device.type, enabled=False):
             terms = compute_losses(self.weights, inputs)
@@ -143,6 +152,18 @@ class ReenactStage:
             total = total + weight * terms[name].filled
         tallies = {name: tally(*term) for name, term in terms.items()}
         return total, {"loss": tally(total)} | tallies
+
+    def _composed(
+        self, prediction: Tensor, drawings: Drawings
+    ) -> tuple[Tensor | None, Tensor | None]:
+        """The finished pictures (B, 3, S, S), and how much of them the prediction decides."""
+        if drawings.layers is None:
+            return None, None
+        with torch.autocast(prediction.device.type, enabled=False):
+            moved = drawings.moved_layers()
+            pictures = (moved.composed(prediction.float()), moved.decided())
+            whole, decided = (middle(picture, self.image_size) for picture in pictures)
+        return whole, decided
 
     @torch.no_grad()
     def preview(
@@ -174,22 +195,42 @@ class ReenactStage:
         for mode, prediction in zip(("result", *modes[1:]), predictions, strict=True):
             scalars[f"l1_{mode}"] = l1(prediction, target)
             scalars[f"face_l1_{mode}"] = l1(prediction, target, mask)
+        finished, decided = self._composed(predictions[0], drawings)
+        if finished is not None and decided is not None:
+            scalars["l1_composed"] = l1(finished, target)
+            scalars["decided_l1_composed"] = l1(finished, target, decided)
         columns = {"source": source, "drawing": drawings.landmark_map(), "target": target}
         titles = ("result", *(f"x_T {mode}" for mode in modes[1:]))
-        return scalars, columns | dict(zip(titles, predictions, strict=True))
+        columns |= dict(zip(titles, predictions, strict=True))
+        return scalars, columns if finished is None else columns | {"composed": finished}
 
     def export(self, model: nn.Module, path: Path, step: int) -> None:
-        """Write DiffAE, E_r and the tuned U-Net, and with LoRA the adapter beside them."""
+        """Write DiffAE, E_r and the tuned U-Net, and with LoRA the adapter beside them.
+
+        A shared U-Net takes the place of DiffAE's.
+        """
         trained, average = (
             {"encoder": n.encoder} | ({} if n.unet is None else {"unet": n.unet})
             for n in (cast(TrainedNetworks, self.model), cast(TrainedNetworks, model))
         )
+        diffae = self.diffae
+        if self.config.share_unet:
+            # Weights without a U-Net of their own render with DiffAE's, which also inverts.
+            diffae = with_unet(diffae, cast(ConditionalUNet, average.pop("unet")))
         export(
             path,
-            self.diffae,
+            diffae,
             trained=trained,
             average=average,
             base=self.base,
             metadata={"stage": "reenact", "step": str(step)},
             recipe=self.config.recipe,
         )
+
+
+def with_unet(diffae: DiffAE, unet: ConditionalUNet) -> DiffAE:
+    """The autoencoder with another U-Net. The networks are not copied."""
+    with torch.device("meta"):
+        other = DiffAE(diffae.config)
+    other.encoder, other.unet = diffae.encoder, unet
+    return other

@@ -45,6 +45,16 @@ OPTIONS: dict[str, tuple[Option, ...]] = {
             text="the part that moves",
             choices=("all", "head", "face", "eyes", "mouth"),
         ),
+        Option(
+            key="eye_retargeting",
+            text="open the eyes in proportion to the photo's own opening",
+            choices=(),
+        ),
+        Option(
+            key="lip_retargeting",
+            text="open and close the lips exactly as far as the target's",
+            choices=(),
+        ),
         Option(key="pose_strength", text="how much of the head's motion", low=0, high=2, step=0.1),
         Option(
             key="expression_strength", text="how much of the expression", low=0, high=2, step=0.1
@@ -69,6 +79,11 @@ OPTIONS: dict[str, tuple[Option, ...]] = {
         ),
         Option(key="output_size", text="side of the face, in pixels"),
         Option(key="max_side", text="longest side of a video of the photo, in pixels"),
+        Option(
+            key="background",
+            text="what is behind the person; transparent gives a WebM or a PNG",
+            choices=("photo", "transparent", "#00b140", "#ffffff", "#000000"),
+        ),
         Option(key="sound", text="sound of the result", choices=("target", "none")),
         Option(key="label", text="draw a small mark: AI, synthetic", choices=()),
     ),

@@ -11,8 +11,8 @@ from reenact.assets import asset_path
 from reenact.inference.motion_file import SUFFIX
 from reenact.web.options import OPTIONS, SLIDERS, Option
 from reenact.web.storage import Storage
-from reenact.web.studio import Studio
-from reenact.web.visitors import LARGEST, Visitors, shipped_names
+from reenact.web.studio import LARGEST, Studio
+from reenact.web.visitors import ONE_FACE, Visitors, shipped_names
 
 TITLE = "DiffusionAct"
 
@@ -66,7 +66,7 @@ def build(studio: Studio, storage: Storage, example: Path) -> gr.Blocks:
                         buttons=[],
                         elem_id="preview",
                     )
-                    face = gr.Radio([LARGEST], value=0, label="Which face?", elem_id="face")
+                    face = gr.Radio(ONE_FACE, value=LARGEST, label="Which face?", elem_id="face")
                 gr.Examples(
                     [[str(asset_path("demo_source.png"))], [str(example)]],
                     inputs=[photo],

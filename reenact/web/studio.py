@@ -17,15 +17,19 @@ from reenact.errors import UserError
 from reenact.face.batch import FaceBatch
 from reenact.face.control import Sliders
 from reenact.face.stack import FoundFace, Frame, SourceFace
+from reenact.inference.background import TRANSPARENT
+from reenact.inference.inputs import open_target
 from reenact.inference.motion import Motion, repeated
-from reenact.inference.pipeline import open_target, write_result
+from reenact.inference.pipeline import write_result
 from reenact.inference.reenactor import Reenactor
 from reenact.inference.run_config import InferRun, which_face
 from reenact.media.clip import MediaClip
+from reenact.media.content_credentials import sign_result
 from reenact.media.images import read_frame, write_frame
 from reenact.media.label import labelled
 from reenact.web.job import Job
 
+LARGEST, ALL = 0, -1
 PREVIEW_SIDE = 900  # pixels of the numbered preview
 
 
@@ -42,8 +46,8 @@ class Made:
 class Studio:
     """Does one thing at a time, for all visitors.
 
-    A `face` is a number as in the preview, or 0 for the largest one. Errors name files without
-    their folder.
+    A `face` is a number as in the preview, `LARGEST` or `ALL`. Errors name files without their
+    folder.
     """
 
     def __init__(self, reenactor: Reenactor, run: InferRun) -> None:
@@ -65,6 +69,8 @@ class Studio:
     def still(self, photo: Path, face: int, sliders: Sliders, run: InferRun, folder: Path) -> Path:
         """A picture of the photo with another pose and expression."""
         with self._lock, _only_names(photo):
+            if face == ALL:
+                raise UserError("The sliders move one face: choose one.")
             source = self._find(photo, face)
             posed = self._reenactor.face.posed(source.params, sliders)
             key = (photo, face, run)
@@ -82,6 +88,7 @@ class Studio:
                 raise
         path = folder / f"{_stem(photo)}_posed.png"
         write_frame(path, frame, synthetic=True)
+        sign_result(path, run.c2pa_certificate, run.c2pa_key)
         return path
 
     def animate(
@@ -91,15 +98,19 @@ class Studio:
         with self._lock, _only_names(photo, target):
             job.check()
             clip = open_target(target, run)
-            source = self._find(photo, face)
+            if face == ALL:
+                sources = self._reenactor.find_all(read_frame(photo), str(photo))
+            else:
+                sources = [self._find(photo, face)]
             motion = self._motion(job, clip, target, run)
             notes = motion.tracked.warnings()
             sound: MediaClip | Frame | Motion = clip
             if run.repeat > 1 and not motion.is_picture:
                 motion = repeated(motion, run.repeat, pingpong=run.pingpong)
                 sound = motion
-            frames = self._reenactor.frames(source, motion, run)
-            ending = ".png" if motion.is_picture else ".mp4"
+            frames = self._reenactor.group_frames(sources, [motion], run)
+            video = ".webm" if run.background == TRANSPARENT else ".mp4"
+            ending = ".png" if motion.is_picture else video
             path = folder / f"{_stem(photo)}_{_stem(target)}{ending}"
             watched = job.watch(frames, "Rendering", len(motion))
             write_result(path, watched, motion, sound, run)
@@ -119,7 +130,12 @@ class Studio:
         key = (photo, face)
         if self._source is None or self._source[0] != key:
             frame = read_frame(photo)
-            self._source = key, self._reenactor.find(frame, str(photo), which=face or "largest")
+            self._source = (
+                key,
+                self._reenactor.find(
+                    frame, str(photo), which="largest" if face == LARGEST else face
+                ),
+            )
         return self._source[1]
 
     def _motion(

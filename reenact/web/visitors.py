@@ -21,9 +21,9 @@ from reenact.inference.motion_file import SUFFIX
 from reenact.web.job import Job, Progress, Stopped
 from reenact.web.options import OPTIONS, SLIDERS, keys_of, run_of, sliders_of
 from reenact.web.storage import Storage
-from reenact.web.studio import Made, Studio
+from reenact.web.studio import ALL, LARGEST, Made, Studio
 
-LARGEST = ("the largest", 0)
+ONE_FACE = [("the largest", LARGEST)]
 POLL_SECONDS = 0.2
 
 
@@ -38,7 +38,7 @@ class Visitors:
         """A photo came or went."""
         path = _path(photo)
         self._storage.use(_visit(request), "photo", path)
-        alone = gr.Column(visible=False), None, gr.Radio([LARGEST], value=0), None
+        alone = gr.Column(visible=False), None, gr.Radio(ONE_FACE, value=LARGEST), None
         if path is None:
             return "", *alone
         try:
@@ -47,9 +47,9 @@ class Visitors:
             return _error(error), *alone
         if len(faces) == 1:
             return "", *alone
-        choices = [LARGEST, *((str(face.number), face.number) for face in faces)]
-        said = _note(f"{len(faces)} faces. Choose the one that shall move.")
-        return said, gr.Column(visible=True), numbered, gr.Radio(choices, value=0), None
+        choices = [*ONE_FACE, ("all", ALL), *((str(face.number), face.number) for face in faces)]
+        said = _note(f"{len(faces)} faces. Choose who shall move.")
+        return said, gr.Column(visible=True), numbered, gr.Radio(choices, value=LARGEST), None
 
     def sent_clip(self, sent: Any, request: gr.Request) -> None:
         """A video came or went."""
@@ -74,7 +74,7 @@ class Visitors:
             wanted = sliders_of({key: named.pop(key) for key in sliders})
             run = run_of(self._studio.run, named, is_shipped=False)
             folder = self._storage.new_folder(_visit(request), "stills")
-            made = self._studio.still(path, int(face or 0), wanted, run, folder)
+            made = self._studio.still(path, int(face or LARGEST), wanted, run, folder)
         except Exception as error:
             return None, _error(error), gr.DownloadButton(interactive=False)
         return str(made), "", gr.DownloadButton(value=str(made), interactive=True)
@@ -101,7 +101,7 @@ class Visitors:
             named = dict(zip(keys_of(OPTIONS), values, strict=True))
             target = _target(kind, shipped, clip, other)
             run = run_of(self._studio.run, named, is_shipped=kind == "shipped")
-            number, folder = int(face or 0), self._storage.new_folder(visit, "results")
+            number, folder = int(face or LARGEST), self._storage.new_folder(visit, "results")
             studio = self._studio
             job = Job(lambda job: studio.animate(job, path, number, target, run, folder))
             self._jobs[visit] = job

@@ -44,6 +44,8 @@ EXAMPLES = {
     "max_side": 640,
     "sound": "none",
     "label": True,
+    "c2pa_certificate": Path("chain.pem"),
+    "c2pa_key": Path("key.pem"),
     "reenactor.num_steps": 3,
     "reenactor.precision": "fp32",
     "reenactor.seed": 5,

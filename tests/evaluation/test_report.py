@@ -259,6 +259,7 @@ def report(tmp_path, summary, records, examples) -> Report:
         summary=summary,
         records=records,
         examples=examples,
+        films=[],
         pairs="mode\n",
     )
 

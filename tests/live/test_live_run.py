@@ -174,6 +174,13 @@ def test_a_reference_that_live_pictures_do_not_have_is_one_line(face, source):
             LiveDriver(face, source, options)
 
 
+def test_a_transparent_background_is_one_line(face, source):
+    run = InferRun(motion="relative", background="transparent")
+    clock = SimulatedClock()
+    with pytest.raises(UserError, match="background: transparent is not possible live"):
+        run_live(SlowReenactor(face, clock, 0.1), source, ClipFeed(clip(), clock), [], run, clock)
+
+
 def test_a_camera_is_read_to_the_newest_frame():
     taken, arrived = threading.Semaphore(0), threading.Semaphore(0)
     pictures = iter(range(6))

@@ -238,8 +238,8 @@ def test_several_faces_can_be_chosen(visit, tmp_path):
     page.wait_for_selector("#preview img")
     assert says(page, ".card:has(#photo) .says").startswith("2 faces.")
     labels = [item.inner_text().strip() for item in page.query_selector_all("#face label")]
-    assert labels == ["the largest", "1", "2"]
-    page.click('#face label:has-text("2")')
+    assert labels == ["the largest", "all", "1", "2"]
+    page.click('#face label:has-text("all")')
     page.click("#options > button")
     page.fill("#option-max_frames input", "2")
     page.click("#animate")

@@ -20,7 +20,7 @@ from reenact.media.video_reader import VideoReader
 from reenact.web.job import Job, Stopped
 from reenact.web.options import AS_USUAL, OPTIONS, SLIDERS, keys_of, run_of, sliders_of
 from reenact.web.storage import PREFIX, Storage
-from reenact.web.studio import Studio, page_run
+from reenact.web.studio import ALL, LARGEST, Studio, page_run
 
 PHOTO, CLIP = asset_path("demo_source.png"), asset_path("demo_target.mp4")
 SMILE = ASSETS_DIR / "motions" / "smile.motion.safetensors"
@@ -140,10 +140,8 @@ def failing(job):
 
 
 def test_the_options_are_those_of_the_command_line():
-    left_out = {
-        "source_face",
-        "source_pose",
-    }  # it has a chooser of faces, and takes no source video
+    # It has a chooser of faces, takes no source video, and signs as `--set` of the server says.
+    left_out = {"source_face", "source_pose", "c2pa_certificate", "c2pa_key"}
     keys = {key for key in KEYS if not key.startswith("reenactor.")}
     assert set(keys_of(OPTIONS)) == keys - left_out
     defaults = {key: getattr(InferRun(), key) for key in keys_of(OPTIONS)} | {"motion": AS_USUAL}
@@ -177,6 +175,7 @@ def test_values_of_the_page_are_checked():
         ({"max_frames": 2.5}, "max_frames: give a whole number"),
         ({"pose_strength": "much"}, "pose_strength: give a number"),
         ({"pose_strength": 9}, "pose_strength"),
+        ({"background": "green"}, "background: choose photo"),
         ({"label": "yes"}, "label: give yes or no"),
     ):
         with pytest.raises(UserError, match=message):
@@ -212,6 +211,15 @@ def test_an_animation_with_progress(studio, tmp_path):
     assert (job.progress.doing, job.progress.done, job.progress.total) == ("Rendering", 3, 3)
 
 
+def test_a_transparent_background_gives_a_file_that_holds_it(studio, tmp_path):
+    values = {"max_frames": 1, "background": "transparent"}
+    run = run_of(studio.run, values, is_shipped=True)
+    made = Job(lambda job: studio.animate(job, PHOTO, LARGEST, SMILE, run, tmp_path)).result()
+    assert made.path.suffix == ".webm"
+    path = studio.still(PHOTO, LARGEST, Sliders(), run, tmp_path)
+    assert Image.open(path).mode == "RGBA"
+
+
 def test_a_stopped_animation_leaves_no_file_and_the_studio_works_on(studio, tmp_path):
     job = Job(lambda job: studio.animate(job, PHOTO, 0, SMILE, studio.run, tmp_path))
     while job.progress.done < 2:
@@ -235,6 +243,19 @@ def test_faces_get_numbers(studio, tmp_path):
     assert faces[0].box[2] < left.shape[1] < faces[1].box[0]
     assert numbered.shape == (320, 640, 3)
     assert (numbered != read_frame(group)).any()
+    target = tmp_path / "target.png"
+    Image.fromarray(left).save(target)  # the face at the left hardly moves with it
+    moved = {}
+    for face in (LARGEST, ALL, 1, 2):
+        job = Job(
+            lambda job, face=face: studio.animate(job, group, face, target, studio.run, tmp_path)
+        )
+        change = np.abs(read_frame(job.result().path).astype(int) - read_frame(group)).max(-1)
+        moved[face] = (change[:, :320] > 0).any(), (change[:, 320:] > 0).any()
+    one, other, both = (True, False), (False, True), (True, True)
+    assert moved == {LARGEST: one, ALL: both, 1: one, 2: other}
+    with pytest.raises(UserError, match="The sliders move one face"):
+        studio.still(group, ALL, Sliders(), studio.run, tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from tqdm import tqdm
 
 from reenact.errors import UserError, exit_code
 from tools.fuzz.case import Case, Generator, Outcome, judged, reduced
+from tools.fuzz.command_lines import command_case
 from tools.fuzz.interruptions import signal_case, stream_case
 from tools.fuzz.motions import motion_case
 from tools.fuzz.pair_lists import pair_list_case
@@ -38,6 +39,7 @@ GENERATORS: dict[str, Generator] = {
     "name": name_case,
     "weights": weights_case,
     "pairs": pair_list_case,
+    "command": command_case,
     "signal": signal_case,
     "stream": stream_case,
 }

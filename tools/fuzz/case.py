@@ -168,6 +168,11 @@ def unreadable(path: Path, num_frames: int | None) -> str | None:
     import av
     from PIL import Image
 
+    if path.suffix == ".safetensors":
+        from safetensors import safe_open
+
+        with safe_open(path, framework="np") as opened:
+            return None if opened.keys() else "the output is empty"
     if path.suffix == ".json":
         return None if json.loads(path.read_text()) else "the output is empty"
     if path.suffix == ".png":

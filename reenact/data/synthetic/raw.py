@@ -9,6 +9,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
+from tqdm import tqdm
 
 from reenact.data.synthetic.clips import ClipPlan, SyntheticConfig, plan_clip
 from reenact.data.synthetic.generate import draw_frame, make_stage
@@ -49,15 +50,15 @@ def render_clip(
 
 
 def write_raw(out: Path, layout: str, num_clips: int, num_frames: int, side: int) -> None:
-    """Write `num_clips` clips, two a person; the last quarter of the persons (at least one of two)
-    has test identities.
+    """Write `num_clips` clips, two of each person. A progress bar is shown.
 
-    Videos, and pictures where the layout has them. Clip i shows the same in every layout.
+    The last quarter of the persons, and at least one of two, has test identities. The layout says
+    whether videos or pictures are written. Clip i shows the same in every layout.
     """
     renderer = Renderer()
     num_persons = -(-num_clips // CLIPS_OF_PERSON)
     first = FIRST_TEST - num_persons + -(-num_persons // 4) if num_persons > 1 else FIRST_TEST - 1
-    for index in range(num_clips):
+    for index in tqdm(range(num_clips), desc="raw videos", unit="video"):
         frames, plan = render_clip(renderer, index, num_frames, side)
         person, video = f"id{first + index // CLIPS_OF_PERSON}", f"video-_{index:04d}"
         if layout == "flat":

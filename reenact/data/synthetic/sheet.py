@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image, ImageDraw
+from tqdm import tqdm
 
 from reenact.data.synthetic.clips import (
     SyntheticConfig,
@@ -54,6 +55,7 @@ def clip_row(config: SyntheticConfig, index: int, renderer: Renderer) -> np.ndar
 
 
 def contact_sheet(config: SyntheticConfig, indices: Sequence[int]) -> np.ndarray:
-    """Rows of `clip_row` stacked (H, W, 3)."""
+    """Rows of `clip_row` stacked (H, W, 3). A progress bar is shown."""
     renderer = Renderer()
-    return np.concatenate([clip_row(config, index, renderer) for index in indices])
+    people = tqdm(indices, desc="contact sheet", unit="person")
+    return np.concatenate([clip_row(config, index, renderer) for index in people])

@@ -18,14 +18,15 @@ from reenact.face.factory import FaceConfig, own_weights
 from reenact.face.params import FaceParams
 from reenact.face.person_mask import KnownPerson
 from reenact.files import check_input_file
-from reenact.inference.canvas import SourceView, wide_view
+from reenact.inference.canvas import SourceView, middle, wide_view
 from reenact.inference.config import ReenactorConfig
 from reenact.inference.reenactor import Reenactor
 from reenact.inference.source_state import SourceState
 from reenact.media.images import image_from_frame
 
-Variant = Literal["ours", "copy_source", "oracle"]
-VARIANTS: tuple[Variant, ...] = ("ours", "copy_source", "oracle")
+Variant = Literal["ours", "networks", "copy_source", "oracle"]
+VARIANTS: tuple[Variant, ...] = ("ours", "networks", "copy_source", "oracle")
+DEFAULT_VARIANTS: tuple[Variant, ...] = ("ours", "copy_source", "oracle")
 
 
 Key = tuple[str, int, bytes]
@@ -101,7 +102,8 @@ class StateCache:
 class ReenactorMethod:
     """Our reenactor.
 
-    The variant "oracle" uses only the pretrained DiffAE. It decodes the semantic code of the true
+    The variant "networks" is the networks' picture, of which the layers are no part. The variant
+    "oracle" uses only the pretrained DiffAE. It decodes the semantic code of the true
     picture from the x_T of the source, with `oracle_steps` DDIM steps each way.
     """
 
@@ -111,8 +113,11 @@ class ReenactorMethod:
 
     @torch.inference_mode()
     def render(self, batch: Batch) -> dict[str, Tensor]:
-        ours = self.reenactor.render(self.cache.rows(batch), batch.target_params)
-        images = {"ours": _middle(ours, batch.source.shape[-1])}
+        state = self.cache.rows(batch)
+        networks, ours = self.reenactor.rendered(state, batch.target_params)
+        images = {"ours": middle(ours, batch.source.shape[-1])}
+        if "networks" in self.pictures:
+            images["networks"] = networks
         if "copy_source" in self.pictures:
             images["copy_source"] = batch.source.to(self.reenactor.device)
         if "oracle" in self.pictures:
@@ -127,12 +132,6 @@ class ReenactorMethod:
             x_T = diffae.encode_stochastic(source, z_source, num_steps=self.oracle_steps)
             oracle = diffae.decode(x_T, z_target, num_steps=self.oracle_steps)
         return oracle.float().clamp(-1, 1)
-
-
-def _middle(images: Tensor, size: int) -> Tensor:
-    """The squares of side `size` in the middle of images (B, C, D, D)."""
-    border = (images.shape[-1] - size) // 2
-    return images[..., border : border + size, border : border + size]
 
 
 class FolderMethod:

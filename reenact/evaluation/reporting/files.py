@@ -12,6 +12,7 @@ from typing import Any
 
 from reenact.errors import UserError
 from reenact.evaluation.measuring.records import Record
+from reenact.evaluation.reporting.films import Film
 from reenact.evaluation.reporting.page import Example, html
 from reenact.evaluation.reporting.pictures import contact_sheet, png
 from reenact.evaluation.reporting.prose import heading, markdown
@@ -24,12 +25,13 @@ NUMBERS = "report.json"
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """All that a report shows. pairs: the pair list as CSV."""
+    """All that a report shows. films: its videos. pairs: the pair list as CSV."""
 
     folder: Path
     summary: dict[str, Any]
     records: Sequence[Record]
     examples: Sequence[Example]
+    films: Sequence[Film]
     pairs: str
 
     def write_numbers(self, path: Path) -> None:
@@ -66,7 +68,7 @@ def write_reports(report: Report, overwrite: bool) -> Report:
     names = {"ours": str(summary["meta"]["label"])}
     files = {
         "report.md": markdown(summary).encode(),
-        "report.html": html(summary, report.records, report.examples).encode(),
+        "report.html": html(summary, report.records, report.examples, report.films).encode(),
         "report.tex": latex(summary, headings).encode(),
         "report.csv": table_csv(summary).encode(),
         "videos.csv": videos_csv(report.records).encode(),
@@ -74,6 +76,8 @@ def write_reports(report: Report, overwrite: bool) -> Report:
         "sheet.png": png(contact_sheet(rows, names)),
         NUMBERS: numbers,
     }
+    for film in report.films:
+        film.write(folder)
     for name, content in files.items():
         _write(folder / name, content)
     return report

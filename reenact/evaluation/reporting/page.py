@@ -1,4 +1,4 @@
-"""The report as one HTML page that needs no other file."""
+"""The report as one HTML page. Its pictures are in the page, its videos in the folder beside it."""
 
 import base64
 import json
@@ -12,6 +12,7 @@ import numpy as np
 from reenact.evaluation.measuring.metrics import BY_NAME
 from reenact.evaluation.measuring.records import Record
 from reenact.evaluation.reporting import published
+from reenact.evaluation.reporting.films import Film
 from reenact.evaluation.reporting.pictures import (
     DIFFERENCE_GAIN,
     difference_map,
@@ -69,6 +70,8 @@ margin:1rem 0}svg{font:11px system-ui,sans-serif;width:100%;height:auto;color:va
 .pictures th{font-weight:600;font-size:.82rem;color:var(--dim)}
 .pictures td.caption{padding-left:.8rem;color:var(--dim);font-size:.82rem;line-height:1.35;
 white-space:pre}
+figure{margin:1rem 0}video{max-width:100%;border-radius:3px}
+figcaption{color:var(--dim);font-size:.82rem;overflow-wrap:anywhere}
 ul{padding-left:1.2rem}li{margin:.3rem 0}pre{background:var(--tint);padding:.9rem;overflow-x:auto;
 font-size:.8rem}summary{cursor:pointer;margin-top:2rem;color:var(--dim)}
 """
@@ -86,7 +89,12 @@ class Example:
     is_worst: bool = False
 
 
-def html(summary: dict[str, Any], records: Sequence[Record], examples: Sequence[Example]) -> str:
+def html(
+    summary: dict[str, Any],
+    records: Sequence[Record],
+    examples: Sequence[Example],
+    films: Sequence[Film] = (),
+) -> str:
     """The whole page."""
     meta, label = summary["meta"], str(summary["meta"]["label"])
     modes = modes_of(summary)
@@ -99,7 +107,8 @@ def html(summary: dict[str, Any], records: Sequence[Record], examples: Sequence[
         "<nav>" + "".join(f'<a href="#{key}">{escape(text)}</a>' for key, text in links) + "</nav>",
     ]
     for mode in modes:
-        body += _mode(summary, mode, records, [e for e in examples if e.record["mode"] == mode])
+        shown = [example for example in examples if example.record["mode"] == mode]
+        body += _mode(summary, mode, records, shown, [f for f in films if f.mode == mode])
     missing = not_measured(summary)
     if missing:
         body.append('<h2 id="missing">Not measured</h2><ul>')
@@ -124,7 +133,11 @@ def html(summary: dict[str, Any], records: Sequence[Record], examples: Sequence[
 
 
 def _mode(
-    summary: dict[str, Any], mode: str, records: Sequence[Record], examples: Sequence[Example]
+    summary: dict[str, Any],
+    mode: str,
+    records: Sequence[Record],
+    examples: Sequence[Example],
+    films: Sequence[Film],
 ) -> list[str]:
     title, _, pairs = heading(summary, mode).partition(" (")
     of_mode = [record for record in records if record["mode"] == mode]
@@ -153,6 +166,7 @@ def _mode(
         '<div class="plots">' + "".join(plots) + "</div>" if plots else "<p>No values.</p>",
         "<h3>Examples, spread evenly over the pairs</h3>",
         _pictures(summary, usual) or "<p>No pictures: num_examples is 0.</p>",
+        *(["<h3>Videos</h3>", *map(_film, films)] if films else []),
         *(["<h3>Largest errors</h3>", _pictures(summary, worst)] if worst else []),
     ]
 
@@ -202,6 +216,15 @@ def _pictures(summary: dict[str, Any], examples: Sequence[Example]) -> str:
     return (
         '<div class="scroll"><table class="pictures"><thead><tr>'
         f"{head}<th></th></tr></thead><tbody>{body}</tbody></table></div>"
+    )
+
+
+def _film(film: Film) -> str:
+    """A video that plays by itself, without sound, again and again."""
+    panels = " | ".join(film.labels)
+    return (
+        f'<figure><video src="{escape(film.path)}" autoplay loop muted playsinline controls>'
+        f"</video><figcaption>{escape(f'{film.name}: {panels}')}</figcaption></figure>"
     )
 
 
