@@ -132,7 +132,7 @@ class CropReenactor:
         """
         drawings = self._drawings(state.params, target.to(self.device), state.layers)
         moved = None if state.layers is None else drawings.moved_layers()
-        if wants_images or moved is None or bool(moved.hidden().any()):
+        if wants_images or moved is None or moved.hides_something:
             images = self._drawn(state, drawings)
         else:
             images = state.image.expand(len(target), -1, -1, -1)
