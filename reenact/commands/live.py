@@ -73,7 +73,7 @@ def run(arguments: argparse.Namespace) -> None:
                 raise UserError(f"{arguments.output}: would overwrite an input")
     from fractions import Fraction
 
-    from reenact.inference.pipeline import find_source, load_for
+    from reenact.inference.inputs import find_source, load_for
     from reenact.inference.run_config import InferRun
     from reenact.live.camera import open_camera
     from reenact.live.feed import ClipFeed, Feed, NewestFeed, RealClock

@@ -18,8 +18,9 @@ from reenact.face.batch import FaceBatch
 from reenact.face.control import Sliders
 from reenact.face.stack import FoundFace, Frame, SourceFace, Which
 from reenact.inference.background import TRANSPARENT
+from reenact.inference.inputs import open_target
 from reenact.inference.motion import Motion, repeated
-from reenact.inference.pipeline import open_target, write_result
+from reenact.inference.pipeline import write_result
 from reenact.inference.reenactor import Reenactor
 from reenact.inference.run_config import InferRun, which_face
 from reenact.media.clip import MediaClip
