@@ -57,6 +57,8 @@ HIDDEN_FROM, HIDDEN_TO = 0.35, 0.05
 """How much the other half of the face stands in for a part of it: not at all where that faces the
 source's camera by the first value, completely where it faces away by the second one.
 """
+LEAST_HIDDEN = 0.04
+"""What is hidden by less than this counts as not hidden; above it the share grows from 0."""
 SOFT_EDGE = 1 / 40
 """What is invented fades out over about this share of the crop's side."""
 EYE_TURN = 0.04
@@ -228,11 +230,13 @@ def _mirror(offset: Tensor, hidden: Tensor, crop_side: float) -> tuple[Tensor, T
     """The offsets (B, 2, S, S) to the other half of the face, continued beyond what is hidden, and
     the soft mask of the latter (B, 1, S, S).
     """
-    known = (hidden > 0).to(hidden)
-    if not bool(known.any()):
-        return torch.zeros_like(offset), hidden
     edge = max(1, round(SOFT_EDGE * crop_side / 2))
-    return filled_in(offset, known), box_mean(box_mean(hidden, edge), edge)
+    soft = box_mean(box_mean(hidden, edge), edge)
+    # Nobody sees so little of what is invented. Without it most frames need no networks.
+    soft = ((soft - LEAST_HIDDEN) / (1 - LEAST_HIDDEN)).clamp(min=0)
+    if not bool(soft.any()):
+        return torch.zeros_like(offset), soft
+    return filled_in(offset, (hidden > 0).to(hidden)), soft
 
 
 def _sampled(image: Tensor, grid: Tensor, reach: float) -> Tensor:
