@@ -19,24 +19,17 @@ from reenact.face.control import Sliders
 from reenact.face.factory import FaceConfig
 from reenact.face.person_mask import PersonFinder
 from reenact.face.stack import Frame, SourceFace, Watch, Which
-from reenact.inference.background import PHOTO, TRANSPARENT, finished
+from reenact.inference.background import PHOTO, TRANSPARENT
 from reenact.inference.canvas import SourceView, is_cut
-from reenact.inference.compose import Scene, find_composition, shrunk
+from reenact.inference.compose import Scene, find_composition
 from reenact.inference.config import ReenactorConfig
 from reenact.inference.crop_reenactor import CropReenactor
-from reenact.inference.group import (
-    OwnPart,
-    at_common_times,
-    close_pairs,
-    from_back_to_front,
-    neighbours_of,
-    together,
-)
+from reenact.inference.group import OwnPart, close_pairs, joined_frames, neighbours_of
 from reenact.inference.load import load_parts
-from reenact.inference.motion import Motion, driving_faces, still_motion
+from reenact.inference.motion import Motion, SourcePose, driving_faces, still_motion
 from reenact.inference.pictures import Frames, Picture, frame_and_alpha
 from reenact.inference.run_config import AnimateOptions
-from reenact.inference.video_source import SourcePose, VideoSource, driven_video
+from reenact.inference.video_source import VideoSource, driven_video, without_person
 from reenact.media.images import image_from_frame
 from reenact.media.timeline import DEFAULT_RATE, Timeline, constant_timeline, exact_rate
 from reenact.ranges import Range
@@ -313,31 +306,7 @@ class Reenactor(CropReenactor):
         options: AnimateOptions,
     ) -> Iterator[Frame]:
         """The results that `animate_all` gives."""
-        if len(motions) not in (1, len(sources)):
-            raise UserError(
-                f"{len(sources)} faces and {len(motions)} targets: give one target for all faces, "
-                "or one for each"
-            )
-        motions = at_common_times([*motions] * (len(sources) if len(motions) == 1 else 1))
-        if len(sources) == 1:
-            return self.frames(sources[0], motions[0], options)
-        if options.compose != "photo":
-            raise UserError(f"compose: several faces need photo, got {options.compose}")
-        first = sources[0]
-        if not motions[0].is_picture:
-            first = shrunk(first, options.max_side)
-        photo = first.photo
-        if options.background != PHOTO:
-            if first.alpha is None:
-                raise UserError(
-                    f"background: several faces of an opaque photo need {PHOTO}, "
-                    f"got {options.background}"
-                )
-            photo = finished(np.dstack([photo, first.alpha]), options.background)
-        elif first.alpha is not None:  # one warning for all
-            sources = [sources[0], *(replace(source, alpha=None) for source in sources[1:])]
-        order = from_back_to_front(sources)
-        return together(photo, [self.frames(sources[i], motions[i], options) for i in order])
+        return joined_frames(self.frames, sources, motions, options)
 
     def video_frames(
         self, source: VideoSource, frames: Iterable[Frame], options: AnimateOptions
@@ -356,15 +325,7 @@ class Reenactor(CropReenactor):
         if driven is not None:
             motion = replace(still_motion(face, driven), is_picture=False)
             return next(self._composed(face, motion, [driven], [driven], options))
-        # Nobody to move: the frame as it is.
-        if options.compose == "photo":
-            frame = shrunk(face, options.max_side).photo
-        else:
-            frame = self.face.cut(face.photo, face.crop.resized(options.output_size))
-        if options.background == PHOTO:
-            return frame
-        nobody = np.full((*frame.shape[:2], 4), (255, 255, 255, 0), np.uint8)
-        return finished(nobody, options.background)
+        return without_person(face, options, self.face)
 
     def stream(
         self, source: SourceFace[Any], driven: Iterable[FaceBatch], options: AnimateOptions

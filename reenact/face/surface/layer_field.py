@@ -67,6 +67,8 @@ LEAST_BEHIND = 1 / 32
 """Parts of the skull that turn into view from behind the face and are narrower than this share of
 the crop's side are not invented.
 """
+LEAST_HIDDEN = 0.04
+"""What is hidden by less than this counts as not hidden; above it the share grows from 0."""
 SOFT_EDGE = 1 / 40
 """What is invented fades out over about this share of the crop's side."""
 EYE_TURN = 0.04
@@ -252,11 +254,13 @@ def _mirror(offset: Tensor, hidden: Tensor, crop_side: float) -> tuple[Tensor, T
     """The offsets (B, 2, S, S) to the other half of the face, continued beyond what is hidden, and
     the soft mask of the latter (B, 1, S, S).
     """
-    known = (hidden > 0).to(hidden)
-    if not bool(known.any()):
-        return torch.zeros_like(offset), hidden
     edge = max(1, round(SOFT_EDGE * crop_side / 2))
-    return filled_in(offset, known), box_mean(box_mean(hidden, edge), edge)
+    soft = box_mean(box_mean(hidden, edge), edge)
+    # Nobody sees so little of what is invented. Without it most frames need no networks.
+    soft = ((soft - LEAST_HIDDEN) / (1 - LEAST_HIDDEN)).clamp(min=0)
+    if not bool(soft.any()):
+        return torch.zeros_like(offset), soft
+    return filled_in(offset, (hidden > 0).to(hidden)), soft
 
 
 def _sampled(image: Tensor, grid: Tensor, reach: float) -> Tensor:
