@@ -27,9 +27,9 @@ from reenact.data.prepare.run_config import ClipConfig, PrepareRun, StoreConfig
 from reenact.data.prepare.tracking import ClipTracker
 from reenact.data.synthetic.camera import Camera
 from reenact.data.synthetic.clips import SyntheticConfig, plan_clip
-from reenact.data.synthetic.generate import make_stage
 from reenact.data.synthetic.raw import LAYOUTS, render_clip, write_raw, write_video
 from reenact.data.synthetic.renderer import Renderer
+from reenact.data.synthetic.stage import make_stage
 from reenact.errors import UserError
 from reenact.face.factory import FaceConfig
 from reenact.face.open.model import OpenFaceModel
