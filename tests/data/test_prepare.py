@@ -50,7 +50,7 @@ def raw(tmp_path_factory) -> dict[str, Path]:
     """Four clips of two persons in every layout, all filmed with a good camera."""
     root = tmp_path_factory.mktemp("raw")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("reenact.data.synthetic.generate.draw_camera", lambda rng: Camera())
+        patch.setattr("reenact.data.synthetic.stage.draw_camera", lambda rng: Camera())
         for layout in LAYOUTS:
             write_raw(root / layout, layout, 4 if layout == "flat" else 2, FRAMES, SIDE)
     return {layout: root / layout for layout in LAYOUTS}
