@@ -18,7 +18,7 @@ from reenact.face.batch import FaceBatch
 from reenact.face.control import Sliders
 from reenact.face.factory import FaceConfig
 from reenact.face.person_mask import PersonFinder
-from reenact.face.stack import Frame, SourceFace, Watch, Which
+from reenact.face.stack import Frame, SourceFace, Watch, Which, chunks
 from reenact.inference.background import PHOTO, TRANSPARENT
 from reenact.inference.canvas import SourceView, is_cut
 from reenact.inference.compose import Scene, find_composition
@@ -34,6 +34,9 @@ from reenact.media.images import image_from_frame
 from reenact.media.timeline import DEFAULT_RATE, Timeline, constant_timeline, exact_rate
 from reenact.ranges import Range
 from reenact.threads import in_order, read_ahead
+
+VIDEO_CHUNK = 16
+"""So many frames of a source video are in memory at a time."""
 
 
 class Reenactor(CropReenactor):
@@ -314,10 +317,18 @@ class Reenactor(CropReenactor):
         """The results that `animate_video` gives. frames: those of the source video."""
         if options.compose == "follow":
             raise UserError("compose: a source video needs photo or crop, got follow")
-        return (
-            self._video_frame(*parts, options)
-            for parts in zip(source.faces(self.face, frames), source.driven_faces(), strict=True)
-        )
+        return self._video_frames(source, frames, options)
+
+    def _video_frames(
+        self, source: VideoSource, frames: Iterable[Frame], options: AnimateOptions
+    ) -> Iterator[Frame]:
+        """On the CPU several frames are made at the same time."""
+        parts = zip(source.faces(self.face, frames), source.driven_faces(), strict=True)
+        if self.recipe.carry_detail:
+            _ = self.person_mask  # loaded once, before there are threads
+        for some in chunks(parts, VIDEO_CHUNK if self.device.type == "cpu" else 1):
+            with closing(in_order(lambda part: self._video_frame(*part, options), some)) as made:
+                yield from made
 
     def _video_frame(
         self, face: SourceFace[Any], driven: FaceBatch | None, options: AnimateOptions
