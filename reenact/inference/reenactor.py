@@ -354,6 +354,8 @@ class Reenactor(CropReenactor):
         if options.compose == "follow":
             raise UserError("compose: follow is not possible live, choose photo or crop")
         motion = replace(still_motion(source, source.params), is_picture=False)
+        if self.recipe.carry_detail:  # the faces are rendered and not needed again
+            return self._composed(source, motion, driven, (), options)
         rendered, shown = itertools.tee(driven)
         return self._composed(source, motion, rendered, shown, options)
 
@@ -365,7 +367,9 @@ class Reenactor(CropReenactor):
         faces: Iterable[FaceBatch],
         options: AnimateOptions,
     ) -> Iterator[Frame]:
-        """batches and faces: the same faces of the source person, in batches and one by one."""
+        """batches and faces: the same faces of the source person, in batches and one by one. Where
+        results are composed of layers, `faces` is not read.
+        """
         if options.background != PHOTO and not self.recipe.carry_detail:
             raise UserError(
                 "background: only pictures that are composed of layers can change it, and these "
