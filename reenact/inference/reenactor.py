@@ -29,7 +29,12 @@ from reenact.inference.load import load_parts
 from reenact.inference.motion import Motion, SourcePose, driving_faces, still_motion
 from reenact.inference.pictures import Frames, Picture, frame_and_alpha
 from reenact.inference.run_config import AnimateOptions
-from reenact.inference.video_source import VideoSource, driven_video, without_person
+from reenact.inference.video_source import (
+    VideoSource,
+    check_video_source,
+    driven_video,
+    without_person,
+)
 from reenact.media.images import image_from_frame
 from reenact.media.timeline import DEFAULT_RATE, Timeline, constant_timeline, exact_rate
 from reenact.ranges import Range
@@ -315,8 +320,7 @@ class Reenactor(CropReenactor):
         self, source: VideoSource, frames: Iterable[Frame], options: AnimateOptions
     ) -> Iterator[Frame]:
         """The results that `animate_video` gives. frames: those of the source video."""
-        if options.compose == "follow":
-            raise UserError("compose: a source video needs photo or crop, got follow")
+        check_video_source(1, options)
         return self._video_frames(source, frames, options)
 
     def _video_frames(
@@ -350,6 +354,8 @@ class Reenactor(CropReenactor):
         if options.compose == "follow":
             raise UserError("compose: follow is not possible live, choose photo or crop")
         motion = replace(still_motion(source, source.params), is_picture=False)
+        if self.recipe.carry_detail:  # the faces are rendered and not needed again
+            return self._composed(source, motion, driven, (), options)
         rendered, shown = itertools.tee(driven)
         return self._composed(source, motion, rendered, shown, options)
 
@@ -361,7 +367,9 @@ class Reenactor(CropReenactor):
         faces: Iterable[FaceBatch],
         options: AnimateOptions,
     ) -> Iterator[Frame]:
-        """batches and faces: the same faces of the source person, in batches and one by one."""
+        """batches and faces: the same faces of the source person, in batches and one by one. Where
+        results are composed of layers, `faces` is not read.
+        """
         if options.background != PHOTO and not self.recipe.carry_detail:
             raise UserError(
                 "background: only pictures that are composed of layers can change it, and these "
