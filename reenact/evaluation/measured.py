@@ -18,6 +18,7 @@ from reenact.evaluation.methods.batches import load_batches
 from reenact.evaluation.methods.predictions import PredictionFolder
 from reenact.evaluation.pairing.pairs import Pair, videos_of
 from reenact.evaluation.reporting.pictures import Pictures, read_strip
+from reenact.evaluation.reporting.tables import REFERENCE_ROWS
 from reenact.evaluation.run_config import EvalRun
 from reenact.evaluation.subjects import Subject, fingerprint
 from reenact.processes import World, wait_until
@@ -123,7 +124,7 @@ def merged(measured: Sequence[Measured], pairs: Sequence[Pair]) -> list[Record]:
             for rows, record in parts
             for row, picture in rows.items()
         }
-        ordered = sorted(variants, key=lambda row: row in ("copy_source", "oracle"))
+        ordered = sorted(variants, key=lambda row: row in REFERENCE_ROWS)
         records.append(parts[0][1] | {"variants": {row: variants[row] for row in ordered}})
     return records
 

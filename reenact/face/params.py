@@ -22,6 +22,9 @@ CAMERA_DISTANCE = 11.0
 CAMERA_PLANE = -0.6
 """Perspective: a point at depth Z is magnified by 11 / (11 - (Z + 0.6)). At Z = -0.6 this is 1."""
 
+MAX_GAZE = 0.6
+"""Largest angle of the eyes to the head, in radians: farther no iris is seen."""
+
 FACE_CENTRE = (0.0, -0.36, 0.15)
 """Middle of the mean head's 68 landmarks. Its depth is used as the depth of the face."""
 

@@ -24,8 +24,9 @@ from reenact.inference.reenactor import Reenactor
 from reenact.inference.source_state import SourceState
 from reenact.media.images import image_from_frame
 
-Variant = Literal["ours", "copy_source", "oracle"]
-VARIANTS: tuple[Variant, ...] = ("ours", "copy_source", "oracle")
+Variant = Literal["ours", "networks", "copy_source", "oracle"]
+VARIANTS: tuple[Variant, ...] = ("ours", "networks", "copy_source", "oracle")
+DEFAULT_VARIANTS: tuple[Variant, ...] = ("ours", "copy_source", "oracle")
 
 
 Key = tuple[str, int, bytes]
@@ -101,7 +102,8 @@ class StateCache:
 class ReenactorMethod:
     """Our reenactor.
 
-    The variant "oracle" uses only the pretrained DiffAE. It decodes the semantic code of the true
+    The variant "networks" is the networks' picture, of which the layers are no part. The variant
+    "oracle" uses only the pretrained DiffAE. It decodes the semantic code of the true
     picture from the x_T of the source, with `oracle_steps` DDIM steps each way.
     """
 
@@ -111,8 +113,11 @@ class ReenactorMethod:
 
     @torch.inference_mode()
     def render(self, batch: Batch) -> dict[str, Tensor]:
-        ours = self.reenactor.render(self.cache.rows(batch), batch.target_params)
+        state = self.cache.rows(batch)
+        networks, ours = self.reenactor.rendered(state, batch.target_params)
         images = {"ours": middle(ours, batch.source.shape[-1])}
+        if "networks" in self.pictures:
+            images["networks"] = networks
         if "copy_source" in self.pictures:
             images["copy_source"] = batch.source.to(self.reenactor.device)
         if "oracle" in self.pictures:
