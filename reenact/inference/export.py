@@ -108,8 +108,10 @@ def networks_of(weights: ReenactorWeights) -> list[Network]:
             module=_OneInput(tracker["landmarks"]),
             inputs=(Value(name="image", shape=(3, 256, 256), values="RGB in [0, 1]", low=0.0),),
             outputs=(
-                Value(name="points", shape=(478 * 3,), values="x, y, z in pixels of the input"),
-                Value(name="presence", shape=(1,), values="logit of a face"),
+                Value(
+                    name="points", shape=(478 * 3, 1, 1), values="x, y, z in pixels of the input"
+                ),
+                Value(name="presence", shape=(1, 1, 1), values="logit of a face"),
             ),
         ),
         Network(

@@ -17,6 +17,7 @@ def unet(weights):
     return next(network for network in networks_of(weights) if network.name == "unet")
 
 
+@pytest.mark.slow
 def test_onnx_runs_at_any_batch_size(unet, tmp_path: Path):
     onnxruntime = pytest.importorskip("onnxruntime")
     pytest.importorskip("onnxscript")
