@@ -92,7 +92,7 @@ def test_a_step_on_mps_equals_the_step_on_the_cpu(
 ):
     settings = dict(SETTINGS[stage])
     if stage == "reenact":
-        settings |= {"weights": {**dict.fromkeys(LOSSES, 0.0), "pixel": 1.0, "shape": 1.0}}
+        settings |= {"weights": {**dict.fromkeys(LOSSES, 0.0), "pixel": 1.0}}
     run = make_run(stage, size=32, **{stage: settings})
     batch = runpy.run_path(str(BENCHMARK))["noise_batch"](2, 32)
 
