@@ -18,8 +18,8 @@ from reenact.assets import ASSETS_DIR, asset_path
 from reenact.errors import exit_code
 from reenact.face.expressions import EXPRESSION_NAMES
 from reenact.inference.face_numbers import with_numbers
+from reenact.inference.motion import SourcePose
 from reenact.inference.motion_file import SUFFIX, load_motion
-from reenact.inference.video_source import SourcePose
 from reenact.media.label import labelled
 from reenact.media.video_reader import VideoReader
 
