@@ -106,6 +106,15 @@ class CropReenactor:
         return torch.cat([self._render_batch(state.matching(r), target[r]) for r in rows])
 
     @torch.inference_mode()
+    def drafts(self, state: SourceState, target: FaceBatch) -> Tensor:
+        """The moved photos (B, 3, S, S) in [-1, 1], without the networks.
+
+        Only where detail is carried, so that the state has the photos' layers.
+        """
+        drawings = self._drawings(state.params, target.to(self.device), state.layers)
+        return drawings.moved_layers().drafts(self.size).clamp(-1, 1)
+
+    @torch.inference_mode()
     def _render_batch(self, state: SourceState, target: FaceBatch) -> Tensor:
         image = state.image.expand(len(target), -1, -1, -1)
         drawings = self._drawings(state.params, target.to(self.device), state.layers)

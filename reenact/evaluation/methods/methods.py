@@ -24,8 +24,8 @@ from reenact.inference.reenactor import Reenactor
 from reenact.inference.source_state import SourceState
 from reenact.media.images import image_from_frame
 
-Variant = Literal["ours", "copy_source", "oracle"]
-VARIANTS: tuple[Variant, ...] = ("ours", "copy_source", "oracle")
+Variant = Literal["ours", "copy_source", "warp_only", "oracle"]
+VARIANTS: tuple[Variant, ...] = ("ours", "copy_source", "warp_only", "oracle")
 
 
 Key = tuple[str, int, bytes]
@@ -101,6 +101,7 @@ class StateCache:
 class ReenactorMethod:
     """Our reenactor.
 
+    The variant "warp_only" is the photo, moved with the head model, without the networks.
     The variant "oracle" uses only the pretrained DiffAE. It decodes the semantic code of the true
     picture from the x_T of the source, with `oracle_steps` DDIM steps each way.
     """
@@ -111,10 +112,12 @@ class ReenactorMethod:
 
     @torch.inference_mode()
     def render(self, batch: Batch) -> dict[str, Tensor]:
-        ours = self.reenactor.render(self.cache.rows(batch), batch.target_params)
-        images = {"ours": middle(ours, batch.source.shape[-1])}
+        state, side = self.cache.rows(batch), batch.source.shape[-1]
+        images = {"ours": middle(self.reenactor.render(state, batch.target_params), side)}
         if "copy_source" in self.pictures:
             images["copy_source"] = batch.source.to(self.reenactor.device)
+        if "warp_only" in self.pictures:
+            images["warp_only"] = self.reenactor.drafts(state, batch.target_params)
         if "oracle" in self.pictures:
             images["oracle"] = self._oracle(batch)
         return images

@@ -11,8 +11,8 @@ from reenact.evaluation.measuring.records import Record
 from reenact.evaluation.measuring.summary import mean
 from reenact.evaluation.reporting import published
 
-REFERENCE_ROWS = ("copy_source", "oracle")
-"""Rows that are no methods: one copies the source, the other sees the true picture."""
+REFERENCE_ROWS = ("copy_source", "warp_only", "oracle")
+"""Rows that are no methods: the source, the source moved, and one that sees the true picture."""
 
 
 @dataclass(frozen=True, kw_only=True)
