@@ -1,3 +1,4 @@
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -5,6 +6,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
+
+from tests.simulated_mps import simulated_mps
 
 SHARED = Path(__file__).resolve().parents[1] / ".." / "shared"
 
@@ -22,6 +25,15 @@ def _seed() -> None:
     torch.manual_seed(0)
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Tests and the commands they start neither read nor fill the user's cache folder."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TORCH_HOME", os.path.dirname(torch.hub.get_dir()))
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture
 def fake_cuda(monkeypatch: pytest.MonkeyPatch) -> Iterator[torch.device]:
     """A CUDA device on machines without one: tensors have shapes, dtypes and devices, but no data.
@@ -32,6 +44,14 @@ def fake_cuda(monkeypatch: pytest.MonkeyPatch) -> Iterator[torch.device]:
     monkeypatch.setattr(nn.Module, "_apply", _replace_tensors)
     with FakeTensorMode(allow_non_fake_inputs=True):
         yield torch.device("cuda")
+
+
+@pytest.fixture
+def mps(monkeypatch: pytest.MonkeyPatch) -> Iterator[torch.device]:
+    """Apple's device on machines without one, with data and backward passes; see simulated_mps."""
+    monkeypatch.setattr(nn.Module, "_apply", _replace_tensors)
+    with simulated_mps() as device:
+        yield device
 
 
 def _replace_tensors(module: nn.Module, function: Callable[[Tensor], Tensor]) -> nn.Module:

@@ -1,4 +1,4 @@
-"""Animate many photos with many targets: every photo with every target.
+"""Animate many photos or videos with many targets: each source with each target.
 
 The networks are loaded once, and each target is tracked once. Results that are there already are
 left out, so the same command continues a run that was stopped. A table at the end says what failed.
@@ -27,7 +27,7 @@ from reenact.errors import UserError, say
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--sources", nargs="+", type=Path, required=True, help="photos")
+    parser.add_argument("--sources", nargs="+", type=Path, required=True, help="photos or videos")
     parser.add_argument(
         "--targets", nargs="+", required=True, help="videos, pictures, motion files, @names"
     )
@@ -51,17 +51,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     from reenact.files import make_folder
-    from reenact.inference.paths import default_output
-    from reenact.inference.pipeline import (
-        animate_to_file,
+    from reenact.inference.inputs import (
         find_sources,
         keeping_alpha,
         load_for,
+        open_source,
         open_target,
         read_source,
+        track_source,
         track_targets,
     )
+    from reenact.inference.paths import default_output
+    from reenact.inference.pipeline import animate_to_file, video_to_file
     from reenact.inference.run_config import InferRun
+    from reenact.media.animation import is_photo
+    from reenact.media.clip import MediaClip
     from reenact.media.content_credentials import check_signing
 
     settings = read_config(arguments, InferRun, given_options(arguments))
@@ -71,7 +75,23 @@ def run(arguments: argparse.Namespace) -> None:
     check_signing(arguments.out / "result.mp4", settings.c2pa_certificate, settings.c2pa_key)
     make_folder(arguments.out)
     reenactor = load_for(settings, arguments.device)
-    faces: dict[Path, Any] = {}
+    known: dict[Path, Any] = {}  # the faces of photos, and the motions of source videos
+
+    def animate(path: Path, clip: Any, motions: Any, output: Path) -> None:
+        if not is_photo(path):
+            source = open_source(path, settings)
+            assert isinstance(source, MediaClip)
+            if path not in known:
+                known[path] = track_source(reenactor, source, path, settings)
+            own = known[path]
+            video_to_file(reenactor, source, own, motions[0], clip, output, settings)
+            return
+        if path not in known:
+            photo = read_source(path, output, settings)
+            known[path] = find_sources(reenactor, photo, path, settings)
+        run = keeping_alpha(settings, known[path], reenactor)
+        animate_to_file(reenactor, known[path], motions, [clip], output, run)
+
     rows: list[tuple[str, str, Path | None, str]] = []
     for target in targets:
         try:
@@ -82,18 +102,16 @@ def run(arguments: argparse.Namespace) -> None:
             continue
         for path in arguments.sources:
             started = time.perf_counter()
-            name = default_output(path, target, is_picture=motions[0].is_picture).name
-            output: Path | None = arguments.out / name
+            is_picture = motions[0].is_picture and is_photo(path)
+            output: Path | None = (
+                arguments.out / default_output(path, target, is_picture=is_picture).name
+            )
             assert output is not None
             try:
                 if output.exists():
                     verdict = "was there already"
                 else:
-                    if path not in faces:
-                        photo = read_source(path, output, settings)
-                        faces[path] = find_sources(reenactor, photo, path, settings)
-                    run = keeping_alpha(settings, faces[path], reenactor)
-                    animate_to_file(reenactor, faces[path], motions, [clip], output, run)
+                    animate(path, clip, motions, output)
                     verdict = f"{time.perf_counter() - started:.1f} s"
             except UserError as error:
                 output, verdict = None, str(error)

@@ -32,8 +32,8 @@ def run(arguments: argparse.Namespace) -> None:
     from reenact.device import pick_device
     from reenact.face.factory import make_face_stack
     from reenact.inference.face_numbers import first_faces, with_numbers
+    from reenact.inference.inputs import open_target
     from reenact.inference.motion import Motion
-    from reenact.inference.pipeline import open_target
     from reenact.inference.run_config import InferRun
     from reenact.media.clip import MediaClip
     from reenact.media.images import write_frame

@@ -73,13 +73,14 @@ def run(arguments: argparse.Namespace) -> None:
                 raise UserError(f"{arguments.output}: would overwrite an input")
     from fractions import Fraction
 
-    from reenact.inference.pipeline import find_source, load_for
+    from reenact.inference.inputs import find_source, load_for
     from reenact.inference.run_config import InferRun
     from reenact.live.camera import open_camera
     from reenact.live.feed import ClipFeed, Feed, NewestFeed, RealClock
     from reenact.live.run import run_live
     from reenact.live.sinks import Recording, Sink, VirtualCamera, Window
     from reenact.media.animation import is_still, open_clip
+    from reenact.media.content_credentials import check_signing, sign_result
     from reenact.media.images import read_frame
 
     settings = read_config(arguments, InferRun, {"motion": "relative"} | given_options(arguments))
@@ -91,7 +92,9 @@ def run(arguments: argparse.Namespace) -> None:
         rate = clip.fps
     sinks: list[Sink] = []
     if arguments.output is not None:
-        sinks.append(Recording(arguments.output, rate, clip))
+        check_signing(arguments.output, settings.c2pa_certificate, settings.c2pa_key)
+        sounding = None if settings.sound == "none" else clip
+        sinks.append(Recording(arguments.output, rate, sounding))
     if arguments.virtual_camera:
         sinks.append(VirtualCamera(rate))
     if not arguments.no_window:
@@ -109,5 +112,6 @@ def run(arguments: argparse.Namespace) -> None:
         feed = NewestFeed(camera, clock)
     report = run_live(reenactor, source, feed, sinks, settings, clock, mirror=arguments.mirror)
     if arguments.output is not None and report.num_frames:
+        sign_result(arguments.output, settings.c2pa_certificate, settings.c2pa_key)
         say(f"{arguments.output}: recorded")
     say(report.line())

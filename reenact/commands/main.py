@@ -14,7 +14,7 @@ COMMANDS = {
     "pose": ("reenact.commands.pose", "change pose and expression of a photo with sliders"),
     "faces": ("reenact.commands.faces", "number the faces of a photo or video"),
     "motion": ("reenact.commands.motion", "write the motion of a video to a small file"),
-    "batch": ("reenact.commands.batch", "animate many photos with many targets"),
+    "batch": ("reenact.commands.batch", "animate many photos or videos with many targets"),
     "live": ("reenact.commands.live", "animate a photo with a camera"),
     "web": ("reenact.commands.web", "a page in the browser for all of this"),
     "train": ("reenact.commands.train", "train one stage"),

@@ -43,8 +43,8 @@ def run(arguments: argparse.Namespace) -> None:
         raise UsageError("give a video or a picture, or --list")
     check_input_file(target)
     from reenact.files import check_output_path, make_folder, shortened
+    from reenact.inference.inputs import load_for, open_target, track_target
     from reenact.inference.motion_file import SUFFIX, save_motion
-    from reenact.inference.pipeline import load_for, open_target, track_target
     from reenact.inference.run_config import InferRun
 
     output = arguments.output or Path("results") / f"{shortened(target.stem, 200)}{SUFFIX}"

@@ -59,7 +59,7 @@ def run(arguments: argparse.Namespace) -> None:
     output = arguments.output or Path("results") / f"{stem}_posed.png"
     check_output_path(output, WRITABLE_SUFFIXES, makes_folders=True)
     from reenact.face.control import Sliders
-    from reenact.inference.pipeline import find_source, keeping_alpha, load_for, read_source
+    from reenact.inference.inputs import find_source, keeping_alpha, load_for, read_source
     from reenact.inference.run_config import InferRun, animate_options
     from reenact.media.content_credentials import check_signing, sign_result
     from reenact.media.images import write_frame

@@ -34,7 +34,7 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.max_upload < 1:
         raise UsageError(f"--max-upload: must be at least 1, got {arguments.max_upload}")
     from reenact.device import pick_device
-    from reenact.inference.pipeline import load_for
+    from reenact.inference.inputs import load_for
     from reenact.inference.run_config import InferRun
     from reenact.web.server import Server, load_gradio
     from reenact.web.studio import page_run

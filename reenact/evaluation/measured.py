@@ -15,10 +15,10 @@ from reenact.evaluation.measuring.judges import Judges
 from reenact.evaluation.measuring.measure import feature_columns, measure
 from reenact.evaluation.measuring.records import Record, ResultFiles
 from reenact.evaluation.methods.batches import load_batches
-from reenact.evaluation.methods.methods import VARIANTS
 from reenact.evaluation.methods.predictions import PredictionFolder
 from reenact.evaluation.pairing.pairs import Pair, videos_of
 from reenact.evaluation.reporting.pictures import Pictures, read_strip
+from reenact.evaluation.reporting.tables import REFERENCE_ROWS
 from reenact.evaluation.run_config import EvalRun
 from reenact.evaluation.subjects import Subject, fingerprint
 from reenact.processes import World, wait_until
@@ -124,7 +124,7 @@ def merged(measured: Sequence[Measured], pairs: Sequence[Pair]) -> list[Record]:
             for rows, record in parts
             for row, picture in rows.items()
         }
-        ordered = sorted(variants, key=lambda row: row in VARIANTS[1:])
+        ordered = sorted(variants, key=lambda row: row in REFERENCE_ROWS)
         records.append(parts[0][1] | {"variants": {row: variants[row] for row in ordered}})
     return records
 

@@ -81,9 +81,9 @@ def run_evaluation(
     subjects, weights_sha256 = [], None
     if run.our_rows:
         reenactor, weights_sha256 = load_reenactor(run.weights, run.face, run.reenactor, str(place))
-        subjects.append(reenactor_subject(run, reenactor))
         clips = prepare_clips(run.data, reenactor.size, world)
         check_face(run, clips)
+        subjects.append(reenactor_subject(run, reenactor))
     else:
         clips = prepare_clips(run.data, None, world)
     pairs = list_pairs(clips, run.pairs, run.data.num_clips)

@@ -8,7 +8,7 @@ from diffae.schedule import respaced_timesteps
 from reenact.errors import UserError
 from reenact.evaluation.clips import ClipsConfig
 from reenact.evaluation.measuring.judges import JudgeConfig
-from reenact.evaluation.methods.methods import VARIANTS, Variant
+from reenact.evaluation.methods.methods import DEFAULT_VARIANTS, VARIANTS, Variant
 from reenact.evaluation.pairing.pairs import PairListConfig
 from reenact.face.factory import FaceConfig
 from reenact.inference.config import ReenactorConfig
@@ -31,9 +31,9 @@ class EvalRun(Checked):
     params: where the reenactor gets pose and expression from. "stored" takes what is stored with
         the clips: the truth of synthetic clips, or what the tracker read from the full frames.
         "tracked" takes what the face stack reads from each crop on its own.
-    variants: our rows of the tables. "copy_source" is the source picture itself. "warp_only" is the
-        moved photo without the networks; it needs weights that carry detail. "oracle" is the DiffAE
-        given the code of the true picture.
+    variants: our rows of the tables. "networks" is the networks' picture, before it is composed
+        with the photo. "copy_source" is the source picture itself. "oracle" is the
+        DiffAE given the code of the true picture.
     num_examples: rows of pictures for each mode, spread evenly over the pairs.
     num_worst: rows of pictures for each mode with the largest errors.
     num_videos: videos for each of self and cross that show the results side by side as they move.
@@ -53,7 +53,7 @@ class EvalRun(Checked):
     output: Path
     publish_to: Path | None = None
     params: Literal["stored", "tracked"] = "stored"
-    variants: list[Variant] = field(default_factory=lambda: ["ours", "copy_source", "oracle"])
+    variants: list[Variant] = field(default_factory=lambda: list(DEFAULT_VARIANTS))
     num_examples: CountOrZero = 12
     num_worst: CountOrZero = 4
     num_videos: CountOrZero = 2
@@ -70,7 +70,9 @@ class EvalRun(Checked):
             raise ValueError("label: must not be empty")
         if len(set(self.variants)) < len(self.variants):
             raise ValueError(f"variants: each only once, got {self.variants}")
-        if "ours" not in self.variants and (not self.predictions or "oracle" in self.variants):
+        if "ours" not in self.variants and (
+            not self.predictions or {"oracle", "networks"} & set(self.variants)
+        ):
             raise ValueError(
                 f"variants: must hold 'ours' unless only predictions are measured, got "
                 f"{self.variants}"

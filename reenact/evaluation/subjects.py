@@ -54,11 +54,7 @@ class Subject:
 
 
 def reenactor_subject(run: EvalRun, reenactor: Reenactor) -> Subject:
-    """Our reenactor with its floors and its oracle. Raises UserError for a row that it lacks."""
-    if "warp_only" in run.our_rows and not reenactor.recipe.carry_detail:
-        raise UserError(
-            "variants: warp_only needs weights that carry detail, which these do not; leave it out"
-        )
+    """Our reenactor with its floor and its oracle."""
     networks = reenactor.networks
     settings = {
         "networks_sha256": networks_sha256(reenactor.diffae, networks.encoder, networks.unet),

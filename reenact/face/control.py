@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from reenact.face.expressions import EXPRESSION_NAMES
-from reenact.face.params import FaceParams
+from reenact.face.params import MAX_GAZE, FaceParams
 from reenact.ranges import Checked, Range
 
 Strength = Annotated[float, Range(at_least=0, at_most=2)]
@@ -136,5 +136,5 @@ def posed(source: FaceParams, sliders: Sliders) -> FaceParams:
         source,
         expression=(source.expression + change.to(source.expression)).clamp(0, 1),
         rotation=source.rotation + turn.to(source.rotation),
-        gaze=source.gaze + gaze.to(source.gaze),
+        gaze=(source.gaze + gaze.to(source.gaze)).clamp(-MAX_GAZE, MAX_GAZE),
     )

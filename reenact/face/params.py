@@ -22,6 +22,9 @@ CAMERA_DISTANCE = 11.0
 CAMERA_PLANE = -0.6
 """Perspective: a point at depth Z is magnified by 11 / (11 - (Z + 0.6)). At Z = -0.6 this is 1."""
 
+MAX_GAZE = 0.6
+"""Largest angle of the eyes to the head, in radians: farther no iris is seen."""
+
 FACE_CENTRE = (0.0, -0.36, 0.15)
 """Middle of the mean head's 68 landmarks. Its depth is used as the depth of the face."""
 
@@ -95,7 +98,8 @@ class FaceParams(FaceBatch):
 
         Raises ValueError when the matrix is not a similarity or mirrors the picture.
         """
-        m = torch.as_tensor(matrix, dtype=torch.float64, device=self.scale.device)
+        # In float64 on the CPU, because some devices have no float64.
+        m = torch.as_tensor(matrix).detach().cpu().double()
         m = m.expand(len(self), 3, 3)
         zoom = torch.hypot(m[:, 0, 0], m[:, 1, 0])
         skew = (m[:, 0, 0] - m[:, 1, 1]).abs() + (m[:, 0, 1] + m[:, 1, 0]).abs()
@@ -103,13 +107,13 @@ class FaceParams(FaceBatch):
             raise ValueError("matrix: not a similarity (rotation, one scale, shift)")
         # Pixel y points down, so a positive angle of the matrix is clockwise, a negative roll.
         turn = -torch.atan2(m[:, 1, 0], m[:, 0, 0])
-        rotation = self.rotation.double()
+        rotation, translation = self.rotation.cpu().double(), self.translation.cpu().double()
         depth = _face_depth(rotation)
         magnification = CAMERA_DISTANCE / (CAMERA_DISTANCE - (depth - CAMERA_PLANE))
         pivot_y = NECK_PIVOT[1]
         neck = torch.stack([-turn.sin() * pivot_y, -(turn.cos() - 1) * pivot_y], -1)
-        moved = torch.einsum("bij,bj->bi", m[:, :2, :2], self.translation.double()) + m[:, :2, 2]
-        scale = self.scale.double() * zoom
+        moved = torch.einsum("bij,bj->bi", m[:, :2, :2], translation) + m[:, :2, 2]
+        scale = self.scale.cpu().double() * zoom
         roll = torch.remainder(rotation[:, 2] + turn + math.pi, 2 * math.pi) - math.pi
         return replace(
             self,

@@ -25,7 +25,8 @@ def sample_patches(images: Tensor, transform: Tensor, size: int) -> Tensor:
     read from means over 2^k × 2^k pixels. k is chosen for each item, so the result does not depend
     on the other items of the batch.
     """
-    scale = torch.linalg.det(transform[..., :2].detach().double()).abs().sqrt() / size
+    # The levels are needed as numbers. Some devices have no float64, so the CPU computes them.
+    scale = torch.linalg.det(transform[..., :2].detach().cpu().double()).abs().sqrt() / size
     levels = scale.clamp_min(1.0).log2().floor().long().clamp_max(6).tolist()
     if len(set(levels)) == 1:
         return _sample_level(images, transform, size, levels[0])

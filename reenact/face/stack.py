@@ -36,6 +36,7 @@ Which = Place | int | Frame
 reference picture (H, W, 3) shows as its largest face."""
 
 Params = TypeVar("Params", bound=FaceBatch)
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,8 +63,8 @@ class SourceFace(Generic[Params]):
 
     crop: the square that the networks see; crop_frame: its pixels, uint8 (S, S, 3); params: one
     face, in the pixels of that crop.
-    neighbours: (K, 3) centre x and y and side of the boxes (`FoundFace`) of all faces of the photo,
-    this one first, in units of the crop's side; None: they were not looked for.
+    neighbours: (K, 4) centre x and y, width and height of the boxes (`FoundFace`) of all faces of
+    the photo, this one first, in units of the crop's side; None: they were not looked for.
     alpha: (H, W) uint8, how opaque a photo with transparent parts is; `photo` then shows it over
     white.
     """
@@ -132,21 +133,22 @@ class TargetMotion(Generic[Params]):
     def num_crop_followed(self) -> int:
         return int(self.crop_followed.sum())
 
-    def warnings(self) -> list[str]:
-        """One line for each thing that the user may not expect."""
+    def warnings(self, role: Literal["target", "source"] = "target") -> list[str]:
+        """One line for each thing that the user may not expect. role: what the video is."""
+        is_target = role == "target"
         lines = []
         if self.num_missing:
             others = self.num_other_people
             what = f"show only other people ({others}) or no face" if others else "had no face"
-            lines.append(
-                f"{self.num_missing} of {len(self)} target frames {what}; the last pose was kept"
-            )
+            then = "the last pose was kept" if is_target else "they stay as they are"
+            lines.append(f"{self.num_missing} of {len(self)} {role} frames {what}; {then}")
         if self.num_newcomer:
+            verb = "drives" if is_target else "is animated in"
             lines.append(
-                "the first person of the target does not come back after a cut; another person "
-                f"drives {self.num_newcomer} of {len(self)} frames"
+                f"the first person of the {role} does not come back after a cut; another person "
+                f"{verb} {self.num_newcomer} of {len(self)} frames"
             )
-        if self.num_crop_followed:
+        if self.num_crop_followed and is_target:
             lines.append(
                 f"the head moved far and fast in {self.num_crop_followed} of {len(self)} target "
                 "frames; there the view follows it at once, so the result shows less of the motion"
@@ -340,9 +342,9 @@ class StackEntry:
     has_motion_vector: bool
 
 
-def chunks(frames: Iterable[Frame], size: int) -> Iterator[list[Frame]]:
-    """Lists of at most `size` frames."""
-    held: list[Frame] = []
+def chunks(frames: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Lists of at most `size` frames, or of what belongs to each frame."""
+    held: list[T] = []
     for frame in frames:
         held.append(frame)
         if len(held) == size:

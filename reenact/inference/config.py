@@ -30,6 +30,8 @@ class ReenactorConfig(Checked):
         float32.
     batch_size: pictures rendered at a time; it changes the speed and not the result.
     seed: seed of the noise.
+    cache: where inversions of many steps are kept, so that the same photo is inverted only once:
+        "auto" = the user's cache folder, "off" = nowhere, or a folder.
     """
 
     num_steps: Steps | None = None
@@ -41,6 +43,7 @@ class ReenactorConfig(Checked):
     precision: Precision = "auto"
     batch_size: Count = 8
     seed: Seed = 0
+    cache: str = "auto"
 
     def __post_init__(self) -> None:
         super().__post_init__()

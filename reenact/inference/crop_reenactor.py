@@ -18,6 +18,7 @@ from reenact.face.stack import FaceStack
 from reenact.inference.canvas import SourceView, crop_view
 from reenact.inference.config import ReenactorConfig
 from reenact.inference.drawings import Drawings
+from reenact.inference.inversion_cache import cache_folder, cached_inversion
 from reenact.inference.layers import Layers
 from reenact.inference.moved_layers import photo_layers
 from reenact.inference.networks import Networks
@@ -80,7 +81,8 @@ class CropReenactor:
         @cache
         def inverted() -> Tensor:
             z_source = self.networks.code(image, drawings, of_source=True).float()
-            return self.networks.invert(image, z_source)
+            folder = cache_folder(self.config.cache)
+            return cached_inversion(self.networks, image, z_source, folder)
 
         x_T, layers = None, None
         if not find_start(self.recipe.x_T).follows_motion:
@@ -98,35 +100,54 @@ class CropReenactor:
         state: one source for all targets, or one for each. Returns images (B, 3, S, S) in [-1, 1],
         or (B, 3, D, D) where pictures are composed of photos' layers on a canvas of D pixels.
         """
+        return self._rendered(state, target, wants_images=False)[1]
+
+    def rendered(self, state: SourceState, target: FaceBatch) -> tuple[Tensor, Tensor]:
+        """The networks' pictures (B, 3, S, S), and the results that `render` gives."""
+        return self._rendered(state, target, wants_images=True)
+
+    def _rendered(
+        self, state: SourceState, target: FaceBatch, *, wants_images: bool
+    ) -> tuple[Tensor, Tensor]:
         if len(state) not in (1, len(target)):
             raise ValueError(f"{len(state)} sources for {len(target)} targets")
         batch = self.config.batch_size
         rows = [slice(i, min(i + batch, len(target))) for i in range(0, len(target), batch)]
-        # Joined outside of inference mode, so that the result is an ordinary tensor.
-        return torch.cat([self._render_batch(state.matching(r), target[r]) for r in rows])
+        parts = [
+            self._render_batch(state.matching(r), target[r], wants_images=wants_images)
+            for r in rows
+        ]
+        # Joined outside of inference mode, so that the results are ordinary tensors.
+        images, results = (torch.cat(pictures) for pictures in zip(*parts, strict=True))
+        return images, results
 
     @torch.inference_mode()
-    def drafts(self, state: SourceState, target: FaceBatch) -> Tensor:
-        """The moved photos (B, 3, S, S) in [-1, 1], without the networks.
+    def _render_batch(
+        self, state: SourceState, target: FaceBatch, *, wants_images: bool
+    ) -> tuple[Tensor, Tensor]:
+        """The networks' pictures and the results.
 
-        Only where detail is carried, so that the state has the photos' layers.
+        wants_images: whether the first are wanted even where they have no part in the results,
+            because the source shows the whole face. If not, the source stands for them there.
         """
         drawings = self._drawings(state.params, target.to(self.device), state.layers)
-        return drawings.moved_layers().drafts(self.size).clamp(-1, 1)
+        moved = None if state.layers is None else drawings.moved_layers()
+        if wants_images or moved is None or moved.hides_something:
+            images = self._drawn(state, drawings)
+        else:
+            images = state.image.expand(len(target), -1, -1, -1)
+        results = images if moved is None else moved.composed(images)
+        return images.clamp(-1, 1), results.clamp(-1, 1)
 
-    @torch.inference_mode()
-    def _render_batch(self, state: SourceState, target: FaceBatch) -> Tensor:
-        image = state.image.expand(len(target), -1, -1, -1)
-        drawings = self._drawings(state.params, target.to(self.device), state.layers)
+    def _drawn(self, state: SourceState, drawings: Drawings) -> Tensor:
+        """The networks' pictures (B, 3, S, S)."""
+        image = state.image.expand(len(drawings.wanted), -1, -1, -1)
         z_r = self.networks.code(image, drawings).float()
         if state.x_T is None:
             x_T = self.networks.start(image, drawings, self._noise(), z_r=z_r)
         else:
             x_T = state.x_T.expand_as(image)
-        images = self.networks.decode(x_T, z_r)
-        if state.layers is not None:
-            images = drawings.moved_layers().composed(images)
-        return images.clamp(-1, 1)
+        return self.networks.decode(x_T, z_r)
 
     @cached_property
     def person_mask(self) -> PersonMask:
@@ -135,11 +156,8 @@ class CropReenactor:
 
     def _as_photo(self, image: Tensor) -> SourceView:
         """A crop (1, 3, S, S) as if it was the whole photo."""
-        frame, crop = (
-            frame_from_image(image)[0],
-            FaceCrop(crop_from_frame=np.eye(3), size=self.size),
-        )
-        return crop_view(frame, crop, self.person_mask, self.size)
+        crop = FaceCrop(crop_from_frame=np.eye(3), size=self.size)
+        return crop_view(frame_from_image(image)[0], crop, self.person_mask, self.size)
 
     def _drawings(
         self,

@@ -17,6 +17,8 @@ from reenact.media.timeline import DEFAULT_RATE, Timeline, constant_timeline
 
 MotionMode = Literal["absolute", "relative"]
 Reference = Literal["first", "closest"] | int
+SourcePose = Literal["keep", "take"]
+"""Whether the person of a source video keeps the motion of its own head, or takes the target's."""
 
 
 @dataclass(frozen=True, kw_only=True)

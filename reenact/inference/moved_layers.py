@@ -67,6 +67,11 @@ class MovedLayers:
             crops.append(sample_patches(picture, place, size))
         return torch.cat(crops)
 
+    @property
+    def hides_something(self) -> bool:
+        """Whether a part of a face is hidden, so that the networks' pictures have a part in it."""
+        return any(bool(field.hidden.any()) for field in self.fields)
+
     def composed(self, images: Tensor) -> Tensor:
         """The finished pictures (B, 3, D, D) from the networks' pictures (B, 3, S, S)."""
         rows = images.split([len(field.grid) for field in self.fields])

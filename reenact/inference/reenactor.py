@@ -8,7 +8,7 @@ from contextlib import closing, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from torch import Tensor
@@ -18,29 +18,30 @@ from reenact.face.batch import FaceBatch
 from reenact.face.control import Sliders
 from reenact.face.factory import FaceConfig
 from reenact.face.person_mask import PersonFinder
-from reenact.face.stack import Frame, SourceFace, Watch, Which
-from reenact.inference.background import PHOTO, TRANSPARENT, finished
+from reenact.face.stack import Frame, SourceFace, Watch, Which, chunks
+from reenact.inference.background import PHOTO, TRANSPARENT
 from reenact.inference.canvas import SourceView, is_cut
-from reenact.inference.compose import Scene, find_composition, shrunk
+from reenact.inference.compose import Scene, find_composition
 from reenact.inference.config import ReenactorConfig
 from reenact.inference.crop_reenactor import CropReenactor
-from reenact.inference.group import (
-    OwnPart,
-    at_common_times,
-    close_pairs,
-    from_back_to_front,
-    neighbours_of,
-    together,
-)
+from reenact.inference.group import OwnPart, close_pairs, joined_frames, neighbours_of
 from reenact.inference.load import load_parts
-from reenact.inference.motion import Motion, driving_faces, still_motion
+from reenact.inference.motion import Motion, SourcePose, driving_faces, still_motion
 from reenact.inference.pictures import Frames, Picture, frame_and_alpha
 from reenact.inference.run_config import AnimateOptions
-from reenact.inference.video_source import SourcePose, VideoSource, driven_video
+from reenact.inference.video_source import (
+    VideoSource,
+    check_video_source,
+    driven_video,
+    without_person,
+)
 from reenact.media.images import image_from_frame
 from reenact.media.timeline import DEFAULT_RATE, Timeline, constant_timeline, exact_rate
 from reenact.ranges import Range
 from reenact.threads import in_order, read_ahead
+
+VIDEO_CHUNK = 16
+"""So many frames of a source video are in memory at a time."""
 
 
 class Reenactor(CropReenactor):
@@ -166,7 +167,9 @@ class Reenactor(CropReenactor):
         chosen = AnimateOptions(**options)
         if iter(source) is source:
             source = list(source)
-        own = self.track(source, where="source", which=source_face, smoothing=smoothing)
+        own = self.track(
+            source, where="source", which=source_face, smoothing=smoothing, role="source"
+        )
         if not isinstance(target, Motion):
             target = self.track(target, which=target_face, smoothing=smoothing)
         video = driven_video(self.face, own, target, chosen, source_pose)
@@ -229,6 +232,7 @@ class Reenactor(CropReenactor):
         watch: Watch | None = None,
         which: Which = "largest",
         smoothing: float = 1.0,
+        role: Literal["target", "source"] = "target",
     ) -> Motion:
         """The motion of a target's face. It can be kept and used for many sources.
 
@@ -240,6 +244,7 @@ class Reenactor(CropReenactor):
             watch: shows the progress, see `face.stack.Watch`.
             which: chooses one of several faces, see `face.stack.Which`.
             smoothing: how much small jitter is calmed, from 0 (not at all) to 2; 1 is usual.
+            role: "source" for a source video; the warnings then say what becomes of its frames.
 
         Raises:
             UserError: a frame that cannot be used, or no face in any frame.
@@ -266,7 +271,7 @@ class Reenactor(CropReenactor):
             raise UserError(
                 f"{where}: no face found in {what}, take a target that shows one clearly"
             )
-        for line in tracked.warnings():
+        for line in tracked.warnings(role):
             warn(line)
         return Motion(
             tracked=tracked,
@@ -309,42 +314,25 @@ class Reenactor(CropReenactor):
         options: AnimateOptions,
     ) -> Iterator[Frame]:
         """The results that `animate_all` gives."""
-        if len(motions) not in (1, len(sources)):
-            raise UserError(
-                f"{len(sources)} faces and {len(motions)} targets: give one target for all faces, "
-                "or one for each"
-            )
-        motions = at_common_times([*motions] * (len(sources) if len(motions) == 1 else 1))
-        if len(sources) == 1:
-            return self.frames(sources[0], motions[0], options)
-        if options.compose != "photo":
-            raise UserError(f"compose: several faces need photo, got {options.compose}")
-        first = sources[0]
-        if not motions[0].is_picture:
-            first = shrunk(first, options.max_side)
-        photo = first.photo
-        if options.background != PHOTO:
-            if first.alpha is None:
-                raise UserError(
-                    f"background: several faces of an opaque photo need {PHOTO}, "
-                    f"got {options.background}"
-                )
-            photo = finished(np.dstack([photo, first.alpha]), options.background)
-        elif first.alpha is not None:  # one warning for all
-            sources = [sources[0], *(replace(source, alpha=None) for source in sources[1:])]
-        order = from_back_to_front(sources)
-        return together(photo, [self.frames(sources[i], motions[i], options) for i in order])
+        return joined_frames(self.frames, sources, motions, options)
 
     def video_frames(
         self, source: VideoSource, frames: Iterable[Frame], options: AnimateOptions
     ) -> Iterator[Frame]:
         """The results that `animate_video` gives. frames: those of the source video."""
-        if options.compose == "follow":
-            raise UserError("compose: a source video needs photo or crop, got follow")
-        return (
-            self._video_frame(*parts, options)
-            for parts in zip(source.faces(self.face, frames), source.driven_faces(), strict=True)
-        )
+        check_video_source(1, options)
+        return self._video_frames(source, frames, options)
+
+    def _video_frames(
+        self, source: VideoSource, frames: Iterable[Frame], options: AnimateOptions
+    ) -> Iterator[Frame]:
+        """On the CPU several frames are made at the same time."""
+        parts = zip(source.faces(self.face, frames), source.driven_faces(), strict=True)
+        if self.recipe.carry_detail:
+            _ = self.person_mask  # loaded once, before there are threads
+        for some in chunks(parts, VIDEO_CHUNK if self.device.type == "cpu" else 1):
+            with closing(in_order(lambda part: self._video_frame(*part, options), some)) as made:
+                yield from made
 
     def _video_frame(
         self, face: SourceFace[Any], driven: FaceBatch | None, options: AnimateOptions
@@ -352,15 +340,7 @@ class Reenactor(CropReenactor):
         if driven is not None:
             motion = replace(still_motion(face, driven), is_picture=False)
             return next(self._composed(face, motion, [driven], [driven], options))
-        # Nobody to move: the frame as it is.
-        if options.compose == "photo":
-            frame = shrunk(face, options.max_side).photo
-        else:
-            frame = self.face.cut(face.photo, face.crop.resized(options.output_size))
-        if options.background == PHOTO:
-            return frame
-        nobody = np.full((*frame.shape[:2], 4), (255, 255, 255, 0), np.uint8)
-        return finished(nobody, options.background)
+        return without_person(face, options, self.face)
 
     def stream(
         self, source: SourceFace[Any], driven: Iterable[FaceBatch], options: AnimateOptions
@@ -374,6 +354,8 @@ class Reenactor(CropReenactor):
         if options.compose == "follow":
             raise UserError("compose: follow is not possible live, choose photo or crop")
         motion = replace(still_motion(source, source.params), is_picture=False)
+        if self.recipe.carry_detail:  # the faces are rendered and not needed again
+            return self._composed(source, motion, driven, (), options)
         rendered, shown = itertools.tee(driven)
         return self._composed(source, motion, rendered, shown, options)
 
@@ -385,7 +367,9 @@ class Reenactor(CropReenactor):
         faces: Iterable[FaceBatch],
         options: AnimateOptions,
     ) -> Iterator[Frame]:
-        """batches and faces: the same faces of the source person, in batches and one by one."""
+        """batches and faces: the same faces of the source person, in batches and one by one. Where
+        results are composed of layers, `faces` is not read.
+        """
         if options.background != PHOTO and not self.recipe.carry_detail:
             raise UserError(
                 "background: only pictures that are composed of layers can change it, and these "

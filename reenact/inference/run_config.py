@@ -12,8 +12,7 @@ from reenact.face.stack import Place, Which
 from reenact.inference.background import PHOTO, check_background
 from reenact.inference.compose import CompositionName, Levels, find_composition
 from reenact.inference.config import ReenactorConfig
-from reenact.inference.motion import MotionOptions
-from reenact.inference.video_source import SourcePose
+from reenact.inference.motion import MotionOptions, SourcePose
 from reenact.media.images import read_frame
 from reenact.ranges import Count, NonNegative, Range
 

@@ -5,19 +5,20 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
-from reenact.errors import warn
+from reenact.errors import UserError, warn
 from reenact.face.stack import FaceStack, Frame, SourceFace
-from reenact.inference.motion import Motion, MotionOptions, driving_faces
+from reenact.inference.background import PHOTO, finished
+from reenact.inference.compose import shrunk
+from reenact.inference.motion import Motion, MotionOptions, SourcePose, driving_faces
+from reenact.inference.run_config import AnimateOptions
 from reenact.media.timeline import ROUNDING
 
 LIKE_LENGTH = 0.2
 """Seconds. Videos whose lengths differ by less are as good as equally long."""
-SourcePose = Literal["keep", "take"]
-"""Whether the person of a source video keeps the motion of its own head, or takes the target's."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -52,6 +53,14 @@ class VideoSource:
             yield self.driven[i] if found else None
 
 
+def check_video_source(num_targets: int, options: AnimateOptions) -> None:
+    """Raises UserError if a source video cannot be animated so."""
+    if num_targets > 1:
+        raise UserError(f"a source video takes one target with one face, got {num_targets}")
+    if options.compose == "follow":
+        raise UserError("compose: a source video needs photo or crop, got follow")
+
+
 def driven_video(
     stack: FaceStack[Any], own: Motion, target: Motion, options: MotionOptions, pose: SourcePose
 ) -> VideoSource:
@@ -73,6 +82,18 @@ def driven_video(
     if pose == "keep":
         options = replace(options, pose_strength=0.0)
     return VideoSource(own=own, driven=driving_faces(stack, faces, target, options, shown))
+
+
+def without_person(face: SourceFace[Any], options: AnimateOptions, stack: FaceStack[Any]) -> Frame:
+    """A frame that does not show the person: as it is, or the background alone."""
+    if options.compose == "photo":
+        frame = shrunk(face, options.max_side).photo
+    else:
+        frame = stack.cut(face.photo, face.crop.resized(options.output_size))
+    if options.background == PHOTO:
+        return frame
+    nobody = np.full((*frame.shape[:2], 4), (255, 255, 255, 0), np.uint8)
+    return finished(nobody, options.background)
 
 
 def _at_times_of(own: Motion, target: Motion) -> list[int]:

@@ -21,6 +21,7 @@ from reenact.inference.run_config import InferRun, which_face
 from reenact.live.driver import LiveDriver, State
 from reenact.live.feed import Clock, Feed, mirrored
 from reenact.live.sinks import Sink
+from reenact.media.content_credentials import sign_result
 from reenact.media.images import write_frame
 from reenact.media.label import labelled
 
@@ -113,7 +114,9 @@ def run_live(
                 driver.restart()
             mirror ^= "m" in keys
             if "s" in keys:
-                say(str(_save_still(result, stills)))
+                path = _save_still(result, stills)
+                sign_result(path, run.c2pa_certificate, run.c2pa_key)
+                say(str(path))
             if "q" in keys:
                 break
     except KeyboardInterrupt:

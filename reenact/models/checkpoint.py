@@ -105,7 +105,7 @@ def load_reenactor(
         adapter = read_adapter(path, map_location)
         return apply_adapter(path, adapter, load_base(find_base(path, adapter), map_location))
     try:
-        with safe_open(path, framework="pt", device=str(map_location)) as file:
+        with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:

@@ -18,7 +18,9 @@ as the command `infer` does it."""
 
 @dataclass(frozen=True, kw_only=True)
 class Option:
-    """key: of the config. choices: texts; None = a number. low, high, step: of a slider."""
+    """key: of the config. choices: texts; () = a switch; None = a number, with low, high and step
+    on a slider.
+    """
 
     key: str
     text: str
@@ -85,10 +87,10 @@ OPTIONS: dict[str, tuple[Option, ...]] = {
             choices=("photo", "transparent", "#00b140", "#ffffff", "#000000"),
         ),
         Option(key="sound", text="sound of the result", choices=("target", "none")),
-        Option(key="label", text="draw a small mark: AI, synthetic", choices=()),
+        Option(key="label", text="draw a small mark: AI · synthetic", choices=()),
     ),
 }
-"""Options in the groups of the page. No choices at all, `()`, is a switch."""
+"""Options in the groups of the page."""
 
 SLIDERS: dict[str, tuple[Option, ...]] = {
     "Head": (

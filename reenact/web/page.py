@@ -12,7 +12,7 @@ from reenact.inference.motion_file import SUFFIX
 from reenact.web.options import OPTIONS, SLIDERS, Option
 from reenact.web.storage import Storage
 from reenact.web.studio import LARGEST, Studio
-from reenact.web.visitors import ONE_FACE, Visitors, shipped_names
+from reenact.web.visitors import ONE_FACE, Visitors, shipped_names, waiting
 
 TITLE = "DiffusionAct"
 
@@ -180,7 +180,7 @@ def build(studio: Studio, storage: Storage, example: Path) -> gr.Blocks:
         looked.then(**pose)
         gr.on([kind.change, face.change, *(slider.change for slider in sliders)], **pose)
         reset.click(lambda: [0] * len(sliders), outputs=sliders, queue=False, **hidden)
-        animate.click(
+        animate.click(waiting, outputs=[says], queue=False, **hidden).then(
             visitors.animate,
             [photo, face, kind, shipped, clip, other, *options],
             [says, animate, stop, pair, before, moving, picture, file],

@@ -16,13 +16,15 @@ from PIL import Image, ImageDraw, ImageFont
 from reenact.errors import UserError
 from reenact.face.batch import FaceBatch
 from reenact.face.control import Sliders
-from reenact.face.stack import FoundFace, Frame, SourceFace
+from reenact.face.stack import FoundFace, Frame, SourceFace, Which
 from reenact.inference.background import TRANSPARENT
+from reenact.inference.inputs import open_target
 from reenact.inference.motion import Motion, repeated
-from reenact.inference.pipeline import open_target, write_result
+from reenact.inference.pipeline import write_result
 from reenact.inference.reenactor import Reenactor
 from reenact.inference.run_config import InferRun, which_face
 from reenact.media.clip import MediaClip
+from reenact.media.content_credentials import sign_result
 from reenact.media.images import read_frame, write_frame
 from reenact.media.label import labelled
 from reenact.web.job import Job
@@ -86,6 +88,7 @@ class Studio:
                 raise
         path = folder / f"{_stem(photo)}_posed.png"
         write_frame(path, frame, synthetic=True)
+        sign_result(path, run.c2pa_certificate, run.c2pa_key)
         return path
 
     def animate(
@@ -119,20 +122,16 @@ class Studio:
             )
 
     def forget(self) -> None:
-        """Let go of the last photo."""
-        with self._lock:
+        """Let go of the last photo, unless somebody is at work: then the next one replaces it."""
+        if self._lock.acquire(blocking=False):
             self._source = self._stills = None
+            self._lock.release()
 
     def _find(self, photo: Path, face: int) -> SourceFace[Any]:
         key = (photo, face)
         if self._source is None or self._source[0] != key:
-            frame = read_frame(photo)
-            self._source = (
-                key,
-                self._reenactor.find(
-                    frame, str(photo), which="largest" if face == LARGEST else face
-                ),
-            )
+            which: Which = "largest" if face == LARGEST else face
+            self._source = key, self._reenactor.find(read_frame(photo), str(photo), which=which)
         return self._source[1]
 
     def _motion(

@@ -36,8 +36,7 @@ class Visitors:
 
     def look(self, photo: Any, request: gr.Request) -> tuple[Any, ...]:
         """A photo came or went."""
-        path = _path(photo)
-        self._storage.use(_visit(request), "photo", path)
+        path = self._used(request, "photo", photo)
         alone = gr.Column(visible=False), None, gr.Radio(ONE_FACE, value=LARGEST), None
         if path is None:
             return "", *alone
@@ -53,11 +52,11 @@ class Visitors:
 
     def sent_clip(self, sent: Any, request: gr.Request) -> None:
         """A video came or went."""
-        self._storage.use(_visit(request), "clip", _path(sent))
+        self._used(request, "clip", sent)
 
     def sent_file(self, sent: Any, request: gr.Request) -> None:
         """A picture or a motion file came or went."""
-        self._storage.use(_visit(request), "file", _path(sent))
+        self._used(request, "file", sent)
 
     def pose(
         self, request: gr.Request, kind: str, photo: Any, face: Any, *values: Any
@@ -65,7 +64,7 @@ class Visitors:
         """A slider moved."""
         if kind != "sliders":
             return gr.skip(), gr.skip(), gr.skip()
-        path = _path(photo)
+        path = self._used(request, "photo", photo)
         if path is None:
             return None, _note("Choose a photo first."), gr.DownloadButton(interactive=False)
         sliders = keys_of(SLIDERS)
@@ -95,9 +94,10 @@ class Visitors:
         same = [gr.skip()] * 5
         job: Job[Made] | None = None
         try:
-            path = _path(photo)
+            path = self._used(request, "photo", photo)
             if path is None:
                 raise UserError("Choose a photo first: step 1.")
+            clip, other = self._used(request, "clip", clip), self._used(request, "file", other)
             named = dict(zip(keys_of(OPTIONS), values, strict=True))
             target = _target(kind, shipped, clip, other)
             run = run_of(self._studio.run, named, is_shipped=kind == "shipped")
@@ -106,7 +106,8 @@ class Visitors:
             job = Job(lambda job: studio.animate(job, path, number, target, run, folder))
             self._jobs[visit] = job
             busy = gr.Button(interactive=False), gr.Button(visible=True, interactive=True)
-            yield _progress(job.progress), *busy, gr.Row(visible=False), *same[1:4], gr.skip()
+            hidden = gr.Row(visible=False), *same[1:4], gr.DownloadButton(visible=False)
+            yield _progress(job.progress), *busy, *hidden
             while not job.wait(POLL_SECONDS):
                 yield _progress(job.progress), gr.skip(), gr.skip(), *same
             made = job.result()
@@ -144,28 +145,34 @@ class Visitors:
         self._storage.end(_visit(request))
         self._studio.forget()
 
+    def _used(self, request: gr.Request, purpose: str, sent: Any) -> Path | None:
+        """The file of a component, which is in use from now on."""
+        path = Path(sent["path"]) if sent and sent.get("path") else None
+        self._storage.use(_visit(request), purpose, path)
+        return path
+
+
+def waiting() -> str:
+    """What the page says until it is the visitor's turn."""
+    return _note("Waiting until the work of others is done.")
+
 
 def shipped_names() -> list[str]:
     folder = ASSETS_DIR / "motions"
     return sorted(path.name.removesuffix(SUFFIX) for path in folder.glob(f"*{SUFFIX}"))
 
 
-def _target(kind: str, shipped: Any, clip: Any, other: Any) -> Path:
+def _target(kind: str, shipped: Any, clip: Path | None, other: Path | None) -> Path:
     """The target that the open tab says. Raises UserError if there is none."""
     if kind == "shipped":
         if shipped not in shipped_names():
             raise UserError("Choose a motion: step 2.")
         return ASSETS_DIR / "motions" / f"{shipped}{SUFFIX}"
-    path = _path(clip if kind == "video" else other)
+    path = clip if kind == "video" else other
     if path is None:
         what = "a video" if kind == "video" else "a picture or a motion file"
         raise UserError(f"Choose {what}: step 2.")
     return path
-
-
-def _path(sent: Any) -> Path | None:
-    """The file of a component, whose value was not processed."""
-    return Path(sent["path"]) if sent and sent.get("path") else None
 
 
 def _visit(request: gr.Request) -> str:

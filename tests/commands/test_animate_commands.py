@@ -69,6 +69,18 @@ def test_batch_makes_all_pairs_and_says_what_failed(tmp_path: Path, weights: str
     assert (out / "face_clip.mp4").stat().st_mtime_ns == before
 
 
+def test_batch_takes_videos_as_sources(tmp_path: Path, weights: str):
+    clip, photo = (
+        material.write_clip(tmp_path / "clip.mp4"),
+        material.write_photo(tmp_path / "a.png"),
+    )
+    out = tmp_path / "out"
+    words = ["--sources", str(clip), "--targets", str(photo), str(clip), "--out", str(out), weights]
+    assert run_command("batch", "batch", words) == 0
+    assert sorted(p.name for p in out.iterdir()) == ["clip_a.mp4", "clip_clip.mp4"]
+    assert num_frames(out / "clip_a.mp4") == material.NUM_FRAMES
+
+
 def test_faces_are_numbered_as_source_face_takes_them(tmp_path: Path, weights: str, capsys):
     face = material.face()
     group = Image.new("RGB", (2 * face.width, face.height))
@@ -100,7 +112,9 @@ def test_faces_are_numbered_as_source_face_takes_them(tmp_path: Path, weights: s
         (("--source-face", "3"), "face 3 was chosen, but the picture has 2"),
         (("--source-face", "1,1"), "each face can be chosen once only"),
         (("--source-face", "all", "--grid"), "no grid can be made of several faces"),
-        (("--target-face", "1,2"), "face 2 was chosen, but the picture has 1"),
+        (("--target-face", "1,2"), "1 face and 2 targets: give one target for all faces"),
+        (("--target-face", "2"), "face 2 was chosen, but the picture has 1"),
+        (("--source-face", "all", "--compose", "crop"), "compose: several faces need photo"),
     ):
         assert animated(*options) == 1
         error = capsys.readouterr().err.splitlines()[-1]

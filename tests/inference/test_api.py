@@ -21,6 +21,7 @@ from reenact.inference.run_config import AnimateOptions
 from reenact.media.video_reader import VideoReader
 from reenact.threads import MOST_WORKERS
 from tests.inference.conftest import FakeFaceStack, disk_frame
+from tools.fuzz import material
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "python.md"
 PHOTO = disk_frame(50, 40, 17)
@@ -219,8 +220,27 @@ def test_the_documented_example_runs(tmp_path, monkeypatch):
 
 
 def test_the_documented_settings_run(capsys):
-    block = re.findall(r"```python\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)[1]
+    block = re.findall(r"```python\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)[-1]
     names: dict[str, object] = {}
     exec(block, names)
     assert names["reenactor"].recipe.num_steps == 4
     assert "num_steps 2, now 4" in capsys.readouterr().err
+
+
+def test_the_documented_groups_and_source_videos_run(tmp_path, monkeypatch):
+    several, video = re.findall(r"```python\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)[1:3]
+    reenactor = Reenactor.load(
+        material.write_weights(tmp_path / "tiny.safetensors"),
+        config=ReenactorConfig(precision="fp32"),
+        device="cpu",
+    )
+    face = np.asarray(material.face())
+    motion = reenactor.track(material.frames()[:2])
+    names: dict[str, object] = {"reenactor": reenactor, "group": np.concatenate([face, face], 1)}
+    names |= {"motion": motion, "first_motion": motion, "second_motion": motion}
+    exec(several, names)
+    assert len(names["faces"]) == 2
+    assert len(list(names["frames"])) == 2
+    material.write_clip(tmp_path / "person.mp4")
+    monkeypatch.chdir(tmp_path)
+    exec(video, names | {"VideoReader": VideoReader})

@@ -10,9 +10,9 @@ from safetensors.numpy import load_file, save_file
 from reenact.commands.main import run_command
 from reenact.commands.motion import ENDING, shipped_motion, shipped_names
 from reenact.errors import UserError
+from reenact.inference.inputs import open_target
 from reenact.inference.motion import driving_faces, reference_frame, repeated
 from reenact.inference.motion_file import FORMAT, SUFFIX, load_motion, save_motion
-from reenact.inference.pipeline import open_target
 from reenact.inference.reenactor import Reenactor
 from reenact.inference.run_config import AnimateOptions
 from reenact.media.images import read_frame

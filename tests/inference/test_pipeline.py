@@ -16,8 +16,9 @@ from reenact.errors import UserError
 from reenact.face.params import FaceParams
 from reenact.inference import compose, load
 from reenact.inference.config import ReenactorConfig
+from reenact.inference.inputs import open_target
 from reenact.inference.motion import driving_faces
-from reenact.inference.pipeline import open_target, reenact_files
+from reenact.inference.pipeline import reenact_files
 from reenact.inference.reenactor import Reenactor
 from reenact.inference.run_config import InferRun
 from reenact.media.clip import MediaClip

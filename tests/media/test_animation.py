@@ -7,7 +7,7 @@ from PIL import Image
 
 from reenact.errors import UserError
 from reenact.media import animation
-from reenact.media.animation import AnimationReader, is_still, open_clip
+from reenact.media.animation import AnimationReader, is_photo, is_still, open_clip
 from reenact.media.images import write_frame
 from reenact.media.timeline import constant_timeline
 from reenact.media.video_reader import VideoReader
@@ -110,3 +110,18 @@ def test_large_animations_are_refused(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(animation, "MAX_FRAME_PIXELS", 32 * 24 - 1)
     with pytest.raises(UserError, match="32x24 pixels are too many for a video"):
         open_clip(animate(tmp_path / "a.webp"))
+
+
+def test_a_photo_is_told_by_its_content_where_the_name_does_not_say(tmp_path: Path) -> None:
+    picture = Image.new("RGB", (32, 24))
+    for name in ("a.gif", "b.png", "c.webp"):
+        picture.save(tmp_path / name)
+        assert is_photo(tmp_path / name)
+        assert not is_photo(animate(tmp_path / f"moving_{name}"))
+    (tmp_path / "photo").write_bytes((tmp_path / "b.png").read_bytes())
+    assert is_photo(tmp_path / "photo")
+    (tmp_path / "damaged.jpg").write_text("no picture")
+    assert is_photo(tmp_path / "damaged.jpg"), "the name says so, and reading says what is wrong"
+    (tmp_path / "notes.txt").write_text("no picture")
+    assert not is_photo(tmp_path / "notes.txt")
+    assert not is_photo(tmp_path / "missing.mp4")

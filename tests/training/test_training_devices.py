@@ -1,7 +1,8 @@
-"""The loss of every stage on a CUDA device that is only simulated: nothing may stay on the CPU.
+"""Every stage on simulated devices: nothing may stay on the CPU.
 
-Three things cannot run without data and are replaced: reading files happens outside of the
-simulation, and drawing lines and cutting patches, whose work depends on values, give zeros.
+On the simulated CUDA device tensors have no data, so only the loss is computed. Three things cannot
+run without data and are replaced: reading files happens outside of the simulation, and drawing
+lines and cutting patches, whose work depends on values, give zeros.
 """
 
 import importlib
@@ -14,8 +15,9 @@ import torch
 from torch import Tensor
 from torch._subclasses.fake_tensor import unset_fake_temporarily
 
+from reenact.training.loop import train_step
 from reenact.training.loss_terms import COMPOSED, LOSSES
-from reenact.training.session import on_device
+from reenact.training.session import on_device, open_session
 from reenact.training.stages import make_stage
 
 BENCHMARK = Path(__file__).resolve().parents[2] / "benchmarks" / "training.py"
@@ -58,8 +60,8 @@ def no_patches(images: Tensor, transforms: Tensor, side: int, *_: object) -> Ten
     return images.new_zeros(len(transforms), 3, side, side) + images.mean() + transforms.sum()
 
 
-@pytest.fixture(autouse=True)
-def simulated(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def without_data(monkeypatch: pytest.MonkeyPatch) -> None:
     for target in READERS:
         module, _, name = target.rpartition(".")
         monkeypatch.setattr(target, outside(getattr(importlib.import_module(module), name)))
@@ -69,7 +71,9 @@ def simulated(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("stage", sorted(SETTINGS))
-def test_the_loss_of_a_stage(make_run, stage: str, request: pytest.FixtureRequest):
+def test_the_loss_of_a_stage(
+    make_run, stage: str, without_data: None, request: pytest.FixtureRequest
+):
     run = make_run(stage, size=32, **{stage: SETTINGS[stage]})
     batch = runpy.run_path(str(BENCHMARK))["noise_batch"](2, 32)
     device: torch.device = request.getfixturevalue("fake_cuda")
@@ -79,3 +83,26 @@ def test_the_loss_of_a_stage(make_run, stage: str, request: pytest.FixtureReques
     assert {value.device.type for value in tallies.values()} == {"cuda"}
     if stage == "reenact":
         assert tallies.keys() == {"loss", *PLAIN_LOSSES}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", sorted(SETTINGS))
+def test_a_step_on_mps_equals_the_step_on_the_cpu(
+    make_run, stage: str, request: pytest.FixtureRequest
+):
+    settings = dict(SETTINGS[stage])
+    if stage == "reenact":
+        settings |= {"weights": {**dict.fromkeys(LOSSES, 0.0), "pixel": 1.0, "shape": 1.0}}
+    run = make_run(stage, size=32, **{stage: settings})
+    batch = runpy.run_path(str(BENCHMARK))["noise_batch"](2, 32)
+
+    def measured(device: torch.device) -> torch.Tensor:
+        torch.manual_seed(0)
+        session = open_session(run, device)
+        is_finite, tallies = train_step(session, on_device(batch, device), 0)
+        assert is_finite
+        return torch.cat([tallies[name].cpu() for name in ("loss", "grad_norm")])
+
+    on_cpu = measured(torch.device("cpu"))
+    on_mps = measured(request.getfixturevalue("mps"))
+    torch.testing.assert_close(on_mps, on_cpu, rtol=1e-3, atol=1e-6)

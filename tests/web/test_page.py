@@ -90,8 +90,7 @@ def send(page, field: str, path: Path) -> None:
 
 
 def says(page, place: str = "#says") -> str:
-    page.wait_for_selector(f"{place} p")
-    return page.inner_text(place).strip()
+    return page.inner_text(f"{place} p").strip()
 
 
 def uploads(server) -> set[str]:
@@ -144,6 +143,7 @@ def test_a_photo_and_a_clip_become_a_video_that_plays(visit, server, tmp_path):
 def test_a_wrong_file_is_one_line(visit, tmp_path):
     page = visit
     page.click("#animate")
+    page.wait_for_selector("#says .error")
     assert says(page) == "Choose a photo first: step 1."
     wrong = tmp_path / "wrong${1+1}.jpg"  # Gradio's templates must not run it
     wrong.write_text("this is no picture")

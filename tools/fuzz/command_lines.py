@@ -17,7 +17,21 @@ from tools.fuzz.typed import one_of
 NAMES = ("infer", "pose", "motion", "batch", "live", "faces")
 """Commands with a parser that is tried as a whole; one that is not there yet is left out."""
 NUMBERS = ("0", "1", "2", "3", "-1", "0.5", "1.5", "1e30", "nan", "inf", "9" * 30, "x", "", "٣")
-WORDS = ("first", "closest", "largest", "leftmost", "1", "-1", "x", "", "é", "@smile", "@nothing")
+WORDS = (
+    "first",
+    "closest",
+    "largest",
+    "leftmost",
+    "all",
+    "1,2",
+    "1",
+    "-1",
+    "x",
+    "",
+    "é",
+    "@smile",
+    "@nothing",
+)
 GIVEN = ("--config", "--set", "--device", "-h", "--list", "--no-window", "--virtual-camera")
 """Options that a case always has in the same way, or never."""
 
@@ -60,7 +74,8 @@ def _places(rng: np.random.Generator, action: argparse.Action, files: list[Path]
     """A file for an argument, mostly one that fits; two for a list of files."""
     photo, clip = files[:2]
     fitting = photo if action.dest in ("source", "sources", "picture") else clip
-    count = 2 if action.nargs == "+" else 1
+    several = action.nargs == "+" or (action.nargs == "*" and rng.random() < 0.2)
+    count = 2 if several else 1
     return [str(fitting if rng.random() < 0.7 else one_of(rng, files)) for _ in range(count)]
 
 

@@ -16,8 +16,8 @@ from PIL import Image
 
 from diffae import DiffAE, DiffAEConfig
 from reenact.assets import asset_path
+from reenact.inference.inputs import open_target
 from reenact.inference.motion_file import save_motion
-from reenact.inference.pipeline import open_target
 from reenact.inference.reenactor import Reenactor
 from reenact.inference.run_config import InferRun
 from reenact.media.clip import MediaClip

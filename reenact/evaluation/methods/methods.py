@@ -24,8 +24,9 @@ from reenact.inference.reenactor import Reenactor
 from reenact.inference.source_state import SourceState
 from reenact.media.images import image_from_frame
 
-Variant = Literal["ours", "copy_source", "warp_only", "oracle"]
-VARIANTS: tuple[Variant, ...] = ("ours", "copy_source", "warp_only", "oracle")
+Variant = Literal["ours", "networks", "copy_source", "oracle"]
+VARIANTS: tuple[Variant, ...] = ("ours", "networks", "copy_source", "oracle")
+DEFAULT_VARIANTS: tuple[Variant, ...] = ("ours", "copy_source", "oracle")
 
 
 Key = tuple[str, int, bytes]
@@ -101,8 +102,8 @@ class StateCache:
 class ReenactorMethod:
     """Our reenactor.
 
-    The variant "warp_only" is the photo, moved with the head model, without the networks.
-    The variant "oracle" uses only the pretrained DiffAE. It decodes the semantic code of the true
+    The variant "networks" is the networks' picture, of which the layers are no part. The variant
+    "oracle" uses only the pretrained DiffAE. It decodes the semantic code of the true
     picture from the x_T of the source, with `oracle_steps` DDIM steps each way.
     """
 
@@ -112,12 +113,13 @@ class ReenactorMethod:
 
     @torch.inference_mode()
     def render(self, batch: Batch) -> dict[str, Tensor]:
-        state, side = self.cache.rows(batch), batch.source.shape[-1]
-        images = {"ours": middle(self.reenactor.render(state, batch.target_params), side)}
+        state = self.cache.rows(batch)
+        networks, ours = self.reenactor.rendered(state, batch.target_params)
+        images = {"ours": middle(ours, batch.source.shape[-1])}
+        if "networks" in self.pictures:
+            images["networks"] = networks
         if "copy_source" in self.pictures:
             images["copy_source"] = batch.source.to(self.reenactor.device)
-        if "warp_only" in self.pictures:
-            images["warp_only"] = self.reenactor.drafts(state, batch.target_params)
         if "oracle" in self.pictures:
             images["oracle"] = self._oracle(batch)
         return images

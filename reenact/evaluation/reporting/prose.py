@@ -33,7 +33,7 @@ NETWORK_SETTINGS = {
     "inception": "judges.inception",
     "i3d": "judges.i3d",
 }
-BOLD = "Bold: the best method. copy_source, warp_only and oracle do not compete."
+BOLD = "Bold: the best method. networks, copy_source and oracle do not compete."
 BRACKETS = "In brackets: 95 % confidence intervals of the mean."
 BOLD_DIFFERENCE = (
     "Bold: a clear difference, whose 95 % confidence interval (in brackets) does not contain 0."
@@ -140,10 +140,10 @@ def notes(summary: dict[str, Any]) -> list[str]:
     lines = []
     if "ours" in rows:
         lines.append(f"{display_name(summary, 'ours')}: the reenactor that is evaluated.")
+    if "networks" in rows:
+        lines.append("networks: the networks' picture, before it is composed with the photo.")
     if "copy_source" in rows:
         lines.append("copy_source: the source picture itself, unchanged.")
-    if "warp_only" in rows:
-        lines.append("warp_only: the photo, moved with the head model, without the networks.")
     if "oracle" in rows:
         lines.append(
             "oracle: the pretrained autoencoder decodes the semantic code of the true picture "

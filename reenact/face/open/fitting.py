@@ -81,7 +81,7 @@ def fit_params(
     `shared_identity` (from the faces that were found). Runs in float64 on the CPU, without
     gradients; the result is float32 on the tracker's device.
     """
-    points = tracked.points.detach().double().cpu()
+    points = tracked.points.detach().cpu().double()
     params = fit_landmarks(
         landmarks_from_points(points),
         expression_from_scores(tracked.blendshapes.detach().cpu()),
@@ -147,7 +147,7 @@ def fit_landmarks(
         problem.step(pose_only=pose_only, fixed=identity is not None or pose_only, shared=shared)
     params = problem.params()
     if pupils is not None:
-        gaze = gaze_from_pupils(params, pupils.double().cpu(), problem.target, problem.head)
+        gaze = gaze_from_pupils(params, pupils.cpu().double(), problem.target, problem.head)
         params = FaceParams(**(params.tensors() | {"gaze": gaze}))
     return params.to(torch.float32)
 
@@ -168,10 +168,10 @@ class _Problem:
         config: FitConfig,
     ) -> None:
         self.config = config
-        self.head = copy.deepcopy(head_model).double().cpu()
-        self.target = landmarks.detach().double().cpu()
-        self.expression_prior = blendshapes.double().cpu().clamp(0, 1)
-        self.rotation_prior = rotation.double().cpu()
+        self.head = copy.deepcopy(head_model).cpu().double()
+        self.target = landmarks.detach().cpu().double()
+        self.expression_prior = blendshapes.cpu().double().clamp(0, 1)
+        self.rotation_prior = rotation.cpu().double()
         names = EXPRESSION_NAMES
         free = [k for k, n in enumerate(names) if not n.startswith(_KEPT)]
         self.free = torch.tensor(free)
@@ -193,7 +193,7 @@ class _Problem:
         count = len(self.target)
         self.identity = torch.zeros(count, 80, dtype=torch.float64)
         if identity is not None:
-            self.identity = identity.detach().double().cpu().expand(count, -1).clone()
+            self.identity = identity.detach().cpu().double().expand(count, -1).clone()
         self.expression = self.expression_prior.clone()
         self.rotation = self.rotation_prior.clone()
         self.translation = torch.zeros(count, 2, dtype=torch.float64)

@@ -7,10 +7,14 @@ from torch import Tensor
 
 from reenact.face.expressions import EXPRESSION_NAMES
 from reenact.face.head_model import HeadModel
-from reenact.face.params import CAMERA_DISTANCE, CAMERA_PLANE, FaceParams, rotation_matrix
+from reenact.face.params import (
+    CAMERA_DISTANCE,
+    CAMERA_PLANE,
+    MAX_GAZE,
+    FaceParams,
+    rotation_matrix,
+)
 
-MAX_GAZE = 0.6
-"""Largest angle, radians."""
 _OPEN = 0.15
 """Lids that are open by more than this show enough of the iris."""
 _BLINKS = [EXPRESSION_NAMES.index(n) for n in ("eyeBlinkRight", "eyeBlinkLeft")]

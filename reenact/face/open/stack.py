@@ -17,6 +17,7 @@ from reenact.face.crop import (
     warp_to_crop,
 )
 from reenact.face.expressions import BLINKS
+from reenact.face.open.brows import with_whole_brows
 from reenact.face.open.choosing import FaceChoice, find_faces
 from reenact.face.open.fitting import FitConfig, fit_params
 from reenact.face.open.following import FollowedFaces, VideoTracker
@@ -168,7 +169,10 @@ class OpenFaceStack(OpenFaceModel):
             part = tracked[start : start + 64]
             return fit_params(part, self.head_model, shared.identity[0], config=self.config.fit)
 
-        return FaceParams.cat(list(in_order(fit, range(0, len(tracked), 64))))
+        params = FaceParams.cat(list(in_order(fit, range(0, len(tracked), 64))))
+        scores = tracked.blendshapes.cpu()
+        expression = with_whole_brows(params.expression, scores, torch.from_numpy(here))
+        return replace(params, expression=expression)
 
     def source_face(
         self, photo: Frame, size: int, *, which: Which = "largest"

@@ -51,12 +51,24 @@ turns into view where it faces the camera by this much more than in the source.
 """
 SHOULDER_HEIGHT = -1.75
 """dm: below this height at rest the shoulders begin."""
+LEVEL_WIDTH = 0.1
+"""dm: vertices so near to a height at rest count as of this height."""
 SQUEEZED = 1 / 100
 """So near to the outline of the head, in shares of the crop's side, the motion is continued."""
 HIDDEN_FROM, HIDDEN_TO = 0.35, 0.05
 """How much the other half of the face stands in for a part of it: not at all where that faces the
 source's camera by the first value, completely where it faces away by the second one.
 """
+NEAR, HELD_NEAR = 1 / 12, 1 / 5
+"""The motion of a part goes on about this far beside it, in shares of the crop's side. Farther away
+hair moves as the skull does. Beside a border that holds the person the second is added.
+"""
+LEAST_BEHIND = 1 / 32
+"""Parts of the skull that turn into view from behind the face and are narrower than this share of
+the crop's side are not invented.
+"""
+LEAST_HIDDEN = 0.04
+"""What is hidden by less than this counts as not hidden; above it the share grows from 0."""
 SOFT_EDGE = 1 / 40
 """What is invented fades out over about this share of the crop's side."""
 EYE_TURN = 0.04
@@ -120,6 +132,7 @@ class LayerSource:
         see `shown`. facing: (V,), see `facing`.
     gaze: (1, 2) radians. scale: (1,), see `FaceParams`.
     eyes: (2,), see `eye_areas`.
+    front: (1, 1, S, S), 1 on the front of the face.
     body: (1, 1, S, S), 1 on the shoulders, which do not move.
     cut: (1, 1, S, S), 1 on and beyond the photo's border where it cuts the person. There nothing
         moves, and nothing comes from there.
@@ -134,6 +147,7 @@ class LayerSource:
     gaze: Tensor
     scale: Tensor
     eyes: np.ndarray
+    front: Tensor
     body: Tensor
     cut: Tensor
     look: Look
@@ -164,6 +178,7 @@ def layer_source(
         gaze=face.gaze,
         scale=face.scale,
         eyes=eye_areas(part, _middle(points[0])),
+        front=torch.from_numpy((part >= 0) & (drawn[..., 2] > FACE_DEPTH)).to(cut)[None, None],
         body=is_body.to(cut)[None, None],
         cut=cut,
         look=read_look(levels, part, drawn, _middle(points[0])),
@@ -208,7 +223,18 @@ def layer_field(model: HeadModel, source: LayerSource, target: FaceParams) -> La
     known = torch.stack([anchor, body * (1 - is_above), cut.expand_as(anchor)]).amax(0)
     skull = skull_motion(start, end).to(drawn.device)
     rigid = torch.einsum("bij,bjhw->bihw", skull, _with_one(here)) - here
-    offset = continued(offset, known, rigid)
+    around = continued(offset, known, rigid)
+    below = _below_chin(start, end, known.shape[2]).to(known)
+    wider = box_max(cut, max(1, round(HELD_NEAR * source.crop_side)))
+    near = _near(torch.maximum(known, wider), max(1, round(NEAR * source.crop_side)))
+    near = torch.maximum(near, below)
+    offset = torch.where(known > 0, around, rigid + near * (around - rigid))
+    # Behind the front of the face nothing is known: there the photo shows the face itself.
+    front = _sampled(source.front.to(drawn.device), (here + offset).permute(0, 2, 3, 1), 1.0)
+    behind = is_above * (1 - is_face) * (1 - anchor) * (1 - below)
+    behind = (behind * front > 0.5).to(hidden)
+    behind = _without_specks(behind, max(1, round(LEAST_BEHIND * source.crop_side / 2)))
+    hidden = torch.maximum(hidden, behind)
     edge = max(1, round(SOFT_EDGE * source.crop_side / 2))
     mirror, hidden = _mirror(opposite - here, hidden, source.crop_side)
     fill = shaded(fill, source.crop_side)
@@ -228,17 +254,43 @@ def _mirror(offset: Tensor, hidden: Tensor, crop_side: float) -> tuple[Tensor, T
     """The offsets (B, 2, S, S) to the other half of the face, continued beyond what is hidden, and
     the soft mask of the latter (B, 1, S, S).
     """
-    known = (hidden > 0).to(hidden)
-    if not bool(known.any()):
-        return torch.zeros_like(offset), hidden
     edge = max(1, round(SOFT_EDGE * crop_side / 2))
-    return filled_in(offset, known), box_mean(box_mean(hidden, edge), edge)
+    soft = box_mean(box_mean(hidden, edge), edge)
+    # Nobody sees so little of what is invented. Without it most frames need no networks.
+    soft = ((soft - LEAST_HIDDEN) / (1 - LEAST_HIDDEN)).clamp(min=0)
+    if not bool(soft.any()):
+        return torch.zeros_like(offset), soft
+    return filled_in(offset, (hidden > 0).to(hidden)), soft
 
 
 def _sampled(image: Tensor, grid: Tensor, reach: float) -> Tensor:
     grid = (grid * (2 / grid.shape[1]) - 1) / reach
     image = image.expand(len(grid), -1, -1, -1)
     return F.grid_sample(image, grid, padding_mode="border", align_corners=False)
+
+
+def _near(known: Tensor, reach: int) -> Tensor:
+    """1 beside what is `known` (B, 1, S, S), falling smoothly to 0 over some `reach` pixels."""
+    for _ in range(3):
+        known = box_mean(known, reach)
+    return (2 * known).clamp(max=1)
+
+
+def _below_chin(start: np.ndarray, end: np.ndarray, size: int) -> Tensor:
+    """0 for the rows above the chin, 1 for those below the shoulders: (B, 1, S, 1).
+
+    start, end: `surface_points` (1, V, 3) of the source and (B, V, 3) of the pictures to be made.
+    """
+    chin, shoulders = (
+        np.abs(rest_points()[:, 1] - height) < LEVEL_WIDTH
+        for height in (CHIN_HEIGHT, SHOULDER_HEIGHT)
+    )
+    top = end[:, chin, 1].mean(1)
+    # Shoulders stay where they are.
+    bottom = np.maximum(start[:, shoulders, 1].mean(1), top + 1)
+    rows = np.arange(size) + 0.5
+    share = ((rows - top[:, None]) / (bottom - top)[:, None]).clip(0, 1)
+    return torch.from_numpy(share).float()[:, None, :, None]
 
 
 def _in_view(points: Tensor, view: FaceCrop) -> np.ndarray:

@@ -15,15 +15,15 @@ from reenact.face.surface.visible import BALLS, INSIDE, rest_points, upper_teeth
 MATERIALS = ("teeth", "tongue", "inside", "pupil", "iris", "sclera")
 USUAL_LEVELS = (
     (175, 157, 147),
-    (95, 53, 50),
-    (45, 28, 25),
+    (112, 56, 50),
+    (56, 24, 18),
     (20, 18, 17),
     (80, 56, 42),
     (165, 154, 150),
 )
 """Levels of 255 of the materials on a face whose skin has USUAL_SKIN, from rendered pictures."""
 USUAL_SKIN = (176.0, 137.0, 115.0)
-TEETH_LIGHT, TEETH_TINT = 1.05, 0.7
+TEETH_LIGHT, TEETH_TINT = 1.05, 0.9
 """Teeth are as light as the skin times the one and have this share of its colour."""
 SCLERA_LIGHT, SCLERA_TINT = 0.85, 0.3
 """The same for the sclera of a photo that shows too little of it."""
@@ -38,18 +38,25 @@ EDGE_ANGLE = 0.1
 SEARCHED_ANGLE, MOST_SHIFT = 0.9, 0.3
 """So far from the tracked pupil the iris is looked for, and so far it may be from it."""
 LEAST_PIXELS = 6
-LOWER_TEETH_LIGHT = 0.55
+LOWER_TEETH_LIGHT = 0.65
 """Lower teeth stand behind the lower lip and get less light."""
 DARK_TEETH = 0.26
 """dm to the side, where teeth are at about a third of their light."""
 TEETH_PER_RADIAN, ARCH_CENTRE = 7.5, -0.35
 """Front teeth around the middle of their arch (its depth in dm), and how dark it is between two."""
 GAP_WIDTH, GAP_SHADE = 0.12, 0.12
+TONGUE_BACK, TONGUE_FRONT, TONGUE_DARK = -0.25, 0.1, 0.2
+"""dm at rest: at the first depth the tongue has the third share of its light, at the second all."""
+SCLERA_ROUND = 0.25
+"""How much darker the sclera is at the outline of the round eyeball."""
+SOFT_MOUTH = 1 / 128
+"""Edges inside of a mouth are softened over this share of the side of the face crop."""
 LIPS_REACH = 1 / 28
 """Within this share of the side of the face crop lips and lids shade what lies behind them."""
 LASHES_BELOW, LASHES_DARK = 0.7, 0.9
 """Below this share of the photo's opening an eye gets darker, up to this share of black."""
-LIPS_SHADE, LIDS_SHADE = 1.0, 0.35
+LIPS_SHADE, TONGUE_SHADE, LIDS_SHADE = 1.0, 0.7, 0.5
+"""How dark teeth, tongue and sclera are right behind lips and lids."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,8 +110,10 @@ def shares(part: np.ndarray, rest: np.ndarray, middle: float, look: Look) -> np.
     part (S, S), rest (S, S, 3), middle: as for `read_look`.
     """
     result = np.zeros((*part.shape, len(MATERIALS)), np.float32)
-    result[part == TONGUE, 1] = 1
     result[part == INSIDE, 2] = 1
+    depth = (rest[part == TONGUE, 2] - TONGUE_BACK) / (TONGUE_FRONT - TONGUE_BACK)
+    light = TONGUE_DARK + (1 - TONGUE_DARK) * depth.clip(0, 1)
+    result[part == TONGUE, 1], result[part == TONGUE, 2] = light, 1 - light
     is_teeth, is_ball = part == TEETH, part == BALLS
     light = _light_on_teeth(rest[is_teeth])
     result[is_teeth, 0], result[is_teeth, 2] = light, 1 - light
@@ -113,7 +122,9 @@ def shares(part: np.ndarray, rest: np.ndarray, middle: float, look: Look) -> np.
     is_pupil = angle < PUPIL_ANGLE * look.iris / IRIS_ANGLE
     result[is_ball, 3] = (1 - outside) * is_pupil
     result[is_ball, 4] = (1 - outside) * ~is_pupil
-    result[is_ball, 5] = outside
+    away = ((angle - look.iris) / (np.pi / 2 - look.iris)).clip(0, 1)
+    result[is_ball, 5] = outside * (1 - SCLERA_ROUND * away**2)
+    result[is_ball, 2] = outside * SCLERA_ROUND * away**2
     return result
 
 
@@ -138,17 +149,22 @@ def darken_closing_eyes(
 def shaded(fill: Tensor, crop_side: float) -> Tensor:
     """Shares (B, 6, S, S) with soft edges, darker behind lips and lids.
 
-    crop_side: pixels. Narrow gaps between lips are dark: no teeth are seen in them.
+    crop_side: pixels. Narrow gaps between lips are dark: no teeth are seen in them. The shade has
+    the colour of the mouth's inside, which is warm.
     """
     radius = max(1, round(LIPS_REACH * crop_side / 2))
     teeth, tongue, inside, pupil, iris, sclera = fill.split(1, 1)
-    open_mouth = _open((teeth + tongue + inside), radius)
+    open_mouth = _open(teeth + tongue + inside, radius)
     open_eye = _open(pupil + iris + sclera, radius)
     dark_teeth = teeth * LIPS_SHADE * (1 - open_mouth)
-    dark_eye = LIDS_SHADE * (1 - open_eye)
-    planes = [teeth - dark_teeth, tongue, inside + dark_teeth]
-    planes += [pupil + sclera * dark_eye, iris, sclera * (1 - dark_eye)]
-    return box_mean(torch.cat(planes, 1), 1)
+    dark_tongue = tongue * TONGUE_SHADE * (1 - open_mouth)
+    dark_eye = sclera * LIDS_SHADE * (1 - open_eye)
+    mouth = torch.cat([teeth - dark_teeth, tongue - dark_tongue, inside + dark_teeth], 1)
+    mouth[:, 2:] += dark_tongue
+    eyes = box_mean(torch.cat([dark_eye, pupil, iris, sclera - dark_eye], 1), 1)
+    mouth = box_mean(mouth, max(1, round(SOFT_MOUTH * crop_side)))
+    mouth[:, 2:] += eyes[:, :1]
+    return torch.cat([mouth, eyes[:, 1:]], 1)
 
 
 def _side_of(mask: np.ndarray, middle: float) -> np.ndarray:

@@ -1,0 +1,58 @@
+"""What the simulated Apple device refuses, and the whole way from photo to result on it."""
+
+import av
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from reenact.assets import asset_path
+from reenact.face.params import FaceParams
+from reenact.face.sampling import roi_transform, sample_patches
+from reenact.inference.config import ReenactorConfig
+from reenact.inference.reenactor import Reenactor
+
+
+def test_it_refuses_what_the_real_device_cannot(mps: torch.device):
+    ones = torch.ones(2, 2, device=mps)
+    with pytest.raises(RuntimeError, match="on mps and on the CPU"):
+        ones + torch.ones(2, 2)
+    with pytest.raises(TypeError, match="float64"):
+        ones.double()
+    with pytest.raises(TypeError, match="float64"):
+        torch.zeros(1).double().to(mps)
+    with pytest.raises(NotImplementedError, match="linalg_eig"):
+        torch.linalg.eig(ones)
+
+
+def test_it_computes_with_gradients(mps: torch.device):
+    weight = torch.tensor([1.0, 2.0], device=mps).requires_grad_()
+    (weight * torch.full((2,), 3.0, device=mps)).square().sum().backward()
+    assert weight.grad is not None
+    assert weight.grad.device.type == "mps"
+    assert weight.grad.tolist() == [18.0, 36.0]
+
+
+def test_patches_and_moved_faces_need_no_float64(mps: torch.device):
+    face = FaceParams.neutral()
+    zoom = np.diag([2.0, 2.0, 1.0])
+    moved = face.to(mps).transformed(zoom)
+    assert moved.scale.device.type == "mps"
+    assert torch.equal(moved.scale.cpu(), face.transformed(zoom).scale)
+    images, rois = torch.rand(1, 3, 64, 64), torch.tensor([[30.0, 32.0, 40.0, 0.1]])
+    on_cpu = sample_patches(images, roi_transform(rois), 16)
+    on_mps = sample_patches(images.to(mps), roi_transform(rois.to(mps)), 16)
+    assert torch.equal(on_mps.cpu(), on_cpu)
+
+
+@pytest.mark.slow
+def test_a_photo_moves_as_on_the_cpu(request: pytest.FixtureRequest):
+    photo = np.asarray(Image.open(asset_path("demo_source.png")).convert("RGB"))
+    with av.open(str(asset_path("demo_target.mp4"))) as file:
+        frames = [frame.to_ndarray(format="rgb24") for frame in file.decode(video=0)][:40:20]
+    config = ReenactorConfig(precision="fp32")
+    on_cpu = list(Reenactor.load(device="cpu", config=config).animate(photo, frames))
+    request.getfixturevalue("mps")
+    on_mps = list(Reenactor.load(device="mps", config=config).animate(photo, frames))
+    assert len(on_mps) == 2
+    assert np.abs(np.stack(on_cpu).astype(int) - np.stack(on_mps)).max() <= 1

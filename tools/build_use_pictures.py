@@ -1,0 +1,234 @@
+"""Make the pictures of docs/use.md with the shipped weights and the shipped synthetic people.
+
+python -m tools.build_use_pictures          writes docs/pictures/use/*.jpg, in a few minutes
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from reenact import Motion, Reenactor, Sliders
+from reenact.assets import ASSETS_DIR, asset_path
+from reenact.errors import exit_code
+from reenact.face.expressions import EXPRESSION_NAMES
+from reenact.inference.face_numbers import with_numbers
+from reenact.inference.motion import SourcePose
+from reenact.inference.motion_file import SUFFIX, load_motion
+from reenact.media.label import labelled
+from reenact.media.video_reader import VideoReader
+
+FOLDER = Path(__file__).resolve().parents[1] / "docs" / "pictures" / "use"
+TILE, CAPTION, GAP = 176, 20, 4  # pixels
+QUALITY = 82
+MOTIONS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "nod": ("rotation", ()),
+    "shake": ("rotation", ()),
+    "smile": ("expression", ("mouthSmile",)),
+    "speak": ("expression", ("jaw", "mouthFunnel")),
+    "look": ("gaze", ()),
+    "blink": ("expression", ("eyeBlink",)),
+}
+"""What each shipped motion is about: a field of its faces, and the expressions that count."""
+FACE = (slice(85, 265), slice(70, 250))
+"""Rows and columns of the clip around the man's head."""
+
+Row = Sequence[tuple[str, np.ndarray]]
+"""Captions and pictures."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class People:
+    """The shipped people: a woman on a photo, and a man in a clip; all (320, 320, 3)."""
+
+    reenactor: Reenactor
+    woman: np.ndarray
+    man: list[np.ndarray]
+
+    @property
+    def group(self) -> np.ndarray:
+        return np.concatenate([self.woman, self.man[0]], 1)
+
+    def crop(self, target: Motion, **options: Any) -> np.ndarray:
+        """The woman's face in the last frame of a motion."""
+        frames = self.reenactor.animate(
+            self.woman, target, compose="crop", output_size=TILE, **options
+        )
+        return list(frames)[-1]
+
+
+def photo_and_video(people: People) -> list[Row]:
+    """Frames of source, target and result."""
+    numbers = (0, 20, 45, 70)
+    motion = people.reenactor.track(people.man)[numbers]
+    results = people.reenactor.animate(people.woman, motion)
+    targets = [("photo", people.woman), *(("target", people.man[i]) for i in numbers)]
+    return [targets, [("", np.full_like(people.woman, 255)), *(("result", r) for r in results)]]
+
+
+def motions(people: People) -> list[Row]:
+    """The photo, and each shipped motion where it is strongest."""
+    row = [("photo", people.crop(shipped("nod", 0), motion="relative"))]
+    row += [(f"@{name}", people.crop(strongest(name), motion="relative")) for name in MOTIONS]
+    return [row]
+
+
+def strengths(people: People) -> list[Row]:
+    """Strengths of an expression, and the regions."""
+    smile, man = strongest("smile"), people.reenactor.track(people.man[70])
+    first = [
+        (
+            f"--expression-strength {x:g}",
+            people.crop(smile, motion="relative", expression_strength=x),
+        )
+        for x in (0, 0.5, 1, 1.5, 2)
+    ]
+    second = [
+        (f"--region {region}", people.crop(man, region=region))
+        for region in ("all", "head", "face", "eyes", "mouth")
+    ]
+    return [first, second]
+
+
+def openings(people: People) -> list[Row]:
+    """Lids and lips with the photo's own openings, and with those of the target."""
+    blink = strongest("blink")
+    return [
+        [
+            ("photo", people.crop(shipped("blink", 0), motion="relative")),
+            ("--relative", people.crop(blink, motion="relative")),
+            ("with --lip-retargeting", people.crop(blink, motion="relative", lip_retargeting=True)),
+        ]
+    ]
+
+
+def sliders(people: People) -> list[Row]:
+    """One slider after the other."""
+    chosen = {
+        "--yaw 20": Sliders(yaw=20),
+        "--pitch 15": Sliders(pitch=15),
+        "--smile 0.8": Sliders(smile=0.8),
+        "--blink 1": Sliders(blink=1),
+        "--brow 1": Sliders(brow=1),
+        "--gaze-yaw 20": Sliders(gaze_yaw=20),
+    }
+    options: dict[str, Any] = {"compose": "crop", "output_size": TILE}
+    return [
+        [
+            (name, people.reenactor.pose(people.woman, one, **options))
+            for name, one in chosen.items()
+        ]
+    ]
+
+
+def faces(people: People) -> list[Row]:
+    """Numbers of faces, and both of them animated."""
+    found = people.reenactor.face.faces(people.group)
+    everybody = people.reenactor.find_all(people.group)
+    shake, smile = strongest("shake"), strongest("smile")
+    *_, both = people.reenactor.animate_all(everybody, shake, motion="relative")
+    *_, each = people.reenactor.animate_all(everybody, [smile, shake], motion="relative")
+    return [
+        [
+            ("diffusionact faces", with_numbers(people.group, found)),
+            ("@shake --source-face all", both),
+            ("@smile @shake --source-face 1,2", each),
+        ]
+    ]
+
+
+def source_video(people: People) -> list[Row]:
+    """Frames of a source video, and of both kinds of result."""
+    source = [people.man[i] for i in (5, 28, 58, 70)]
+    speak = load_motion(path_of("speak"))
+    target = speak[[8, 16, 24, 32]]
+    rows: list[Row] = [[("source", frame[FACE]) for frame in source]]
+    poses: tuple[SourcePose, ...] = ("keep", "take")
+    for pose in poses:
+        results = people.reenactor.animate_video(source, target, source_pose=pose)
+        rows.append([(f"--source-pose {pose}", frame[FACE]) for frame in results])
+    return rows
+
+
+def label(people: People) -> list[Row]:
+    """The mark."""
+    *_, result = people.reenactor.animate(people.woman, strongest("smile"), motion="relative")
+    (marked,) = labelled([result])
+    return [[("--label", marked), ("its corner", marked[-110:, -110:])]]
+
+
+PICTURES: dict[str, Callable[[People], list[Row]]] = {
+    "photo_and_video": photo_and_video,
+    "motions": motions,
+    "strengths": strengths,
+    "openings": openings,
+    "sliders": sliders,
+    "faces": faces,
+    "source_video": source_video,
+    "label": label,
+}
+
+
+def path_of(motion: str) -> Path:
+    return ASSETS_DIR / "motions" / f"{motion}{SUFFIX}"
+
+
+def shipped(name: str, number: int) -> Motion:
+    """A shipped motion in two frames: its first one, and this one."""
+    motion = load_motion(path_of(name))
+    return motion[[0, number]]
+
+
+def strongest(name: str) -> Motion:
+    """A shipped motion in two frames: its first one, and the one that is farthest from it."""
+    params = load_motion(path_of(name)).tracked.params
+    part, starts = MOTIONS[name]
+    values = getattr(params, part)
+    if starts:
+        values = values[:, [one.startswith(starts) for one in EXPRESSION_NAMES]]
+    return shipped(name, int((values - values[:1]).abs().sum(1).argmax()))
+
+
+def sheet(rows: Sequence[Row]) -> Image.Image:
+    """Rows of pictures, each with its caption below."""
+    font = ImageFont.load_default(13)
+    strips = []
+    for row in rows:
+        tiles = [Image.fromarray(p).resize((TILE * p.shape[1] // len(p), TILE)) for _, p in row]
+        width = sum(tile.width for tile in tiles) + GAP * (len(tiles) - 1)
+        strip = Image.new("RGB", (width, TILE + CAPTION), "white")
+        draw, x = ImageDraw.Draw(strip), 0
+        for (text, _), tile in zip(row, tiles, strict=True):
+            strip.paste(tile, (x, 0))
+            draw.text((x + 3, TILE + 2), text, font=font, fill="black")
+            x += tile.width + GAP
+        strips.append(strip)
+    whole = Image.new(
+        "RGB", (max(s.width for s in strips), (TILE + CAPTION) * len(strips)), "white"
+    )
+    for i, strip in enumerate(strips):
+        whole.paste(strip, (0, i * (TILE + CAPTION)))
+    return whole
+
+
+def main() -> None:
+    reenactor = Reenactor.load(device="cpu")
+    with Image.open(asset_path("demo_source.png")) as picture:
+        woman = np.asarray(picture.convert("RGB"))
+    people = People(
+        reenactor=reenactor, woman=woman, man=list(VideoReader(asset_path("demo_target.mp4")))
+    )
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    for name, make in PICTURES.items():
+        path = FOLDER / f"{name}.jpg"
+        sheet(make(people)).save(path, quality=QUALITY, optimize=True)
+        print(f"{path}: {path.stat().st_size / 1000:.0f} kB")
+
+
+if __name__ == "__main__":
+    exit_code(main)
