@@ -59,6 +59,10 @@ source's camera by the first value, completely where it faces away by the second
 """
 LEAST_HIDDEN = 0.04
 """What is hidden by less than this counts as not hidden; above it the share grows from 0."""
+JAW_SLOPE = 0.7
+"""From the chin the lower edge of the jaw rises by so many dm for each dm of depth. What lies below
+is neck: it bends between the head and the shoulders.
+"""
 SOFT_EDGE = 1 / 40
 """What is invented fades out over about this share of the crop's side."""
 EYE_TURN = 0.04
@@ -292,7 +296,9 @@ def _looked_up(
     before, now = before[..., 0], now[..., 0]
     is_head = part >= 0
     is_skin = (part >= 0) & ~np.isin(part, USUAL_PARTS)
-    is_front = (rest[..., 2] > FACE_DEPTH) & (rest[..., 1] > CHIN_HEIGHT)
+    jaw = CHIN_HEIGHT + JAW_SLOPE * (-rest[..., 2]).clip(0)
+    is_above_jaw = rest[..., 1] > jaw
+    is_front = (rest[..., 2] > FACE_DEPTH) & is_above_jaw
     is_face = is_head & (~is_skin | is_front)
     own_seen = is_head & is_seen(own, part, planes)
     other_seen = is_skin & is_face & is_seen(opposite, part, planes)
@@ -301,10 +307,10 @@ def _looked_up(
     away = (HIDDEN_FROM - before) / (HIDDEN_FROM - HIDDEN_TO)
     turn = ((now - before) / LEAST_TURN).clip(0, 1)
     hidden = away.clip(0, 1) * turn * (other_seen & ~is_cut)
-    is_above = is_head & (~is_skin | (rest[..., 1] > CHIN_HEIGHT))
+    is_above = is_head & (~is_skin | is_above_jaw)
     is_sure = ~is_skin | (before > SURE_FACING) | (now < SURE_STRETCH * before)
     anchor = own_seen & is_above & is_sure & ~is_cut
-    is_side = is_skin & (rest[..., 2] > EAR_DEPTH) & (rest[..., 1] > CHIN_HEIGHT)
+    is_side = is_skin & (rest[..., 2] > EAR_DEPTH) & is_above_jaw
     opaque = is_side * ((now - before) / LEAST_TURN - 1).clip(0, 1)
     fill = shares(part, rest, middle, source.look)
     # A turned eye's sclera is drawn; only its iris is the photo's own.

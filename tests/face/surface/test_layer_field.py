@@ -171,3 +171,15 @@ def test_what_is_drawn_grows_smoothly_with_the_turn(head):
     assert still.hidden.max() == still.opaque.max() == 0
     assert turned.hidden.max() < 0.2
     assert (offsets(turned) - offsets(still)).abs().max() < 1.5
+
+
+def test_the_neck_under_the_jaw_bends_without_a_step(head):
+    """A head that goes up by four pixels: below the jaw each column is stretched, not torn."""
+    source, target = face(), face(translation=[32.0, 28.0])
+    field = field_of(head, source, target)
+    corner = head.landmarks(target)[0, 4] + 16
+    row, column = int(corner[1]), int(corner[0])
+    for shift in (0, 3, 6):
+        steps = field.grid[0, row - 6 : row + 20, column + shift, 1].diff()
+        assert steps.max() < 2
+        assert steps.min() > 0
