@@ -20,6 +20,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
+from torch.nn.parallel import DistributedDataParallel
 from torch.utils.flop_counter import FlopCounterMode
 
 from diffae import DiffAE, DiffAEConfig, save_checkpoint
@@ -43,6 +44,31 @@ TINY = DiffAEConfig(
 )
 
 
+HEADER = "stage         px    batch  precision  s/step  images/s  memory GiB  TFLOP/image  of peak"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Measured:
+    """What a step costs. share_of_peak: of the best matrix product of the same run."""
+
+    stage: str
+    size: int
+    batch: int
+    precision: str
+    seconds_per_step: float
+    images_per_second: float
+    memory_gib: float
+    tflop_per_image: float
+    share_of_peak: float
+
+    def row(self) -> str:
+        return (
+            f"{self.stage:12s} {self.size:3d} {self.batch:7d}  {self.precision:9s} "
+            f"{self.seconds_per_step:7.3f} {self.images_per_second:9.2f} {self.memory_gib:11.2f} "
+            f"{self.tflop_per_image:12.3f} {self.share_of_peak:8.1%}"
+        )
+
+
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
@@ -59,12 +85,12 @@ def main() -> None:
     arguments = parse_arguments()
     device = pick_device(arguments.device)
     print(f"{device}, torch {torch.__version__}, {torch.get_num_threads()} threads")
-    print("stage    px    batch  precision  s/step  images/s  memory GiB  TFLOP/image  of peak")
+    print(HEADER)
     with tempfile.TemporaryDirectory() as folder:
         for path in arguments.configs:
             run = load_config(path, TrainRun, arguments.overrides)
             run = with_weights(run, Path(folder), tiny=arguments.tiny)
-            print(measure(run, device, arguments.steps), flush=True)
+            print(measure(run, device, arguments.steps).row(), flush=True)
 
 
 def with_weights(run: TrainRun, folder: Path, *, tiny: bool) -> TrainRun:
@@ -80,8 +106,10 @@ def with_weights(run: TrainRun, folder: Path, *, tiny: bool) -> TrainRun:
     return dataclasses.replace(run, init=path)
 
 
-def measure(run: TrainRun, device: torch.device, num_steps: int) -> str:
-    """One line of the table."""
+def measure(run: TrainRun, device: torch.device, num_steps: int, *, ddp: bool = False) -> Measured:
+    """The cost of a step. With `ddp` the loss is wrapped for several processes, with one of them;
+    the process group has to be there.
+    """
     session = open_session(dataclasses.replace(run, compile=False), device)
     batch = on_device(noise_batch(run.batch_size, session.stage.image_size), device)
     with FlopCounterMode(display=False) as counter:
@@ -89,17 +117,24 @@ def measure(run: TrainRun, device: torch.device, num_steps: int) -> str:
     flops = counter.get_total_flops()
     if run.compile:
         session = open_session(run, device)
+    if ddp:
+        loss = DistributedDataParallel(session.loss, gradient_as_bucket_view=True)
+        session = dataclasses.replace(session, loss=loss)
+    if run.compile or ddp:
         train_step(session, batch, 0)
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats()
     took = seconds(lambda: train_step(session, batch, 1), device, num_steps)
-    memory = peak_memory(device) / 2**30
-    size, precision = session.stage.image_size, str(session.dtype).removeprefix("torch.")
-    share = flops / took / peak_flops(session.dtype, device)
-    return (
-        f"{run.stage:8s} {size:3d} {run.batch_size:7d}  {precision:9s} {took:7.3f} "
-        f"{run.batch_size / took:9.2f} {memory:11.2f} "
-        f"{flops / run.batch_size / 1e12:12.3f} {share:8.1%}"
+    return Measured(
+        stage=run.stage,
+        size=session.stage.image_size,
+        batch=run.batch_size,
+        precision=str(session.dtype).removeprefix("torch."),
+        seconds_per_step=took,
+        images_per_second=run.batch_size / took,
+        memory_gib=peak_memory(device) / 2**30,
+        tflop_per_image=flops / run.batch_size / 1e12,
+        share_of_peak=flops / took / peak_flops(session.dtype, device),
     )
 
 

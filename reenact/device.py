@@ -12,7 +12,10 @@ Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
 
 def pick_device(name: str) -> torch.device:
-    """A device by name; "auto" takes a GPU if there is one.
+    """A device by name; "auto" takes a GPU if there is one, NVIDIA's or Apple's.
+
+    Apple's counts because whole runs and training steps were checked on a simulated one, which
+    refuses what the real one lacks (tests/simulated_mps.py).
 
     There is one CPU device: "cpu:0" is "cpu". Raises UserError if the device does not work here.
     """
@@ -53,3 +56,8 @@ def compute_dtype(precision: Precision, device: torch.device) -> torch.dtype:
 def autocast(dtype: torch.dtype, device: torch.device) -> AbstractContextManager[object]:
     """Autocast to `dtype`, or nothing for float32."""
     return nullcontext() if dtype == torch.float32 else torch.autocast(device.type, dtype)
+
+
+def exact(values: torch.Tensor) -> torch.Tensor:
+    """The values in float64: on the CPU if they are on an Apple GPU, which has no float64."""
+    return (values.cpu() if values.device.type == "mps" else values).double()

@@ -7,6 +7,8 @@ import torch
 from PIL import Image
 
 from reenact.assets import asset_path
+from reenact.evaluation.measuring.frechet import frechet_distance
+from reenact.evaluation.measuring.metrics import gaze_error, ssim
 from reenact.face.params import FaceParams
 from reenact.face.sampling import roi_transform, sample_patches
 from reenact.inference.config import ReenactorConfig
@@ -56,3 +58,14 @@ def test_a_photo_moves_as_on_the_cpu(request: pytest.FixtureRequest):
     on_mps = list(Reenactor.load(device="mps", config=config).animate(photo, frames))
     assert len(on_mps) == 2
     assert np.abs(np.stack(on_cpu).astype(int) - np.stack(on_mps)).max() <= 1
+
+
+def test_metrics_need_no_float64(mps: torch.device):
+    a, b = torch.rand(2, 3, 32, 32) * 2 - 1, torch.rand(2, 3, 32, 32) * 2 - 1
+    gazes = torch.tensor([[0.1, 0.2], [0.3, 0.1]])
+    for metric, (x, y) in ((ssim, (a, b)), (gaze_error, (gazes, gazes.flip(0)))):
+        on_mps = metric(x.to(mps), y.to(mps))
+        assert on_mps.device.type == "mps"
+        assert torch.equal(on_mps.cpu(), metric(x, y))
+    features = torch.rand(8, 4)
+    assert frechet_distance(features.to(mps), 2 * features.to(mps)) > 0

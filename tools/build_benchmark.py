@@ -19,8 +19,8 @@ from PIL import Image
 from tqdm import tqdm
 
 from reenact.data.synthetic.clips import plan_clip
-from reenact.data.synthetic.generate import draw_frame, make_stage
 from reenact.data.synthetic.renderer import Renderer
+from reenact.data.synthetic.stage import draw_frame, make_stage
 from reenact.evaluation.benchmark.spec import (
     SIZES,
     THUMBNAIL_FRAMES,

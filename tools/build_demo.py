@@ -13,8 +13,8 @@ import numpy as np
 
 from reenact.assets import ASSETS_DIR
 from reenact.data.synthetic.clips import ClipPlan, SyntheticConfig, plan_clip
-from reenact.data.synthetic.generate import draw_frame, make_stage
 from reenact.data.synthetic.renderer import Renderer
+from reenact.data.synthetic.stage import draw_frame, make_stage
 from reenact.media.images import write_frame
 from reenact.media.video_writer import VideoWriter
 

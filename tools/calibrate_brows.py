@@ -14,9 +14,9 @@ import numpy as np
 import torch
 
 from reenact.data.synthetic.clips import SyntheticConfig, plan_clip
-from reenact.data.synthetic.generate import draw_frame, make_stage
 from reenact.data.synthetic.head_asset import load_head_asset
 from reenact.data.synthetic.renderer import Renderer
+from reenact.data.synthetic.stage import draw_frame, make_stage
 from reenact.face.expressions import EXPRESSION_NAMES
 from reenact.face.open.brows import BROW_GAINS
 from reenact.face.open.tracker import FaceTracker

@@ -27,6 +27,7 @@ COMMANDS = {
     "synthetic-sheet": ("reenact.commands.synthetic_sheet", "a contact sheet of such people"),
     "dryrun": ("reenact.commands.dryrun", "raw videos to report in minutes, all synthetic"),
     "publish": ("reenact.commands.publish", "weights with a model card, for the Hugging Face Hub"),
+    "export": ("reenact.commands.export", "write the networks as ONNX or torch.export files"),
     "weights": ("reenact.commands.weights", "list and check the files that you can download"),
     "configs": ("reenact.commands.configs", "list or copy the shipped configs"),
 }

@@ -36,6 +36,7 @@ Which = Place | int | Frame
 reference picture (H, W, 3) shows as its largest face."""
 
 Params = TypeVar("Params", bound=FaceBatch)
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -341,9 +342,9 @@ class StackEntry:
     has_motion_vector: bool
 
 
-def chunks(frames: Iterable[Frame], size: int) -> Iterator[list[Frame]]:
-    """Lists of at most `size` frames."""
-    held: list[Frame] = []
+def chunks(frames: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Lists of at most `size` frames, or of what belongs to each frame."""
+    held: list[T] = []
     for frame in frames:
         held.append(frame)
         if len(held) == size:

@@ -23,6 +23,7 @@ from reenact.inference.background import PHOTO, finished
 from reenact.inference.compose import shrunk
 from reenact.inference.motion import Motion
 from reenact.inference.run_config import AnimateOptions
+from reenact.media.timeline import ROUNDING
 
 HEAD = 1.8
 """Size of a head with its hair and some room to move, in sizes of the box of its face."""
@@ -90,6 +91,17 @@ def close_pairs(faces: Sequence[FoundFace]) -> list[tuple[int, int]]:
     ]
 
 
+def check_group(num_faces: int, num_targets: int, options: AnimateOptions) -> None:
+    """Raises UserError if so many faces and targets do not go together."""
+    if num_targets not in (1, num_faces):
+        raise UserError(
+            f"{num_faces} face{'s' * (num_faces != 1)} and {num_targets} targets: give one target "
+            "for all faces, or one for each"
+        )
+    if num_faces > 1 and options.compose != "photo":
+        raise UserError(f"compose: several faces need photo, got {options.compose}")
+
+
 def joined_frames(
     frames_of: Callable[[SourceFace[Any], Motion, AnimateOptions], Iterator[Frame]],
     sources: Sequence[SourceFace[Any]],
@@ -101,16 +113,10 @@ def joined_frames(
     frames_of: animates one face. motions: one for all faces, or one for each. Raises UserError for
     another number, and for options that only suit one face.
     """
-    if len(motions) not in (1, len(sources)):
-        raise UserError(
-            f"{len(sources)} faces and {len(motions)} targets: give one target for all faces, "
-            "or one for each"
-        )
+    check_group(len(sources), len(motions), options)
     motions = at_common_times([*motions] * (len(sources) if len(motions) == 1 else 1))
     if len(sources) == 1:
         return frames_of(sources[0], motions[0], options)
-    if options.compose != "photo":
-        raise UserError(f"compose: several faces need photo, got {options.compose}")
     first = sources[0]
     if not motions[0].is_picture:
         first = shrunk(first, options.max_side)
@@ -131,14 +137,14 @@ def joined_frames(
 def at_common_times(motions: Sequence[Motion]) -> list[Motion]:
     """The motions with the times of the longest one. A shorter one holds its last frame."""
     longest = max(motions, key=lambda motion: (motion.timeline.end, len(motion)))
-    timeline = longest.timeline
+    timeline, is_picture = longest.timeline, all(motion.is_picture for motion in motions)
     aligned = []
     for motion in motions:
         if motion is not longest and motion.timeline != timeline:
             times = motion.timeline.times
-            shown = [max(0, bisect_right(times, time) - 1) for time in timeline.times]
+            shown = [max(0, bisect_right(times, time + ROUNDING) - 1) for time in timeline.times]
             motion = motion[shown]
-        aligned.append(replace(motion, timeline=timeline, is_picture=longest.is_picture))
+        aligned.append(replace(motion, timeline=timeline, is_picture=is_picture))
     return aligned
 
 

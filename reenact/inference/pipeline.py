@@ -12,7 +12,7 @@ from reenact.errors import UserError
 from reenact.face.stack import Frame, SourceFace
 from reenact.files import make_folder
 from reenact.inference.compose import SQUARES, of_height, side_by_side
-from reenact.inference.group import at_common_times
+from reenact.inference.group import at_common_times, check_group
 from reenact.inference.inputs import (
     Opened,
     check_transparency,
@@ -30,6 +30,7 @@ from reenact.inference.motion import Motion, repeated
 from reenact.inference.paths import check_output, default_output, open_result
 from reenact.inference.reenactor import Reenactor
 from reenact.inference.run_config import InferRun, face_numbers
+from reenact.inference.video_source import check_video_source
 from reenact.media.clip import MediaClip
 from reenact.media.content_credentials import check_signing, sign_result
 from reenact.media.formats import holds_alpha
@@ -56,10 +57,11 @@ def reenact_files(
     device: str,
     grid: bool = False,
 ) -> Written:
-    """Animates faces of the photo `source` with targets: videos, pictures, motion files.
+    """Animates faces of the photo or video `source` with targets: videos, pictures, motion files.
 
-    Writes a video with the target's frames, their times and its sound, or a picture for a picture.
-    The name of `output` says the format. Progress and warnings go to stderr.
+    A photo gives a video with the target's frames, their times and its sound, or a picture if the
+    target is one. For a source video see `video_source`. The name of `output` says the format.
+    Progress and warnings go to stderr.
 
     targets: one, or one for each face that `source_face` chooses. output: None = `default_output`.
     device: "auto" or a torch device. grid: writes source | target | result at one height. Raises
@@ -77,8 +79,9 @@ def reenact_files(
     check_signing(output, run.c2pa_certificate, run.c2pa_key)
     if grid:
         _check_grid(opened, targets, clips, run)
-    if isinstance(opened, MediaClip) and len(targets) > 1:
-        raise UserError(f"{source}: a source video takes one target, got {len(targets)}")
+    num_targets = max(len(targets), len(face_numbers(run.target_face, "target_face")))
+    if isinstance(opened, MediaClip):
+        check_video_source(num_targets, run)
     check_transparency(output, run, grid=grid)
     if not isinstance(opened, MediaClip) and not (holds_alpha(output) and not grid):
         opened = shown_over_white(opened, source, run)
@@ -86,6 +89,8 @@ def reenact_files(
 
     faces = [] if isinstance(opened, MediaClip) else find_sources(reenactor, opened, source, run)
     run = keeping_alpha(run, faces, reenactor)
+    if faces:
+        check_group(len(faces), num_targets, run)
     motions = track_targets(reenactor, clips, targets, run)
     if isinstance(opened, MediaClip):
         own = track_source(reenactor, opened, source, run)

@@ -18,7 +18,7 @@ from reenact.face.batch import FaceBatch
 from reenact.face.control import Sliders
 from reenact.face.factory import FaceConfig
 from reenact.face.person_mask import PersonFinder
-from reenact.face.stack import Frame, SourceFace, Watch, Which
+from reenact.face.stack import Frame, SourceFace, Watch, Which, chunks
 from reenact.inference.background import PHOTO, TRANSPARENT
 from reenact.inference.canvas import SourceView, is_cut
 from reenact.inference.compose import Scene, find_composition
@@ -29,11 +29,19 @@ from reenact.inference.load import load_parts
 from reenact.inference.motion import Motion, SourcePose, driving_faces, still_motion
 from reenact.inference.pictures import Frames, Picture, frame_and_alpha
 from reenact.inference.run_config import AnimateOptions
-from reenact.inference.video_source import VideoSource, driven_video, without_person
+from reenact.inference.video_source import (
+    VideoSource,
+    check_video_source,
+    driven_video,
+    without_person,
+)
 from reenact.media.images import image_from_frame
 from reenact.media.timeline import DEFAULT_RATE, Timeline, constant_timeline, exact_rate
 from reenact.ranges import Range
 from reenact.threads import in_order, read_ahead
+
+VIDEO_CHUNK = 16
+"""So many frames of a source video are in memory at a time."""
 
 
 class Reenactor(CropReenactor):
@@ -312,12 +320,19 @@ class Reenactor(CropReenactor):
         self, source: VideoSource, frames: Iterable[Frame], options: AnimateOptions
     ) -> Iterator[Frame]:
         """The results that `animate_video` gives. frames: those of the source video."""
-        if options.compose == "follow":
-            raise UserError("compose: a source video needs photo or crop, got follow")
-        return (
-            self._video_frame(*parts, options)
-            for parts in zip(source.faces(self.face, frames), source.driven_faces(), strict=True)
-        )
+        check_video_source(1, options)
+        return self._video_frames(source, frames, options)
+
+    def _video_frames(
+        self, source: VideoSource, frames: Iterable[Frame], options: AnimateOptions
+    ) -> Iterator[Frame]:
+        """On the CPU several frames are made at the same time."""
+        parts = zip(source.faces(self.face, frames), source.driven_faces(), strict=True)
+        if self.recipe.carry_detail:
+            _ = self.person_mask  # loaded once, before there are threads
+        for some in chunks(parts, VIDEO_CHUNK if self.device.type == "cpu" else 1):
+            with closing(in_order(lambda part: self._video_frame(*part, options), some)) as made:
+                yield from made
 
     def _video_frame(
         self, face: SourceFace[Any], driven: FaceBatch | None, options: AnimateOptions
@@ -339,6 +354,8 @@ class Reenactor(CropReenactor):
         if options.compose == "follow":
             raise UserError("compose: follow is not possible live, choose photo or crop")
         motion = replace(still_motion(source, source.params), is_picture=False)
+        if self.recipe.carry_detail:  # the faces are rendered and not needed again
+            return self._composed(source, motion, driven, (), options)
         rendered, shown = itertools.tee(driven)
         return self._composed(source, motion, rendered, shown, options)
 
@@ -350,7 +367,9 @@ class Reenactor(CropReenactor):
         faces: Iterable[FaceBatch],
         options: AnimateOptions,
     ) -> Iterator[Frame]:
-        """batches and faces: the same faces of the source person, in batches and one by one."""
+        """batches and faces: the same faces of the source person, in batches and one by one. Where
+        results are composed of layers, `faces` is not read.
+        """
         if options.background != PHOTO and not self.recipe.carry_detail:
             raise UserError(
                 "background: only pictures that are composed of layers can change it, and these "

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from reenact.errors import warn
+from reenact.errors import UserError, warn
 from reenact.face.stack import FaceStack, Frame, SourceFace
 from reenact.inference.background import PHOTO, finished
 from reenact.inference.compose import shrunk
@@ -51,6 +51,14 @@ class VideoSource:
         """The face that each frame shall show; None where the video does not show the person."""
         for i, found in enumerate(self.own.tracked.found[: len(self)]):
             yield self.driven[i] if found else None
+
+
+def check_video_source(num_targets: int, options: AnimateOptions) -> None:
+    """Raises UserError if a source video cannot be animated so."""
+    if num_targets > 1:
+        raise UserError(f"a source video takes one target with one face, got {num_targets}")
+    if options.compose == "follow":
+        raise UserError("compose: a source video needs photo or crop, got follow")
 
 
 def driven_video(

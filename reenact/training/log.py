@@ -17,6 +17,7 @@ import yaml
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
+from reenact.device import exact
 from reenact.errors import UserError, warn
 from reenact.files import atomic_output, make_folder
 from reenact.media.images import frame_from_image
@@ -82,7 +83,7 @@ def means(tallies: Mapping[str, Tensor], world: World = ALONE) -> dict[str, floa
     if not tallies:
         return {}
     names = sorted(tallies)
-    totals = world.sum(torch.stack([tallies[name] for name in names]).double()).tolist()
+    totals = world.sum(exact(torch.stack([tallies[name] for name in names]))).tolist()
     pairs = zip(names, totals, strict=True)
     return {name: total / count for name, (total, count) in pairs if count}
 

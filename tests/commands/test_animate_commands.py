@@ -112,7 +112,9 @@ def test_faces_are_numbered_as_source_face_takes_them(tmp_path: Path, weights: s
         (("--source-face", "3"), "face 3 was chosen, but the picture has 2"),
         (("--source-face", "1,1"), "each face can be chosen once only"),
         (("--source-face", "all", "--grid"), "no grid can be made of several faces"),
-        (("--target-face", "1,2"), "face 2 was chosen, but the picture has 1"),
+        (("--target-face", "1,2"), "1 face and 2 targets: give one target for all faces"),
+        (("--target-face", "2"), "face 2 was chosen, but the picture has 1"),
+        (("--source-face", "all", "--compose", "crop"), "compose: several faces need photo"),
     ):
         assert animated(*options) == 1
         error = capsys.readouterr().err.splitlines()[-1]

@@ -27,9 +27,9 @@ from reenact.data.prepare.run_config import ClipConfig, PrepareRun, StoreConfig
 from reenact.data.prepare.tracking import ClipTracker
 from reenact.data.synthetic.camera import Camera
 from reenact.data.synthetic.clips import SyntheticConfig, plan_clip
-from reenact.data.synthetic.generate import make_stage
 from reenact.data.synthetic.raw import LAYOUTS, render_clip, write_raw, write_video
 from reenact.data.synthetic.renderer import Renderer
+from reenact.data.synthetic.stage import make_stage
 from reenact.errors import UserError
 from reenact.face.factory import FaceConfig
 from reenact.face.open.model import OpenFaceModel
@@ -50,7 +50,7 @@ def raw(tmp_path_factory) -> dict[str, Path]:
     """Four clips of two persons in every layout, all filmed with a good camera."""
     root = tmp_path_factory.mktemp("raw")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("reenact.data.synthetic.generate.draw_camera", lambda rng: Camera())
+        patch.setattr("reenact.data.synthetic.stage.draw_camera", lambda rng: Camera())
         for layout in LAYOUTS:
             write_raw(root / layout, layout, 4 if layout == "flat" else 2, FRAMES, SIDE)
     return {layout: root / layout for layout in LAYOUTS}

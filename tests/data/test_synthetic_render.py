@@ -8,8 +8,9 @@ import pytest
 
 from reenact.data.synthetic import generate as generate_module
 from reenact.data.synthetic.clips import SyntheticConfig, cross_targets, plan_clip
-from reenact.data.synthetic.generate import CROSS_SHOT, draw_frame, generate, make_stage, write_clip
+from reenact.data.synthetic.generate import CROSS_SHOT, generate, write_clip
 from reenact.data.synthetic.renderer import Renderer
+from reenact.data.synthetic.stage import draw_frame, make_stage
 from reenact.errors import UserError
 from reenact.face.params import FaceParams, retarget
 from reenact.face.surface.raster import PLAIN, rasterize

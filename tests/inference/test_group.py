@@ -144,6 +144,9 @@ def test_shorter_motions_hold_their_last_frame(reenactor, group):
     held, _ = at_common_times([motion, long])
     yaw = held.tracked.params.rotation[:, 0]
     torch.testing.assert_close(yaw, torch.tensor([0.0, 0.1, 0.2, 0.2, 0.2]))
+    picture, short = still_motion(source, source.params), motion_of(source, 1, 25)
+    assert not any(motion.is_picture for motion in at_common_times([picture, short]))
+    assert all(motion.is_picture for motion in at_common_times([picture, picture]))
 
 
 def test_the_preview_shows_every_number(reenactor: Reenactor, group: np.ndarray):

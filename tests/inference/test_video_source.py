@@ -111,7 +111,7 @@ def test_a_source_video_in_a_file(
     part = dataclasses.replace(run, max_frames=3, repeat=1)
     assert reenact_files(source, target, done.output, part, device="cpu").num_frames == 3
     for change, message in (
-        ({"targets": [target, target]}, "a source video takes one target, got 2"),
+        ({"targets": [target, target]}, "a source video takes one target with one face, got 2"),
         ({"grid": True}, "no grid can be made of a source video"),
     ):
         options = {"targets": target} | change

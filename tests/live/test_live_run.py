@@ -1,8 +1,10 @@
 """Live runs: a file is the camera, and the clock is simulated."""
 
 import argparse
+import gc
 import sys
 import threading
+import weakref
 from fractions import Fraction
 
 import numpy as np
@@ -12,7 +14,9 @@ from PIL import Image
 from reenact.assets import asset_path
 from reenact.commands import live as command
 from reenact.errors import UserError
+from reenact.face.control import Sliders
 from reenact.face.open.stack import OpenFaceStack
+from reenact.inference.reenactor import Reenactor
 from reenact.inference.run_config import InferRun
 from reenact.live.camera import open_camera
 from reenact.live.driver import FADE_SECONDS, HOLD_SECONDS, LiveDriver
@@ -271,6 +275,24 @@ def test_wrong_options_are_one_line(given, message):
     command.add_arguments(parser)
     with pytest.raises(UserError, match=message):
         command.run(parser.parse_args(given))
+
+
+def test_a_long_run_keeps_no_faces():
+    reenactor = Reenactor.load(device="cpu")
+    source = reenactor.find(read_frame(asset_path("demo_source.png")))
+    alive = []
+
+    def faces():
+        for yaw in range(3):
+            face = reenactor.face.posed(source.params, Sliders(yaw=yaw))
+            alive.append(weakref.ref(face))
+            yield face
+            del face
+
+    shown = reenactor.stream(source, faces(), InferRun(compose="crop", output_size=64))
+    assert len([next(shown) for _ in range(3)]) == 3
+    gc.collect()
+    assert [ref() is None for ref in alive[:2]] == [True, True]
 
 
 def test_a_command_from_photo_to_recording(tmp_path, capsys):

@@ -9,29 +9,22 @@ import shutil
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
-from reenact.data.clip import PHOTO_REACH
-from reenact.data.synthetic.camera import Camera, draw_camera
 from reenact.data.synthetic.clips import (
     ClipPlan,
     SyntheticConfig,
     clip_name,
-    clip_rng,
     cross_targets,
     person_seed,
     plan_clip,
 )
-from reenact.data.synthetic.head_asset import HeadAsset
-from reenact.data.synthetic.light import Light, draw_place, make_light
-from reenact.data.synthetic.person import Person, make_person
-from reenact.data.synthetic.renderer import Masks, Renderer
-from reenact.data.synthetic.rooms import Background, draw_background
+from reenact.data.synthetic.renderer import Renderer
+from reenact.data.synthetic.stage import Stage, draw_frame, draw_photo, make_stage
 from reenact.errors import UserError
 from reenact.face.params import FaceParams, retarget
 from reenact.files import atomic_output, make_folder
@@ -46,55 +39,6 @@ THREAD_VARIABLES = (
 
 CROSS_SHOT = 100_000
 """The cross frames of a clip take the camera's noise from this number on."""
-OTHER_ALPHA = 8
-"""If the alpha of a stored frame differs by so many levels on the mean, another generator drew it.
-"""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Stage:
-    """What all frames of a clip share."""
-
-    person: Person
-    light: Light
-    background: Background
-    camera: Camera
-
-
-def make_stage(config: SyntheticConfig, plan: ClipPlan, index: int, asset: HeadAsset) -> Stage:
-    """Person, light, background and camera of clip `index`."""
-    rng = clip_rng(config, index, 3)
-    place = draw_place(rng)
-    light = make_light(place, rng)
-    return Stage(
-        person=make_person(plan.person_seed, config.split, asset),
-        light=light,
-        background=draw_background(rng, place, light, config.frame_size),
-        camera=draw_camera(rng),
-    )
-
-
-def draw_frame(
-    renderer: Renderer,
-    stage: Stage,
-    params: FaceParams,
-    crop: np.ndarray,
-    size: int,
-    shot: int = 0,
-    reach: int = 1,
-) -> tuple[np.ndarray, Masks]:
-    """One frame of a clip; `shot` seeds the camera's noise. reach: see `Renderer.render`."""
-    return renderer.render(
-        stage.person,
-        params,
-        stage.light,
-        stage.background,
-        crop,
-        size,
-        camera=stage.camera,
-        shot=shot,
-        reach=reach,
-    )
 
 
 def _save_frames(
@@ -121,28 +65,6 @@ def _save_frames(
             arrays.setdefault(name, []).append(array)
     for name, parts in arrays.items():
         np.save(folder / f"{prefix}{name}.npy", np.stack(parts))
-
-
-def draw_photo(
-    renderer: Renderer, stage: Stage, plan: ClipPlan, size: int, middle: np.ndarray
-) -> np.ndarray:
-    """The photo (PHOTO_REACH * size, ..., 4) uint8 whose middle is frame 0: colours and alpha.
-
-    middle: (size, size, 4), frame 0 and its alpha. The photo shows exactly these there.
-    """
-    picture, masks = draw_frame(
-        renderer, stage, plan.params[0], plan.crop_from_frame[0], size, reach=PHOTO_REACH
-    )
-    photo = np.concatenate([picture, masks.foreground[..., None]], -1)
-    inside = slice(size * (PHOTO_REACH - 1) // 2, size * (PHOTO_REACH + 1) // 2)
-    gap = np.abs(photo[inside, inside, 3].astype(float) - middle[..., 3]).mean()
-    if gap > OTHER_ALPHA:
-        raise UserError(
-            f"{plan.name}: was drawn by another version of the generator, delete its folder and "
-            "generate it again"
-        )
-    photo[inside, inside] = middle
-    return photo
 
 
 def _save_photo(

@@ -16,8 +16,8 @@ from reenact.data.synthetic.clips import (
     cross_targets,
     plan_clip,
 )
-from reenact.data.synthetic.generate import draw_frame, make_stage
 from reenact.data.synthetic.renderer import Renderer
+from reenact.data.synthetic.stage import draw_frame, make_stage
 from reenact.face.params import retarget
 
 LANDMARK_COLOUR, PUPIL_COLOUR = (40, 255, 90), (255, 60, 60)

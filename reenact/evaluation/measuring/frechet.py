@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from reenact.device import exact
 from reenact.media.images import image_from_frame
 
 
@@ -18,7 +19,7 @@ def frechet_distance(a: Tensor, b: Tensor) -> float:
     """
     if min(len(a), len(b)) < 2:
         raise ValueError(f"a Fréchet distance needs 2 samples a side, got {len(a)} and {len(b)}")
-    a, b = a.double(), b.double()
+    a, b = exact(a), exact(b)
     factor_a, factor_b = _factor(a), _factor(b)
     # With C = F^T F, the trace of the root is the sum of the singular values of F_a F_b^T. This
     # avoids the root of a matrix that is not symmetric, and it also works for singular covariances.

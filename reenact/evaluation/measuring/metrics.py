@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from reenact.device import exact
 from reenact.evaluation.measuring.comparison import Comparison, PerceptualDistance, Pool
 from reenact.evaluation.measuring.frechet import frechet_distance, video_features
 from reenact.evaluation.methods.batches import REGIONS
@@ -51,7 +52,8 @@ def ssim(prediction: Tensor, reference: Tensor) -> Tensor:
     where the whole window lies inside the picture, then over the channels. Images must be at
     least 11 pixels wide and high.
     """
-    offsets = torch.arange(-SSIM_RADIUS, SSIM_RADIUS + 1, device=prediction.device).double()
+    a, b = (exact(prediction) + 1) / 2, (exact(reference) + 1) / 2
+    offsets = torch.arange(-SSIM_RADIUS, SSIM_RADIUS + 1).to(a)
     window = torch.exp(-0.5 * (offsets / SSIM_SIGMA) ** 2)
     window = window / window.sum()
 
@@ -61,8 +63,6 @@ def ssim(prediction: Tensor, reference: Tensor) -> Tensor:
             functional.conv2d(x, window.view(1, 1, 1, -1)), window.view(1, 1, -1, 1)
         )
 
-    a = (prediction.double() + 1) / 2
-    b = (reference.double() + 1) / 2
     mean_a, mean_b = blur(a), blur(b)
     var_a = blur(a * a) - mean_a**2
     var_b = blur(b * b) - mean_b**2
@@ -70,7 +70,7 @@ def ssim(prediction: Tensor, reference: Tensor) -> Tensor:
     score = ((2 * mean_a * mean_b + SSIM_C1) * (2 * covariance + SSIM_C2)) / (
         (mean_a**2 + mean_b**2 + SSIM_C1) * (var_a + var_b + SSIM_C2)
     )
-    return score.view(len(a), -1).mean(1).to(prediction.dtype)
+    return score.view(len(a), -1).mean(1).to(prediction)
 
 
 def csim(prediction: Tensor, source: Tensor) -> Tensor:
@@ -115,10 +115,10 @@ def gaze_error(prediction: Tensor, reference: Tensor) -> Tensor:
 
     Gazes (B, 2) yaw, pitch in radians. The head's own turn is `apd`'s business.
     """
-    a, b = gaze_direction(prediction.double()), gaze_direction(reference.double())
+    a, b = gaze_direction(exact(prediction)), gaze_direction(exact(reference))
     # atan2 keeps small angles exact, where the arc cosine loses half of the digits.
     angle = torch.atan2(torch.linalg.cross(a, b).norm(dim=1), (a * b).sum(1))
-    return torch.rad2deg(angle).to(prediction.dtype)
+    return torch.rad2deg(angle).to(prediction)
 
 
 def nme(prediction: Tensor, reference: Tensor) -> Tensor:
@@ -135,7 +135,7 @@ def correlation(x: Tensor, y: Tensor) -> float | None:
     """Pearson's correlation ↑ of two (N,) series; None below 3 points or for a constant series."""
     if len(x) < 3:
         return None
-    x, y = x.double() - x.double().mean(), y.double() - y.double().mean()
+    x, y = exact(x) - exact(x).mean(), exact(y) - exact(y).mean()
     scale = x.norm() * y.norm()
     if scale < 1e-12:
         return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import numba as nb
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -25,9 +26,10 @@ from reenact.face.surface.look import (
     shares,
 )
 from reenact.face.surface.motion_field import pixel_centres, resampled
-from reenact.face.surface.sight import is_seen, pixel_of, shown
+from reenact.face.surface.sight import HIDDEN_BELOW, shown
 from reenact.face.surface.usual_look import USUAL_PARTS
 from reenact.face.surface.visible import (
+    NUM_PARTS,
     draw_surface,
     mirrored,
     num_head_vertices,
@@ -36,7 +38,7 @@ from reenact.face.surface.visible import (
 )
 from reenact.threads import in_order
 
-SURE_FACING, SURE_STRETCH = 0.55, 1.3
+SURE_FACING, SURE_STRETCH = 0.45, 1.5
 """Where the head faces the camera by less than the first in the source, and by more than this many
 times more in the picture to be made, a little of the source would be spread over a large part.
 """
@@ -291,33 +293,70 @@ def _looked_up(
     its surroundings follow; whether the source hides this part of a face, but not that of the
     other half; and the shares of materials that are drawn.
     """
-    planes = source.planes
-    own, opposite, rest, before, now = np.split(drawn, [3, 6, 9, 10], -1)
-    before, now = before[..., 0], now[..., 0]
-    is_head = part >= 0
-    is_skin = (part >= 0) & ~np.isin(part, USUAL_PARTS)
-    jaw = CHIN_HEIGHT + JAW_SLOPE * (-rest[..., 2]).clip(0)
-    is_above_jaw = rest[..., 1] > jaw
-    is_front = (rest[..., 2] > FACE_DEPTH) & is_above_jaw
-    is_face = is_head & (~is_skin | is_front)
-    own_seen = is_head & is_seen(own, part, planes)
-    other_seen = is_skin & is_face & is_seen(opposite, part, planes)
-    row, column, _ = pixel_of(own, planes.shape[-1])
-    is_cut = source.cut[0, 0].cpu().numpy()[row, column] > 0
-    away = (HIDDEN_FROM - before) / (HIDDEN_FROM - HIDDEN_TO)
-    turn = ((now - before) / LEAST_TURN).clip(0, 1)
-    hidden = away.clip(0, 1) * turn * (other_seen & ~is_cut)
-    is_above = is_head & (~is_skin | is_above_jaw)
-    is_sure = ~is_skin | (before > SURE_FACING) | (now < SURE_STRETCH * before)
-    anchor = own_seen & is_above & is_sure & ~is_cut
-    is_side = is_skin & (rest[..., 2] > EAR_DEPTH) & is_above_jaw
-    opaque = is_side * ((now - before) / LEAST_TURN - 1).clip(0, 1)
-    fill = shares(part, rest, middle, source.look)
-    # A turned eye's sclera is drawn; only its iris is the photo's own.
-    drawn_share = np.where(own_seen, 0, 1.0)[..., None].repeat(len(MATERIALS), -1)
-    drawn_share[..., -1] = np.maximum(drawn_share[..., -1], turned)
-    fill *= drawn_share
+    fill = shares(part, drawn[..., 6:9], middle, source.look)
+    planes = np.zeros((9 + len(MATERIALS), *part.shape), np.float32)
+    cut = source.cut[0, 0].cpu().numpy()
+    is_usual = np.isin(np.arange(NUM_PARTS), USUAL_PARTS)
+    _classify(drawn, part, is_usual, source.planes, cut, turned, fill, planes)
     darken_closing_eyes(fill, part, middle, openness)
-    places = [own[..., 0], own[..., 1], opposite[..., 0], opposite[..., 1]]
-    values = [*places, is_above, is_face, anchor, hidden, opaque]
-    return np.stack([*values, *fill.transpose(2, 0, 1)]).astype(np.float32)
+    planes[9:] = fill.transpose(2, 0, 1)
+    return planes
+
+
+@nb.njit(cache=True, nogil=True)
+def _classify(
+    drawn: np.ndarray,
+    part: np.ndarray,
+    is_usual: np.ndarray,
+    shown_planes: np.ndarray,
+    cut: np.ndarray,
+    turned: float,
+    fill: np.ndarray,
+    planes: np.ndarray,
+) -> None:
+    """Sets the first nine planes of `_looked_up` where the head is. Leaves in `fill` what is drawn.
+
+    is_usual: for each part, whether it looks much alike in all people.
+    """
+    size = cut.shape[0]
+    for y in range(part.shape[0]):
+        for x in range(part.shape[1]):
+            kind = part[y, x]
+            if kind < 0:
+                continue
+            point = drawn[y, x]
+            before, now = point[9], point[10]
+            is_skin = not is_usual[kind]
+            is_above_jaw = point[7] > CHIN_HEIGHT + JAW_SLOPE * max(-point[8], 0.0)
+            is_face = not is_skin or (is_above_jaw and point[8] > FACE_DEPTH)
+            own_seen = _is_seen(point[:3], kind, shown_planes)
+            row = min(max(int(np.floor(point[1])), 0), size - 1)
+            column = min(max(int(np.floor(point[0])), 0), size - 1)
+            is_free = cut[row, column] <= 0
+            turn = (now - before) / LEAST_TURN
+            if is_skin and is_face and is_free and _is_seen(point[3:6], kind, shown_planes):
+                away = (HIDDEN_FROM - before) / (HIDDEN_FROM - HIDDEN_TO)
+                planes[7, y, x] = min(max(away, 0.0), 1.0) * min(max(turn, 0.0), 1.0)
+            if is_skin and is_above_jaw and point[8] > EAR_DEPTH:
+                planes[8, y, x] = min(max(turn - 1, 0.0), 1.0)
+            is_above = not is_skin or is_above_jaw
+            is_sure = not is_skin or before > SURE_FACING or now < SURE_STRETCH * before
+            planes[0, y, x], planes[1, y, x] = point[0], point[1]
+            planes[2, y, x], planes[3, y, x] = point[3], point[4]
+            planes[4, y, x], planes[5, y, x] = is_above, is_face
+            planes[6, y, x] = own_seen and is_above and is_sure and is_free
+            if own_seen:
+                # A turned eye's sclera is drawn; only its iris is the photo's own.
+                fill[y, x, :-1] = 0
+                fill[y, x, -1] *= turned
+
+
+@nb.njit(cache=True, nogil=True)
+def _is_seen(point: np.ndarray, part: int, planes: np.ndarray) -> bool:
+    """`is_seen` of one point."""
+    size = planes.shape[-1]
+    column, row = int(np.floor(point[0])), int(np.floor(point[1]))
+    if not (0 <= column < size and 0 <= row < size):
+        return True
+    is_near = point[2] <= planes[0, row, column] + HIDDEN_BELOW
+    return bool(is_near and planes[2 + part, row, column] > 0)

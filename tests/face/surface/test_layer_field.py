@@ -10,7 +10,12 @@ from reenact.face.crop import FaceCrop
 from reenact.face.head_model import HeadModel
 from reenact.face.params import FaceParams
 from reenact.face.surface.continuation import continued, filled_in
-from reenact.face.surface.layer_field import LayerField, LayerSource, layer_field, layer_source
+from reenact.face.surface.layer_field import (
+    LayerField,
+    LayerSource,
+    layer_field,
+    layer_source,
+)
 from reenact.face.surface.motion_field import pixel_centres
 
 SIZE = 64

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from reenact.data.synthetic.clips import SyntheticConfig, plan_clip
-from reenact.data.synthetic.generate import make_stage
 from reenact.data.synthetic.renderer import Renderer
+from reenact.data.synthetic.stage import make_stage
 from reenact.face.expressions import EXPRESSION_NAMES
 from reenact.face.head_model import HeadModel
 from reenact.face.params import FaceParams
