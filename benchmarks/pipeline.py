@@ -34,6 +34,7 @@ from reenact.inference.run_config import InferRun
 from reenact.media.animation import open_clip
 from reenact.media.clip import MediaClip
 from reenact.media.images import read_frame
+from reenact.memory import keep_freed_memory
 from reenact.threads import torch_threads
 
 PARTS: dict[str, tuple[type, str]] = {
@@ -140,6 +141,7 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--whole-only", action="store_true")
     arguments = parser.parse_args()
+    keep_freed_memory()  # as the commands do
     run = InferRun(compose=arguments.compose, output_size=arguments.size)
     reenactor = Reenactor.load(device=arguments.device)
     clip = open_clip(arguments.target)

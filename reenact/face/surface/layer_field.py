@@ -329,12 +329,13 @@ def _classify(
             is_skin = not is_usual[kind]
             is_above_jaw = point[7] > CHIN_HEIGHT + JAW_SLOPE * max(-point[8], 0.0)
             is_face = not is_skin or (is_above_jaw and point[8] > FACE_DEPTH)
-            own_seen = _is_seen(point[:3], kind, shown_planes)
+            own_seen = _is_seen(point[0], point[1], point[2], kind, shown_planes)
             row = min(max(int(np.floor(point[1])), 0), size - 1)
             column = min(max(int(np.floor(point[0])), 0), size - 1)
             is_free = cut[row, column] <= 0
             turn = (now - before) / LEAST_TURN
-            if is_skin and is_face and is_free and _is_seen(point[3:6], kind, shown_planes):
+            is_candidate = is_skin and is_face and is_free and turn > 0 and before < HIDDEN_FROM
+            if is_candidate and _is_seen(point[3], point[4], point[5], kind, shown_planes):
                 away = (HIDDEN_FROM - before) / (HIDDEN_FROM - HIDDEN_TO)
                 planes[7, y, x] = min(max(away, 0.0), 1.0) * min(max(turn, 0.0), 1.0)
             if is_skin and is_above_jaw and point[8] > EAR_DEPTH:
@@ -347,16 +348,17 @@ def _classify(
             planes[6, y, x] = own_seen and is_above and is_sure and is_free
             if own_seen:
                 # A turned eye's sclera is drawn; only its iris is the photo's own.
-                fill[y, x, :-1] = 0
+                for k in range(fill.shape[2] - 1):
+                    fill[y, x, k] = 0
                 fill[y, x, -1] *= turned
 
 
 @nb.njit(cache=True, nogil=True)
-def _is_seen(point: np.ndarray, part: int, planes: np.ndarray) -> bool:
+def _is_seen(x: float, y: float, depth: float, part: int, planes: np.ndarray) -> bool:
     """`is_seen` of one point."""
     size = planes.shape[-1]
-    column, row = int(np.floor(point[0])), int(np.floor(point[1]))
+    column, row = int(np.floor(x)), int(np.floor(y))
     if not (0 <= column < size and 0 <= row < size):
         return True
-    is_near = point[2] <= planes[0, row, column] + HIDDEN_BELOW
+    is_near = depth <= planes[0, row, column] + HIDDEN_BELOW
     return bool(is_near and planes[2 + part, row, column] > 0)
