@@ -38,7 +38,7 @@ from reenact.face.surface.visible import (
 )
 from reenact.threads import in_order
 
-SURE_FACING, SURE_STRETCH = 0.55, 1.3
+SURE_FACING, SURE_STRETCH = 0.45, 1.5
 """Where the head faces the camera by less than the first in the source, and by more than this many
 times more in the picture to be made, a little of the source would be spread over a large part.
 """
@@ -53,24 +53,18 @@ turns into view where it faces the camera by this much more than in the source.
 """
 SHOULDER_HEIGHT = -1.75
 """dm: below this height at rest the shoulders begin."""
-LEVEL_WIDTH = 0.1
-"""dm: vertices so near to a height at rest count as of this height."""
 SQUEEZED = 1 / 100
 """So near to the outline of the head, in shares of the crop's side, the motion is continued."""
 HIDDEN_FROM, HIDDEN_TO = 0.35, 0.05
 """How much the other half of the face stands in for a part of it: not at all where that faces the
 source's camera by the first value, completely where it faces away by the second one.
 """
-NEAR, HELD_NEAR = 1 / 12, 1 / 5
-"""The motion of a part goes on about this far beside it, in shares of the crop's side. Farther away
-hair moves as the skull does. Beside a border that holds the person the second is added.
-"""
-LEAST_BEHIND = 1 / 32
-"""Parts of the skull that turn into view from behind the face and are narrower than this share of
-the crop's side are not invented.
-"""
 LEAST_HIDDEN = 0.04
 """What is hidden by less than this counts as not hidden; above it the share grows from 0."""
+JAW_SLOPE = 0.7
+"""From the chin the lower edge of the jaw rises by so many dm for each dm of depth. What lies below
+is neck: it bends between the head and the shoulders.
+"""
 SOFT_EDGE = 1 / 40
 """What is invented fades out over about this share of the crop's side."""
 EYE_TURN = 0.04
@@ -134,7 +128,6 @@ class LayerSource:
         see `shown`. facing: (V,), see `facing`.
     gaze: (1, 2) radians. scale: (1,), see `FaceParams`.
     eyes: (2,), see `eye_areas`.
-    front: (1, 1, S, S), 1 on the front of the face.
     body: (1, 1, S, S), 1 on the shoulders, which do not move.
     cut: (1, 1, S, S), 1 on and beyond the photo's border where it cuts the person. There nothing
         moves, and nothing comes from there.
@@ -149,7 +142,6 @@ class LayerSource:
     gaze: Tensor
     scale: Tensor
     eyes: np.ndarray
-    front: Tensor
     body: Tensor
     cut: Tensor
     look: Look
@@ -180,7 +172,6 @@ def layer_source(
         gaze=face.gaze,
         scale=face.scale,
         eyes=eye_areas(part, _middle(points[0])),
-        front=torch.from_numpy((part >= 0) & (drawn[..., 2] > FACE_DEPTH)).to(cut)[None, None],
         body=is_body.to(cut)[None, None],
         cut=cut,
         look=read_look(levels, part, drawn, _middle(points[0])),
@@ -225,18 +216,7 @@ def layer_field(model: HeadModel, source: LayerSource, target: FaceParams) -> La
     known = torch.stack([anchor, body * (1 - is_above), cut.expand_as(anchor)]).amax(0)
     skull = skull_motion(start, end).to(drawn.device)
     rigid = torch.einsum("bij,bjhw->bihw", skull, _with_one(here)) - here
-    around = continued(offset, known, rigid)
-    below = _below_chin(start, end, known.shape[2]).to(known)
-    wider = box_max(cut, max(1, round(HELD_NEAR * source.crop_side)))
-    near = _near(torch.maximum(known, wider), max(1, round(NEAR * source.crop_side)))
-    near = torch.maximum(near, below)
-    offset = torch.where(known > 0, around, rigid + near * (around - rigid))
-    # Behind the front of the face nothing is known: there the photo shows the face itself.
-    front = _sampled(source.front.to(drawn.device), (here + offset).permute(0, 2, 3, 1), 1.0)
-    behind = is_above * (1 - is_face) * (1 - anchor) * (1 - below)
-    behind = (behind * front > 0.5).to(hidden)
-    behind = _without_specks(behind, max(1, round(LEAST_BEHIND * source.crop_side / 2)))
-    hidden = torch.maximum(hidden, behind)
+    offset = continued(offset, known, rigid)
     edge = max(1, round(SOFT_EDGE * source.crop_side / 2))
     mirror, hidden = _mirror(opposite - here, hidden, source.crop_side)
     fill = shaded(fill, source.crop_side)
@@ -269,30 +249,6 @@ def _sampled(image: Tensor, grid: Tensor, reach: float) -> Tensor:
     grid = (grid * (2 / grid.shape[1]) - 1) / reach
     image = image.expand(len(grid), -1, -1, -1)
     return F.grid_sample(image, grid, padding_mode="border", align_corners=False)
-
-
-def _near(known: Tensor, reach: int) -> Tensor:
-    """1 beside what is `known` (B, 1, S, S), falling smoothly to 0 over some `reach` pixels."""
-    for _ in range(3):
-        known = box_mean(known, reach)
-    return (2 * known).clamp(max=1)
-
-
-def _below_chin(start: np.ndarray, end: np.ndarray, size: int) -> Tensor:
-    """0 for the rows above the chin, 1 for those below the shoulders: (B, 1, S, 1).
-
-    start, end: `surface_points` (1, V, 3) of the source and (B, V, 3) of the pictures to be made.
-    """
-    chin, shoulders = (
-        np.abs(rest_points()[:, 1] - height) < LEVEL_WIDTH
-        for height in (CHIN_HEIGHT, SHOULDER_HEIGHT)
-    )
-    top = end[:, chin, 1].mean(1)
-    # Shoulders stay where they are.
-    bottom = np.maximum(start[:, shoulders, 1].mean(1), top + 1)
-    rows = np.arange(size) + 0.5
-    share = ((rows - top[:, None]) / (bottom - top)[:, None]).clip(0, 1)
-    return torch.from_numpy(share).float()[:, None, :, None]
 
 
 def _in_view(points: Tensor, view: FaceCrop) -> np.ndarray:
@@ -371,8 +327,8 @@ def _classify(
             point = drawn[y, x]
             before, now = point[9], point[10]
             is_skin = not is_usual[kind]
-            is_above_chin = point[7] > CHIN_HEIGHT
-            is_face = not is_skin or (is_above_chin and point[8] > FACE_DEPTH)
+            is_above_jaw = point[7] > CHIN_HEIGHT + JAW_SLOPE * max(-point[8], 0.0)
+            is_face = not is_skin or (is_above_jaw and point[8] > FACE_DEPTH)
             own_seen = _is_seen(point[0], point[1], point[2], kind, shown_planes)
             row = min(max(int(np.floor(point[1])), 0), size - 1)
             column = min(max(int(np.floor(point[0])), 0), size - 1)
@@ -382,9 +338,9 @@ def _classify(
             if is_candidate and _is_seen(point[3], point[4], point[5], kind, shown_planes):
                 away = (HIDDEN_FROM - before) / (HIDDEN_FROM - HIDDEN_TO)
                 planes[7, y, x] = min(max(away, 0.0), 1.0) * min(max(turn, 0.0), 1.0)
-            if is_skin and is_above_chin and point[8] > EAR_DEPTH:
+            if is_skin and is_above_jaw and point[8] > EAR_DEPTH:
                 planes[8, y, x] = min(max(turn - 1, 0.0), 1.0)
-            is_above = not is_skin or is_above_chin
+            is_above = not is_skin or is_above_jaw
             is_sure = not is_skin or before > SURE_FACING or now < SURE_STRETCH * before
             planes[0, y, x], planes[1, y, x] = point[0], point[1]
             planes[2, y, x], planes[3, y, x] = point[3], point[4]
