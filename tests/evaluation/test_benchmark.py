@@ -27,6 +27,7 @@ from reenact.evaluation.benchmark.spec import (
     thumbnails_path,
 )
 from reenact.evaluation.benchmark.write import write_benchmark
+from reenact.media.images import read_frame
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -92,7 +93,10 @@ def test_the_truth_scores_as_perfect(tmp_path, monkeypatch, capsys):
         name, source, target, result = row.split(",")
         assert (track / source).is_file()
         assert (track / target).is_file()
+        small, wide = (read_frame(track / p) for p in (source, f"{name}/photo.png"))
+        assert (wide[32:96, 32:96] == small).all(), "the source is the middle of the photo"
         shutil.copytree(track / name / "truth", tmp_path / "mine" / result.removesuffix(".mp4"))
+    subprocess.run(["sha256sum", "--check", "--strict", "SHA256SUMS"], cwd=track, check=True)
     subprocess.run(
         [
             *(sys.executable, "eval.py", "--config", "configs/benchmark/eval.yaml"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 from collections.abc import Sequence
 from fractions import Fraction
@@ -35,14 +36,16 @@ from reenact.media.video_writer import VideoWriter
 
 CRF = 12
 """Constant quality of target.mp4: no difference can be seen."""
+SUMS = "SHA256SUMS"
 PAIRS = PairListConfig(self_every=TARGET_EVERY, cross="rendered")
 
 
 def write_benchmark(out: Path, size: int, tracks: Sequence[str]) -> None:
     """Write the tracks to `out/<track>`. Finished clips and videos are kept.
 
-    Each video has a folder `<track>/<mode>/<name>` with source.png, target.mp4 and truth/. The same
-    name under a folder of results is where `eval.py --predictions` looks for the result. Raises
+    Each video has a folder `<track>/<mode>/<name>` with source.png, photo.png, target.mp4 and
+    truth/. The same name under a folder of results is where `eval.py --predictions` looks for it.
+    SHA256SUMS of a track holds the sums of all these files, so that a copy can be checked. Raises
     UserError for an unknown track, and when `out` cannot be written. A copy that differs from the
     committed benchmark gives a warning.
     """
@@ -102,12 +105,28 @@ def _write_videos(folder: Path, clips: ClipSet) -> None:
     csv.writer(text, lineterminator="\n").writerows([columns, *sorted(rows)])
     with atomic_output(folder / "videos.csv") as temporary:
         temporary.write_text(text.getvalue())
+    with atomic_output(folder / SUMS) as temporary:
+        temporary.write_text(_sums(folder))
+
+
+def _sums(folder: Path) -> str:
+    """The sha256 of every file for other methods, as `sha256sum --check` reads them."""
+    files = [folder / "videos.csv"]
+    for mode in ("self", "cross"):
+        files += sorted(path for path in (folder / mode).rglob("*") if path.is_file())
+    lines = []
+    for path in files:
+        with path.open("rb") as opened:
+            digest = hashlib.file_digest(opened, "sha256").hexdigest()
+        lines.append(f"{digest}  {path.relative_to(folder).as_posix()}\n")
+    return "".join(lines)
 
 
 def _write_video(folder: Path, video: Sequence[Pair], source: Clip, target: Clip) -> None:
-    """source.png, target.mp4, and the true pictures by the number of their target frame."""
+    """source.png, photo.png, target.mp4, and the true pictures by the number of their frame."""
     make_folder(folder / "truth")
     write_frame(folder / "source.png", source.frame(video[0].source_frame))
+    write_frame(folder / "photo.png", source.photo()[..., :3])
     for pair in video:
         is_cross = pair.mode == "cross"
         truth = source.cross_frame(pair.reference) if is_cross else source.frame(pair.reference)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import replace
 
 import numpy as np
@@ -10,12 +11,16 @@ from torch import Tensor
 
 from reenact.face.crop import FollowingCrop, keep_heads_inside
 from reenact.face.head_model import HeadModel
+from reenact.face.open.brows import with_whole_brows
 from reenact.face.open.fitting import FitConfig, fit_params
 from reenact.face.open.following import VideoTracker
 from reenact.face.open.tracker import FaceTracker
 from reenact.face.params import FaceParams
 from reenact.face.stack import Frame, TargetMotion, Which
 from reenact.face.steadying import OneEuro
+
+REMEMBERED = 300
+"""So many of the last frames say how the person's brows are at rest."""
 
 
 class OpenLiveTracker:
@@ -42,6 +47,7 @@ class OpenLiveTracker:
         self._jitter, self._smoothing = jitter, smoothing
         self._identity: Tensor | None = None
         self._shot = -1
+        self._brows: deque[tuple[Tensor, Tensor]] = deque(maxlen=REMEMBERED)
         self._filters: dict[str, OneEuro] = {}
         self._scale = 0.0  # of the shot's first frame; places are calmed in units of it
         self._crop = FollowingCrop(size)
@@ -62,7 +68,7 @@ class OpenLiveTracker:
             self._scale = 0.0
         params = fit_params(seen, self._head_model, self._identity, config=self._fit)
         self._identity = params.identity[0] if self._identity is None else self._identity
-        params = self._calmed(params, time)
+        params = self._calmed(self._with_whole_brows(params, seen.blendshapes), time)
         with torch.no_grad():
             landmarks = self._head_model.landmarks(params).cpu().numpy()
         crops, followed = keep_heads_inside(
@@ -78,6 +84,14 @@ class OpenLiveTracker:
             crop_followed=followed,
         )
         return self._last
+
+    def _with_whole_brows(self, params: FaceParams, scores: Tensor) -> FaceParams:
+        """As for films, but rest is the median of the frames so far."""
+        self._brows.append((params.expression.cpu(), scores.cpu()))
+        fitted, read = (torch.cat(rows) for rows in zip(*self._brows, strict=True))
+        usual = torch.arange(len(self._brows))
+        moved = with_whole_brows(fitted, read, usual)[-1:]
+        return replace(params, expression=moved.to(params.expression))
 
     def _calmed(self, params: FaceParams, time: float) -> FaceParams:
         self._scale = self._scale or float(params.scale)

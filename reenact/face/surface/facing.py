@@ -10,7 +10,7 @@ from torch import Tensor
 from reenact.face.params import rotation_matrix
 from reenact.face.surface.visible import rest_points
 
-HEAD_CENTRE = (0.0, 0.2, -0.9)
+HEAD_CENTRE = (0.0, -0.1, -0.9)
 """dm: the middle of the round head."""
 
 

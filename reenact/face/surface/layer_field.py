@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import numba as nb
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -25,9 +26,10 @@ from reenact.face.surface.look import (
     shares,
 )
 from reenact.face.surface.motion_field import pixel_centres, resampled
-from reenact.face.surface.sight import is_seen, pixel_of, shown
+from reenact.face.surface.sight import HIDDEN_BELOW, shown
 from reenact.face.surface.usual_look import USUAL_PARTS
 from reenact.face.surface.visible import (
+    NUM_PARTS,
     draw_surface,
     mirrored,
     num_head_vertices,
@@ -36,7 +38,7 @@ from reenact.face.surface.visible import (
 )
 from reenact.threads import in_order
 
-SURE_FACING, SURE_STRETCH = 0.55, 1.3
+SURE_FACING, SURE_STRETCH = 0.45, 1.5
 """Where the head faces the camera by less than the first in the source, and by more than this many
 times more in the picture to be made, a little of the source would be spread over a large part.
 """
@@ -51,24 +53,18 @@ turns into view where it faces the camera by this much more than in the source.
 """
 SHOULDER_HEIGHT = -1.75
 """dm: below this height at rest the shoulders begin."""
-LEVEL_WIDTH = 0.1
-"""dm: vertices so near to a height at rest count as of this height."""
 SQUEEZED = 1 / 100
 """So near to the outline of the head, in shares of the crop's side, the motion is continued."""
 HIDDEN_FROM, HIDDEN_TO = 0.35, 0.05
 """How much the other half of the face stands in for a part of it: not at all where that faces the
 source's camera by the first value, completely where it faces away by the second one.
 """
-NEAR, HELD_NEAR = 1 / 12, 1 / 5
-"""The motion of a part goes on about this far beside it, in shares of the crop's side. Farther away
-hair moves as the skull does. Beside a border that holds the person the second is added.
-"""
-LEAST_BEHIND = 1 / 32
-"""Parts of the skull that turn into view from behind the face and are narrower than this share of
-the crop's side are not invented.
-"""
 LEAST_HIDDEN = 0.04
 """What is hidden by less than this counts as not hidden; above it the share grows from 0."""
+JAW_SLOPE = 0.7
+"""From the chin the lower edge of the jaw rises by so many dm for each dm of depth. What lies below
+is neck: it bends between the head and the shoulders.
+"""
 SOFT_EDGE = 1 / 40
 """What is invented fades out over about this share of the crop's side."""
 EYE_TURN = 0.04
@@ -132,7 +128,6 @@ class LayerSource:
         see `shown`. facing: (V,), see `facing`.
     gaze: (1, 2) radians. scale: (1,), see `FaceParams`.
     eyes: (2,), see `eye_areas`.
-    front: (1, 1, S, S), 1 on the front of the face.
     body: (1, 1, S, S), 1 on the shoulders, which do not move.
     cut: (1, 1, S, S), 1 on and beyond the photo's border where it cuts the person. There nothing
         moves, and nothing comes from there.
@@ -147,7 +142,6 @@ class LayerSource:
     gaze: Tensor
     scale: Tensor
     eyes: np.ndarray
-    front: Tensor
     body: Tensor
     cut: Tensor
     look: Look
@@ -178,7 +172,6 @@ def layer_source(
         gaze=face.gaze,
         scale=face.scale,
         eyes=eye_areas(part, _middle(points[0])),
-        front=torch.from_numpy((part >= 0) & (drawn[..., 2] > FACE_DEPTH)).to(cut)[None, None],
         body=is_body.to(cut)[None, None],
         cut=cut,
         look=read_look(levels, part, drawn, _middle(points[0])),
@@ -223,18 +216,7 @@ def layer_field(model: HeadModel, source: LayerSource, target: FaceParams) -> La
     known = torch.stack([anchor, body * (1 - is_above), cut.expand_as(anchor)]).amax(0)
     skull = skull_motion(start, end).to(drawn.device)
     rigid = torch.einsum("bij,bjhw->bihw", skull, _with_one(here)) - here
-    around = continued(offset, known, rigid)
-    below = _below_chin(start, end, known.shape[2]).to(known)
-    wider = box_max(cut, max(1, round(HELD_NEAR * source.crop_side)))
-    near = _near(torch.maximum(known, wider), max(1, round(NEAR * source.crop_side)))
-    near = torch.maximum(near, below)
-    offset = torch.where(known > 0, around, rigid + near * (around - rigid))
-    # Behind the front of the face nothing is known: there the photo shows the face itself.
-    front = _sampled(source.front.to(drawn.device), (here + offset).permute(0, 2, 3, 1), 1.0)
-    behind = is_above * (1 - is_face) * (1 - anchor) * (1 - below)
-    behind = (behind * front > 0.5).to(hidden)
-    behind = _without_specks(behind, max(1, round(LEAST_BEHIND * source.crop_side / 2)))
-    hidden = torch.maximum(hidden, behind)
+    offset = continued(offset, known, rigid)
     edge = max(1, round(SOFT_EDGE * source.crop_side / 2))
     mirror, hidden = _mirror(opposite - here, hidden, source.crop_side)
     fill = shaded(fill, source.crop_side)
@@ -267,30 +249,6 @@ def _sampled(image: Tensor, grid: Tensor, reach: float) -> Tensor:
     grid = (grid * (2 / grid.shape[1]) - 1) / reach
     image = image.expand(len(grid), -1, -1, -1)
     return F.grid_sample(image, grid, padding_mode="border", align_corners=False)
-
-
-def _near(known: Tensor, reach: int) -> Tensor:
-    """1 beside what is `known` (B, 1, S, S), falling smoothly to 0 over some `reach` pixels."""
-    for _ in range(3):
-        known = box_mean(known, reach)
-    return (2 * known).clamp(max=1)
-
-
-def _below_chin(start: np.ndarray, end: np.ndarray, size: int) -> Tensor:
-    """0 for the rows above the chin, 1 for those below the shoulders: (B, 1, S, 1).
-
-    start, end: `surface_points` (1, V, 3) of the source and (B, V, 3) of the pictures to be made.
-    """
-    chin, shoulders = (
-        np.abs(rest_points()[:, 1] - height) < LEVEL_WIDTH
-        for height in (CHIN_HEIGHT, SHOULDER_HEIGHT)
-    )
-    top = end[:, chin, 1].mean(1)
-    # Shoulders stay where they are.
-    bottom = np.maximum(start[:, shoulders, 1].mean(1), top + 1)
-    rows = np.arange(size) + 0.5
-    share = ((rows - top[:, None]) / (bottom - top)[:, None]).clip(0, 1)
-    return torch.from_numpy(share).float()[:, None, :, None]
 
 
 def _in_view(points: Tensor, view: FaceCrop) -> np.ndarray:
@@ -335,31 +293,72 @@ def _looked_up(
     its surroundings follow; whether the source hides this part of a face, but not that of the
     other half; and the shares of materials that are drawn.
     """
-    planes = source.planes
-    own, opposite, rest, before, now = np.split(drawn, [3, 6, 9, 10], -1)
-    before, now = before[..., 0], now[..., 0]
-    is_head = part >= 0
-    is_skin = (part >= 0) & ~np.isin(part, USUAL_PARTS)
-    is_front = (rest[..., 2] > FACE_DEPTH) & (rest[..., 1] > CHIN_HEIGHT)
-    is_face = is_head & (~is_skin | is_front)
-    own_seen = is_head & is_seen(own, part, planes)
-    other_seen = is_skin & is_face & is_seen(opposite, part, planes)
-    row, column, _ = pixel_of(own, planes.shape[-1])
-    is_cut = source.cut[0, 0].cpu().numpy()[row, column] > 0
-    away = (HIDDEN_FROM - before) / (HIDDEN_FROM - HIDDEN_TO)
-    turn = ((now - before) / LEAST_TURN).clip(0, 1)
-    hidden = away.clip(0, 1) * turn * (other_seen & ~is_cut)
-    is_above = is_head & (~is_skin | (rest[..., 1] > CHIN_HEIGHT))
-    is_sure = ~is_skin | (before > SURE_FACING) | (now < SURE_STRETCH * before)
-    anchor = own_seen & is_above & is_sure & ~is_cut
-    is_side = is_skin & (rest[..., 2] > EAR_DEPTH) & (rest[..., 1] > CHIN_HEIGHT)
-    opaque = is_side * ((now - before) / LEAST_TURN - 1).clip(0, 1)
-    fill = shares(part, rest, middle, source.look)
-    # A turned eye's sclera is drawn; only its iris is the photo's own.
-    drawn_share = np.where(own_seen, 0, 1.0)[..., None].repeat(len(MATERIALS), -1)
-    drawn_share[..., -1] = np.maximum(drawn_share[..., -1], turned)
-    fill *= drawn_share
+    fill = shares(part, drawn[..., 6:9], middle, source.look)
+    planes = np.zeros((9 + len(MATERIALS), *part.shape), np.float32)
+    cut = source.cut[0, 0].cpu().numpy()
+    is_usual = np.isin(np.arange(NUM_PARTS), USUAL_PARTS)
+    _classify(drawn, part, is_usual, source.planes, cut, turned, fill, planes)
     darken_closing_eyes(fill, part, middle, openness)
-    places = [own[..., 0], own[..., 1], opposite[..., 0], opposite[..., 1]]
-    values = [*places, is_above, is_face, anchor, hidden, opaque]
-    return np.stack([*values, *fill.transpose(2, 0, 1)]).astype(np.float32)
+    planes[9:] = fill.transpose(2, 0, 1)
+    return planes
+
+
+@nb.njit(cache=True, nogil=True)
+def _classify(
+    drawn: np.ndarray,
+    part: np.ndarray,
+    is_usual: np.ndarray,
+    shown_planes: np.ndarray,
+    cut: np.ndarray,
+    turned: float,
+    fill: np.ndarray,
+    planes: np.ndarray,
+) -> None:
+    """Sets the first nine planes of `_looked_up` where the head is. Leaves in `fill` what is drawn.
+
+    is_usual: for each part, whether it looks much alike in all people.
+    """
+    size = cut.shape[0]
+    for y in range(part.shape[0]):
+        for x in range(part.shape[1]):
+            kind = part[y, x]
+            if kind < 0:
+                continue
+            point = drawn[y, x]
+            before, now = point[9], point[10]
+            is_skin = not is_usual[kind]
+            is_above_jaw = point[7] > CHIN_HEIGHT + JAW_SLOPE * max(-point[8], 0.0)
+            is_face = not is_skin or (is_above_jaw and point[8] > FACE_DEPTH)
+            own_seen = _is_seen(point[0], point[1], point[2], kind, shown_planes)
+            row = min(max(int(np.floor(point[1])), 0), size - 1)
+            column = min(max(int(np.floor(point[0])), 0), size - 1)
+            is_free = cut[row, column] <= 0
+            turn = (now - before) / LEAST_TURN
+            is_candidate = is_skin and is_face and is_free and turn > 0 and before < HIDDEN_FROM
+            if is_candidate and _is_seen(point[3], point[4], point[5], kind, shown_planes):
+                away = (HIDDEN_FROM - before) / (HIDDEN_FROM - HIDDEN_TO)
+                planes[7, y, x] = min(max(away, 0.0), 1.0) * min(max(turn, 0.0), 1.0)
+            if is_skin and is_above_jaw and point[8] > EAR_DEPTH:
+                planes[8, y, x] = min(max(turn - 1, 0.0), 1.0)
+            is_above = not is_skin or is_above_jaw
+            is_sure = not is_skin or before > SURE_FACING or now < SURE_STRETCH * before
+            planes[0, y, x], planes[1, y, x] = point[0], point[1]
+            planes[2, y, x], planes[3, y, x] = point[3], point[4]
+            planes[4, y, x], planes[5, y, x] = is_above, is_face
+            planes[6, y, x] = own_seen and is_above and is_sure and is_free
+            if own_seen:
+                # A turned eye's sclera is drawn; only its iris is the photo's own.
+                for k in range(fill.shape[2] - 1):
+                    fill[y, x, k] = 0
+                fill[y, x, -1] *= turned
+
+
+@nb.njit(cache=True, nogil=True)
+def _is_seen(x: float, y: float, depth: float, part: int, planes: np.ndarray) -> bool:
+    """`is_seen` of one point."""
+    size = planes.shape[-1]
+    column, row = int(np.floor(x)), int(np.floor(y))
+    if not (0 <= column < size and 0 <= row < size):
+        return True
+    is_near = depth <= planes[0, row, column] + HIDDEN_BELOW
+    return bool(is_near and planes[2 + part, row, column] > 0)

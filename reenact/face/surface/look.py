@@ -23,7 +23,7 @@ USUAL_LEVELS = (
 )
 """Levels of 255 of the materials on a face whose skin has USUAL_SKIN, from rendered pictures."""
 USUAL_SKIN = (176.0, 137.0, 115.0)
-TEETH_LIGHT, TEETH_TINT = 1.05, 0.9
+TEETH_LIGHT, TEETH_TINT = 1.1, 0.75
 """Teeth are as light as the skin times the one and have this share of its colour."""
 SCLERA_LIGHT, SCLERA_TINT = 0.85, 0.3
 """The same for the sclera of a photo that shows too little of it."""

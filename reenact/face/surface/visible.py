@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 
+import numba as nb
 import numpy as np
 import torch
 from scipy.spatial import cKDTree
@@ -142,9 +143,31 @@ def draw_surface(
     triangles = surface_triangles()
     single_sided = np.full(len(triangles), SKIN)
     index, weights = rasterize(points[:, :2], points[:, 2], triangles, single_sided, size, size)
-    is_drawn = index >= 0
-    part = np.where(is_drawn, surface_parts()[index], -1)
-    corners, weights = triangles[index[is_drawn]], weights[is_drawn]
     drawn = np.zeros((size, size, values.shape[1]), np.float32)
-    drawn[is_drawn] = sum(weights[:, k, None] * values[corners[:, k]] for k in range(3))
+    part = np.full((size, size), -1)
+    values = np.ascontiguousarray(values, np.float32)
+    _interpolate(index, weights, triangles, surface_parts(), values, drawn, part)
     return drawn, part
+
+
+@nb.njit(cache=True, nogil=True)
+def _interpolate(
+    index: np.ndarray,
+    weights: np.ndarray,
+    triangles: np.ndarray,
+    parts: np.ndarray,
+    values: np.ndarray,
+    drawn: np.ndarray,
+    part: np.ndarray,
+) -> None:
+    """Fills `drawn` and `part` where a triangle is."""
+    for y in range(index.shape[0]):
+        for x in range(index.shape[1]):
+            t = index[y, x]
+            if t < 0:
+                continue
+            part[y, x] = parts[t]
+            for k in range(3):
+                corner, weight = triangles[t, k], weights[y, x, k]
+                for v in range(values.shape[1]):
+                    drawn[y, x, v] += weight * values[corner, v]

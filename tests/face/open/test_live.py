@@ -2,12 +2,15 @@
 
 import numpy as np
 import pytest
+import torch
 
 from reenact.assets import asset_path
+from reenact.face.expressions import EXPRESSION_NAMES
 from reenact.face.open.stack import OpenFaceStack
 from reenact.media.animation import open_clip
 
 FRAMES = 24
+BROWS = torch.tensor([name.startswith("brow") for name in EXPRESSION_NAMES])
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +39,10 @@ def test_it_is_close_to_the_tracking_of_a_whole_film(stack, frames, live):
     for i, now in enumerate(live):
         turn = (now.params.rotation - film.params[i].rotation).abs().max()
         assert turn < 0.06  # radians
-        assert (now.params.expression - film.params[i].expression).abs().max() < 0.25
+        off = (now.params.expression - film.params[i].expression).abs()[0]
+        assert off[~BROWS].max() < 0.25
+        if i >= FRAMES // 2:  # earlier, few frames have shown the brows at rest
+            assert off[BROWS].max() < 0.25
         assert abs(float((now.params.scale / film.params[i].scale).log())) < 0.08
 
 

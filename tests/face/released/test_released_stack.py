@@ -109,6 +109,9 @@ def test_one_source_and_many_frames(stack):
     face = stack()
     source = face.source_face(picture(0), 256)
     assert source.crop_frame.shape == (256, 256, 3)
+    [(found, same)] = face.source_faces(picture(0), 256)
+    assert found.number == 1
+    assert np.array_equal(same.crop_frame, source.crop_frame)
     black = np.zeros((256, 256, 3), np.uint8)
     frames = [black, picture(1), picture(1), black, picture(1) // 2, picture(1) // 2]
     seen = []
@@ -123,6 +126,7 @@ def test_one_source_and_many_frames(stack):
     assert face.head_region(motion.params, 256).shape == (6, 1, 256, 256)
     assert face.target_motion([black, black], 25.0, 256) is None
     assert face.source_face(black, 256) is None
+    assert face.source_faces(black, 256) == []
     with pytest.raises(ValueError, match="no frames"):
         face.target_motion([], 25.0, 256)
     with pytest.raises(ValueError, match="256 pixels, not at 64"):
