@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from reenact.face.box import takes_loops
+from reenact.face.box import box_mean, takes_loops
 from reenact.face.surface.visible import num_head_vertices, rest_points
 
 CONTINUED_SIZE = 128
@@ -19,6 +19,13 @@ SMOOTHING_ROUNDS, CONTINUING_ROUNDS = 4, 16
 SKULL_DEPTHS, SKULL_ABOVE = (-1.2, -0.4), -0.7
 """Vertices of the skull: rest depth between these two, rest height above this one (dm). They lie
 near the outline of the head, where hair and hats begin.
+"""
+
+FOREHEAD_HEIGHT, CHIN_HEIGHT, LEVEL_WIDTH = 0.1, -1.1, 0.1
+"""dm: two heights at rest, and how near to a height vertices lie that count as of this height."""
+NEAR = 1 / 9
+"""The motion of a part goes on about this far beside it, in shares of the crop's side. Farther away
+hair moves as the skull does.
 """
 
 
@@ -58,6 +65,36 @@ def continued(offset: Tensor, known: Tensor, rigid: Tensor) -> Tensor:
     coarse = filled_in(mean, (share > 0).to(known), rounds=CONTINUING_ROUNDS)
     rest = F.interpolate(coarse, rest.shape[-2:], mode="bilinear")
     return torch.where(known > 0, offset, rest + rigid)
+
+
+def skull_share(end: np.ndarray, held: Tensor, front: Tensor, crop_side: float) -> Tensor:
+    """How much the skull's motion moves each pixel that has no motion of its own: (B, 1, S, S).
+
+    Hair moves with the skull, which turns less far in the picture than the face before it. The
+    share is 1 above the forehead, and falls to 0 at the chin, beside what is `held`, and where the
+    skull's motion would show the front of the face a second time.
+
+    end: `surface_points` (B, V, 3) of the picture to be made. held: (B, 1, S, S), 1 on parts that
+    have a motion of their own. front: (B, 1, S, S), 1 where the skull's motion leads to the front
+    of the face. crop_side: pixels.
+    """
+    heights = rest_points()[: num_head_vertices(), 1]
+    forehead, chin = (
+        end[:, np.flatnonzero(np.abs(heights - height) < LEVEL_WIDTH), 1].mean(1)
+        for height in (FOREHEAD_HEIGHT, CHIN_HEIGHT)
+    )
+    rows = np.arange(held.shape[2]) + 0.5
+    above = ((chin[:, None] - rows) / (chin - forehead).clip(1)[:, None]).clip(0, 1)
+    share = torch.from_numpy(above).to(held)[:, None, :, None]
+    reach = max(1, round(NEAR * crop_side))
+    return share * (1 - _widened(held, reach)) * (1 - _widened(front, max(1, reach // 2)))
+
+
+def _widened(mask: Tensor, reach: int) -> Tensor:
+    """1 on `mask` (B, 1, S, S), falling smoothly to 0 within some `reach` pixels beside it."""
+    for _ in range(3):
+        mask = box_mean(mask, reach)
+    return (2 * mask).clamp(max=1)
 
 
 def filled_in(value: Tensor, known: Tensor, rounds: int = SMOOTHING_ROUNDS) -> Tensor:

@@ -14,7 +14,7 @@ from reenact.face.box import box_max, box_mean
 from reenact.face.crop import FaceCrop
 from reenact.face.head_model import HeadModel
 from reenact.face.params import FaceParams
-from reenact.face.surface.continuation import continued, filled_in, skull_motion
+from reenact.face.surface.continuation import continued, filled_in, skull_motion, skull_share
 from reenact.face.surface.facing import facing
 from reenact.face.surface.look import (
     MATERIALS,
@@ -53,6 +53,8 @@ turns into view where it faces the camera by this much more than in the source.
 """
 SHOULDER_HEIGHT = -1.75
 """dm: below this height at rest the shoulders begin."""
+HELD_BORDER = 1 / 5
+"""Beside a border that holds the person, its motion is held in this share of the crop's side."""
 SQUEEZED = 1 / 100
 """So near to the outline of the head, in shares of the crop's side, the motion is continued."""
 HIDDEN_FROM, HIDDEN_TO = 0.35, 0.05
@@ -128,6 +130,7 @@ class LayerSource:
         see `shown`. facing: (V,), see `facing`.
     gaze: (1, 2) radians. scale: (1,), see `FaceParams`.
     eyes: (2,), see `eye_areas`.
+    front: (1, 1, S, S), 1 on the front of the face.
     body: (1, 1, S, S), 1 on the shoulders, which do not move.
     cut: (1, 1, S, S), 1 on and beyond the photo's border where it cuts the person. There nothing
         moves, and nothing comes from there.
@@ -142,6 +145,7 @@ class LayerSource:
     gaze: Tensor
     scale: Tensor
     eyes: np.ndarray
+    front: Tensor
     body: Tensor
     cut: Tensor
     look: Look
@@ -172,6 +176,7 @@ def layer_source(
         gaze=face.gaze,
         scale=face.scale,
         eyes=eye_areas(part, _middle(points[0])),
+        front=torch.from_numpy((part >= 0) & (drawn[..., 2] > FACE_DEPTH)).to(cut)[None, None],
         body=is_body.to(cut)[None, None],
         cut=cut,
         look=read_look(levels, part, drawn, _middle(points[0])),
@@ -203,8 +208,8 @@ def layer_field(model: HeadModel, source: LayerSource, target: FaceParams) -> La
 
     planes = np.stack(list(in_order(one, range(len(end)))))
     drawn = torch.from_numpy(planes).to(target.scale.device)
-    place, opposite, is_above, is_face, anchor, hidden, opaque, fill = drawn.split(
-        [2, 2, 1, 1, 1, 1, 1, 6], 1
+    place, opposite, is_above, is_neck, is_face, anchor, hidden, opaque, fill = drawn.split(
+        [2, 2, 1, 1, 1, 1, 1, 1, 6], 1
     )
     # At the outline single visible pixels lie between hidden ones.
     anchor = _without_specks(anchor, 1)
@@ -216,7 +221,12 @@ def layer_field(model: HeadModel, source: LayerSource, target: FaceParams) -> La
     known = torch.stack([anchor, body * (1 - is_above), cut.expand_as(anchor)]).amax(0)
     skull = skull_motion(start, end).to(drawn.device)
     rigid = torch.einsum("bij,bjhw->bihw", skull, _with_one(here)) - here
-    offset = continued(offset, known, rigid)
+    around = continued(offset, known, rigid)
+    front = _sampled(source.front.to(drawn.device), (here + rigid).permute(0, 2, 3, 1), 1.0)
+    border = box_max(cut, max(1, round(HELD_BORDER * source.crop_side))).expand_as(known)
+    held = torch.stack([known, is_neck, border]).amax(0)
+    pulled = skull_share(end, held, front, source.crop_side)
+    offset = torch.where(known > 0, around, around + pulled * (rigid - around))
     edge = max(1, round(SOFT_EDGE * source.crop_side / 2))
     mirror, hidden = _mirror(opposite - here, hidden, source.crop_side)
     fill = shaded(fill, source.crop_side)
@@ -283,7 +293,7 @@ def _looked_up(
     turned: float,
     openness: np.ndarray,
 ) -> np.ndarray:
-    """Planes (14, S, S) float32 of a drawn surface.
+    """Planes (16, S, S) float32 of a drawn surface.
 
     middle: the column half-way between the pupils. turned: 1 if the eyes turn, 0 if not. openness:
     see `darken_closing_eyes`.
@@ -294,12 +304,12 @@ def _looked_up(
     other half; and the shares of materials that are drawn.
     """
     fill = shares(part, drawn[..., 6:9], middle, source.look)
-    planes = np.zeros((9 + len(MATERIALS), *part.shape), np.float32)
+    planes = np.zeros((10 + len(MATERIALS), *part.shape), np.float32)
     cut = source.cut[0, 0].cpu().numpy()
     is_usual = np.isin(np.arange(NUM_PARTS), USUAL_PARTS)
     _classify(drawn, part, is_usual, source.planes, cut, turned, fill, planes)
     darken_closing_eyes(fill, part, middle, openness)
-    planes[9:] = fill.transpose(2, 0, 1)
+    planes[10:] = fill.transpose(2, 0, 1)
     return planes
 
 
@@ -314,7 +324,7 @@ def _classify(
     fill: np.ndarray,
     planes: np.ndarray,
 ) -> None:
-    """Sets the first nine planes of `_looked_up` where the head is. Leaves in `fill` what is drawn.
+    """Sets the first ten planes of `_looked_up` where the head is. Leaves in `fill` what is drawn.
 
     is_usual: for each part, whether it looks much alike in all people.
     """
@@ -337,15 +347,15 @@ def _classify(
             is_candidate = is_skin and is_face and is_free and turn > 0 and before < HIDDEN_FROM
             if is_candidate and _is_seen(point[3], point[4], point[5], kind, shown_planes):
                 away = (HIDDEN_FROM - before) / (HIDDEN_FROM - HIDDEN_TO)
-                planes[7, y, x] = min(max(away, 0.0), 1.0) * min(max(turn, 0.0), 1.0)
+                planes[8, y, x] = min(max(away, 0.0), 1.0) * min(max(turn, 0.0), 1.0)
             if is_skin and is_above_jaw and point[8] > EAR_DEPTH:
-                planes[8, y, x] = min(max(turn - 1, 0.0), 1.0)
+                planes[9, y, x] = min(max(turn - 1, 0.0), 1.0)
             is_above = not is_skin or is_above_jaw
             is_sure = not is_skin or before > SURE_FACING or now < SURE_STRETCH * before
             planes[0, y, x], planes[1, y, x] = point[0], point[1]
             planes[2, y, x], planes[3, y, x] = point[3], point[4]
-            planes[4, y, x], planes[5, y, x] = is_above, is_face
-            planes[6, y, x] = own_seen and is_above and is_sure and is_free
+            planes[4, y, x], planes[5, y, x], planes[6, y, x] = is_above, not is_above, is_face
+            planes[7, y, x] = own_seen and is_above and is_sure and is_free
             if own_seen:
                 # A turned eye's sclera is drawn; only its iris is the photo's own.
                 for k in range(fill.shape[2] - 1):

@@ -15,8 +15,8 @@ from reenact.face.surface.visible import BALLS, INSIDE, rest_points, upper_teeth
 MATERIALS = ("teeth", "tongue", "inside", "pupil", "iris", "sclera")
 USUAL_LEVELS = (
     (175, 157, 147),
-    (112, 56, 50),
-    (56, 24, 18),
+    (95, 50, 46),
+    (42, 22, 18),
     (20, 18, 17),
     (80, 56, 42),
     (165, 154, 150),
@@ -49,7 +49,7 @@ TONGUE_BACK, TONGUE_FRONT, TONGUE_DARK = -0.25, 0.1, 0.2
 """dm at rest: at the first depth the tongue has the third share of its light, at the second all."""
 SCLERA_ROUND = 0.25
 """How much darker the sclera is at the outline of the round eyeball."""
-SOFT_MOUTH = 1 / 128
+SOFT_MOUTH = 1 / 256
 """Edges inside of a mouth are softened over this share of the side of the face crop."""
 LIPS_REACH = 1 / 28
 """Within this share of the side of the face crop lips and lids shade what lies behind them."""

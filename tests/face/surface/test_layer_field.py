@@ -9,7 +9,7 @@ import torch
 from reenact.face.crop import FaceCrop
 from reenact.face.head_model import HeadModel
 from reenact.face.params import FaceParams
-from reenact.face.surface.continuation import continued, filled_in
+from reenact.face.surface.continuation import continued, filled_in, skull_motion
 from reenact.face.surface.layer_field import (
     LayerField,
     LayerSource,
@@ -17,6 +17,7 @@ from reenact.face.surface.layer_field import (
     layer_source,
 )
 from reenact.face.surface.motion_field import pixel_centres
+from reenact.face.surface.visible import surface_points
 
 SIZE = 64
 VIEW = FaceCrop(crop_from_frame=np.array([[1.0, 0, 16], [0, 1, 16], [0, 0, 1]]), size=96)
@@ -81,6 +82,20 @@ def test_hair_above_the_head_turns_rigidly_with_it(head):
     arm = float(head.landmarks(source)[0, 27, 1] - 1.35 * 0.3 * SIZE)
     neck = SIZE / 2 + 0.95 * 0.3 * SIZE
     assert float(above[0]) == pytest.approx((neck - arm) * np.tan(roll), rel=0.25)
+
+
+@pytest.mark.parametrize("angle", [-0.5, 0.5])
+def test_hair_above_a_turned_head_moves_with_the_skull_not_with_the_face(head, angle):
+    source, target = face(), face(rotation=[angle, 0.0, 0.0])
+    field = field_of(head, source, target)
+    nose = head.landmarks(target)[0, 27] + 16
+    row, column = int(nose[1]) - round(1.5 * 0.3 * SIZE), VIEW.size // 2
+    start, end = (surface_points(head, f).numpy() + np.array([16, 16, 0]) for f in (source, target))
+    skull = skull_motion(start, end)[0] @ torch.tensor([column + 0.5, row + 0.5, 1.0])
+    hair, front = field.grid[0, row, column], field.grid[0, int(nose[1]), int(nose[0])]
+    face_moves = abs(float(front[0]) - int(nose[0]) - 0.5)
+    assert abs(float(hair[0] - skull[0])) < 0.2 * face_moves
+    assert abs(float(hair[0]) - column - 0.5) < 0.5 * face_moves
 
 
 def test_the_body_does_not_move(head):
