@@ -32,7 +32,7 @@ def draw_frames(config: SyntheticConfig, index: int, renderer: Renderer) -> list
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--source", type=int, default=3, help="clip that gives the photo")
+    parser.add_argument("--source", type=int, default=56, help="clip that gives the photo")
     parser.add_argument("--target", type=int, default=10, help="clip that gives the motion")
     parser.add_argument("--frames", type=int, default=75)
     parser.add_argument("--size", type=int, default=320)

@@ -18,7 +18,7 @@ def stack() -> OpenFaceStack:
 @pytest.fixture(scope="module")
 def woman() -> np.ndarray:
     astronaut = pytest.importorskip("skimage.data").astronaut()
-    return np.ascontiguousarray(astronaut[:384, 64:448, :3])
+    return np.ascontiguousarray(astronaut[:300, 74:374, :3])
 
 
 @pytest.fixture(scope="module")
