@@ -16,10 +16,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--onnx",
         type=Path,
         metavar="DIR",
-        help="write ONNX files; needs onnx, onnxscript, onnxruntime",
+        help="write ONNX files; needs onnx, onnxscript, onnxruntime (default: none)",
     )
     parser.add_argument(
-        "--torch-export", type=Path, metavar="DIR", help="write programs of torch.export (.pt2)"
+        "--torch-export",
+        type=Path,
+        metavar="DIR",
+        help="write programs of torch.export, .pt2 (default: none)",
     )
     parser.add_argument(
         "--weights", type=Path, help="reenactor weights (default: the shipped ones)"
