@@ -1,3 +1,7 @@
+# Tests start other programs. Threads that wait for each other sleep, and leave the processor to them.
+export OMP_WAIT_POLICY = PASSIVE
+export KMP_BLOCKTIME = 0
+
 .PHONY: check slow browser format
 check:
 	ruff format --check .
