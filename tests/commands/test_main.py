@@ -122,7 +122,8 @@ def main():
     with atomic_output(Path(sys.argv[1])) as temporary:
         temporary.write_text("half")
         print("ready", flush=True)
-        time.sleep(30)
+        for _ in range(3000):  # a signal right before a sleep is seen after it
+            time.sleep(0.01)
 
 sys.exit(exit_code(main))
 """
