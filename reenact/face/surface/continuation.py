@@ -78,16 +78,20 @@ def skull_share(end: np.ndarray, held: Tensor, front: Tensor, crop_side: float) 
     have a motion of their own. front: (B, 1, S, S), 1 where the skull's motion leads to the front
     of the face. crop_side: pixels.
     """
-    heights = rest_points()[: num_head_vertices(), 1]
     forehead, chin = (
-        end[:, np.flatnonzero(np.abs(heights - height) < LEVEL_WIDTH), 1].mean(1)
-        for height in (FOREHEAD_HEIGHT, CHIN_HEIGHT)
+        end[:, _at_height(height), 1].mean(1) for height in (FOREHEAD_HEIGHT, CHIN_HEIGHT)
     )
     rows = np.arange(held.shape[2]) + 0.5
     above = ((chin[:, None] - rows) / (chin - forehead).clip(1)[:, None]).clip(0, 1)
     share = torch.from_numpy(above).to(held)[:, None, :, None]
     reach = max(1, round(NEAR * crop_side))
     return share * (1 - _widened(held, reach)) * (1 - _widened(front, max(1, reach // 2)))
+
+
+@functools.cache
+def _at_height(height: float) -> np.ndarray:
+    """Indices into `surface_points` of the head's vertices that lie at this height at rest (dm)."""
+    return np.flatnonzero(np.abs(rest_points()[: num_head_vertices(), 1] - height) < LEVEL_WIDTH)
 
 
 def _widened(mask: Tensor, reach: int) -> Tensor:

@@ -14,7 +14,13 @@ from reenact.face.box import box_max, box_mean
 from reenact.face.crop import FaceCrop
 from reenact.face.head_model import HeadModel
 from reenact.face.params import FaceParams
-from reenact.face.surface.continuation import continued, filled_in, skull_motion, skull_share
+from reenact.face.surface.continuation import (
+    CHIN_HEIGHT,
+    continued,
+    filled_in,
+    skull_motion,
+    skull_share,
+)
 from reenact.face.surface.facing import facing
 from reenact.face.surface.look import (
     MATERIALS,
@@ -42,10 +48,10 @@ SURE_FACING, SURE_STRETCH = 0.45, 1.5
 """Where the head faces the camera by less than the first in the source, and by more than this many
 times more in the picture to be made, a little of the source would be spread over a large part.
 """
-FACE_DEPTH, CHIN_HEIGHT = -0.3, -1.1
-"""dm: the face of the head model lies in front of the first (its depth at rest) and above the
-second (its height at rest). What the source hides of the face is invented. Elsewhere there may be
-hair or clothes, of which the head model knows nothing.
+FACE_DEPTH = -0.3
+"""dm: the face of the head model lies in front of this depth at rest, and above `CHIN_HEIGHT`. What
+the source hides of the face is invented. Elsewhere there may be hair or clothes, of which the head
+model knows nothing.
 """
 EAR_DEPTH, LEAST_TURN = -0.4, 0.15
 """dm: in front of this depth the head model's skin is opaque where it turns into view. A point
@@ -148,6 +154,7 @@ class LayerSource:
     front: Tensor
     body: Tensor
     cut: Tensor
+    border: Tensor
     look: Look
 
     @property
@@ -179,6 +186,7 @@ def layer_source(
         front=torch.from_numpy((part >= 0) & (drawn[..., 2] > FACE_DEPTH)).to(cut)[None, None],
         body=is_body.to(cut)[None, None],
         cut=cut,
+        border=box_max(cut, max(1, round(HELD_BORDER * size * view.zoom))),
         look=read_look(levels, part, drawn, _middle(points[0])),
     )
 
@@ -223,8 +231,8 @@ def layer_field(model: HeadModel, source: LayerSource, target: FaceParams) -> La
     rigid = torch.einsum("bij,bjhw->bihw", skull, _with_one(here)) - here
     around = continued(offset, known, rigid)
     front = _sampled(source.front.to(drawn.device), (here + rigid).permute(0, 2, 3, 1), 1.0)
-    border = box_max(cut, max(1, round(HELD_BORDER * source.crop_side))).expand_as(known)
-    held = torch.stack([known, is_neck, border]).amax(0)
+    border = source.border.to(drawn.device)
+    held = torch.stack([known, is_neck, border.expand_as(known)]).amax(0)
     pulled = skull_share(end, held, front, source.crop_side)
     offset = torch.where(known > 0, around, around + pulled * (rigid - around))
     edge = max(1, round(SOFT_EDGE * source.crop_side / 2))
