@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 import torch
 
-from diffae import DiffAE, DiffAEConfig
+from diffae import DiffAE
 from reenact.data.clips import ClipSet, open_clips
 from reenact.data.synthetic.clips import SyntheticConfig
 from reenact.data.synthetic.generate import generate
@@ -19,6 +19,7 @@ from reenact.inference.reenactor import Reenactor
 from reenact.media.images import image_from_frame
 from reenact.models.reenactment_encoder import ReenactmentEncoder
 from reenact.models.weights import ReenactorWeights
+from tools.fuzz.material import tiny_config
 
 SIZE = 32
 
@@ -63,16 +64,7 @@ def test_a_still_background_is_that_of_the_true_picture(batch, clips):
 def test_without_motion_the_result_is_the_source(batch):
     """Whatever the networks draw, and with the start that follows the layers."""
     torch.manual_seed(0)
-    config = DiffAEConfig(
-        image_size=SIZE,
-        base_channels=32,
-        channel_mults=(1, 1),
-        encoder_channel_mults=(1, 1),
-        attention_resolutions=(),
-        num_res_blocks=1,
-        z_channels=32,
-        time_channels=32,
-    )
+    config = tiny_config()
     diffae = DiffAE(config)
     encoder = ReenactmentEncoder(DiffAE(config).encoder)
     weights = ReenactorWeights(diffae=diffae, encoder=encoder, unet=None, metadata={})

@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from diffae import DiffAE, DiffAEConfig
+from diffae import DiffAE
 from reenact.face.head_model import HeadModel
 from reenact.face.open.stack import OpenFaceStack, TrackResult
 from reenact.face.params import FaceParams
@@ -15,6 +15,7 @@ from reenact.face.stack import Which
 from reenact.models.checkpoint import load_reenactor, save_reenactor
 from reenact.models.reenactment_encoder import ReenactmentEncoder
 from reenact.models.weights import Recipe, ReenactorWeights
+from tools.fuzz.material import tiny_config
 
 SIZE = 32
 
@@ -68,16 +69,7 @@ class FakeFaceStack(OpenFaceStack):
 def weights_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Random weights of a tiny model in which every input has an effect."""
     torch.manual_seed(5)
-    config = DiffAEConfig(
-        image_size=SIZE,
-        base_channels=32,
-        channel_mults=(1, 1),
-        encoder_channel_mults=(1, 1),
-        attention_resolutions=(),
-        num_res_blocks=1,
-        z_channels=32,
-        time_channels=32,
-    )
+    config = tiny_config()
     diffae = DiffAE(config)
     encoder = ReenactmentEncoder(DiffAE(config).encoder)
     with torch.no_grad():

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from diffae import DiffAE, DiffAEConfig
+from diffae import DiffAE
 from reenact.config import load_config
 from reenact.evaluation.run_config import EvalRun
 from reenact.face.factory import FaceConfig, make_face_stack
@@ -20,6 +20,7 @@ from reenact.models.reenactment_encoder import ReenactmentEncoder
 from reenact.models.weights import Recipe, ReenactorWeights
 from reenact.training.drawer import Drawer
 from reenact.training.run_config import TrainRun
+from tools.fuzz.material import tiny_config
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 SIZE = 32
@@ -28,16 +29,7 @@ SIZE = 32
 @pytest.fixture(scope="module")
 def weights() -> ReenactorWeights:
     torch.manual_seed(1)
-    config = DiffAEConfig(
-        image_size=SIZE,
-        base_channels=32,
-        channel_mults=(1, 1),
-        encoder_channel_mults=(1, 1),
-        attention_resolutions=(),
-        num_res_blocks=1,
-        z_channels=32,
-        time_channels=32,
-    )
+    config = tiny_config()
     diffae = DiffAE(config)
     encoder = ReenactmentEncoder(DiffAE(config).encoder, has_motion_head=True)
     unet = DiffAE(config).unet

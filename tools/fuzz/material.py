@@ -50,11 +50,9 @@ def frames() -> tuple[np.ndarray, ...]:
     return tuple(np.asarray(Image.fromarray(f).resize((128, 128))) for f in first)
 
 
-@functools.cache
-def tiny_weights() -> bytes:
-    """A reenactor of 32 pixels with random weights, as a .safetensors file."""
-    torch.manual_seed(0)
-    config = DiffAEConfig(
+def tiny_config() -> DiffAEConfig:
+    """A DiffAE of 32 pixels that is as small as one can be."""
+    return DiffAEConfig(
         image_size=32,
         base_channels=32,
         channel_mults=(1, 1),
@@ -64,6 +62,13 @@ def tiny_weights() -> bytes:
         z_channels=32,
         time_channels=32,
     )
+
+
+@functools.cache
+def tiny_weights() -> bytes:
+    """A reenactor of 32 pixels with random weights, as a .safetensors file."""
+    torch.manual_seed(0)
+    config = tiny_config()
     diffae = DiffAE(config)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "tiny.safetensors"
