@@ -54,7 +54,15 @@ class Subject:
 
 
 def reenactor_subject(run: EvalRun, reenactor: Reenactor) -> Subject:
-    """Our reenactor with its floor and its oracle."""
+    """Our reenactor with its floors and its oracle.
+
+    Raises UserError for the floor "warp_only" of weights whose results have no layers.
+    """
+    if "warp_only" in run.our_rows and not reenactor.recipe.carry_detail:
+        raise UserError(
+            "variants: warp_only shows the photo's layers, and results of these weights have none "
+            "(carry_detail is false); leave it out"
+        )
     networks = reenactor.networks
     settings = {
         "networks_sha256": networks_sha256(reenactor.diffae, networks.encoder, networks.unet),

@@ -265,6 +265,13 @@ def test_results_do_not_depend_on_the_batch_size(run, weights, judges):
     assert_alike(first, second)
 
 
+def test_the_floor_of_moved_layers_needs_weights_with_layers(run, weights):
+    run = replace(run, variants=["ours", "warp_only"])
+    reenactor = Reenactor(weights, FlatFace(), run.reenactor)  # type: ignore[arg-type]
+    with pytest.raises(UserError, match="results of these weights have none"):
+        reenactor_subject(run, reenactor)
+
+
 def test_tracked_params_drive_the_reenactor(run, weights, judges):
     torch.nn.init.normal_(weights.encoder.zero_conv.weight)
     truth = evaluate_once(run, weights, judges)

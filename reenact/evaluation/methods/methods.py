@@ -24,8 +24,8 @@ from reenact.inference.reenactor import Reenactor
 from reenact.inference.source_state import SourceState
 from reenact.media.images import image_from_frame
 
-Variant = Literal["ours", "networks", "copy_source", "oracle"]
-VARIANTS: tuple[Variant, ...] = ("ours", "networks", "copy_source", "oracle")
+Variant = Literal["ours", "networks", "warp_only", "copy_source", "oracle"]
+VARIANTS: tuple[Variant, ...] = ("ours", "networks", "warp_only", "copy_source", "oracle")
 DEFAULT_VARIANTS: tuple[Variant, ...] = ("ours", "copy_source", "oracle")
 
 
@@ -103,8 +103,9 @@ class ReenactorMethod:
     """Our reenactor.
 
     The variant "networks" is the networks' picture, of which the layers are no part. The variant
-    "oracle" uses only the pretrained DiffAE. It decodes the semantic code of the true
-    picture from the x_T of the source, with `oracle_steps` DDIM steps each way.
+    "warp_only" is the moved layers alone, without the networks' picture. The variant "oracle" uses
+    only the pretrained DiffAE. It decodes the semantic code of the true picture from the x_T of the
+    source, with `oracle_steps` DDIM steps each way.
     """
 
     def __init__(self, reenactor: Reenactor, pictures: Sequence[str], oracle_steps: int) -> None:
@@ -118,6 +119,8 @@ class ReenactorMethod:
         images = {"ours": middle(ours, batch.source.shape[-1])}
         if "networks" in self.pictures:
             images["networks"] = networks
+        if "warp_only" in self.pictures:
+            images["warp_only"] = self.reenactor.warped(state, batch.target_params)
         if "copy_source" in self.pictures:
             images["copy_source"] = batch.source.to(self.reenactor.device)
         if "oracle" in self.pictures:
