@@ -3,13 +3,14 @@
     python -m tools.measure_benchmark [--benchmark DIR] [--size PIXELS] [--set KEY=VALUE ...]
 
 It writes the benchmark where it is missing, measures each track with configs/benchmark/eval.yaml,
-and replaces the numbers in the two files. It takes about ten minutes on one core. A stopped run
-continues: what `results/benchmark` holds is not measured again.
+and replaces the numbers in the two files. It takes about ten minutes on one core. The numbers
+belong to a commit, so all code must be committed. A stopped run of the same commit continues.
 """
 
 import argparse
 import json
 import subprocess
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -138,13 +139,18 @@ def _difference_table(tracks: Numbers) -> Table:
     return Table(headers=[BY_NAME[c].header for c in columns], names=names, rows=rows)
 
 
-def _revision() -> str:
-    """The commit of the code. It ends in -dirty where files were changed after the commit."""
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    if done.returncode != 0:
-        raise UserError(f"{ROOT}: no git repository, the table names the commit of the code")
-    return done.stdout.strip()
+def revision(root: Path) -> str:
+    """The commit of the code. Raises UserError if the code has changed since, or without git."""
+
+    def git(*command: str) -> str:
+        done = subprocess.run(["git", *command], cwd=root, capture_output=True, text=True)
+        if done.returncode != 0:
+            raise UserError(f"{root}: git cannot name the commit of the code, use a git clone")
+        return done.stdout.strip()
+
+    if git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!docs"):
+        raise UserError(f"{root}: has changes; commit them first, the numbers belong to a commit")
+    return git("rev-parse", "--short=12", "HEAD")
 
 
 def main() -> None:
@@ -158,15 +164,16 @@ def main() -> None:
     parser.add_argument("--device", default="auto")
     args = parser.parse_args()
     tracks = args.track or list(read_spec().tracks)
-    revision = _revision()  # before minutes of work
+    commit = revision(ROOT)
     write_benchmark(args.benchmark, args.size, tracks)
     summaries = {}
     for track in tracks:
         folder = f"data.folder={args.benchmark / track / 'clips'}"
-        report = run_evaluation(load_config(CONFIG, EvalRun, [folder, *args.set]), args.device)
+        run = load_config(CONFIG, EvalRun, [folder, *args.set])
+        report = run_evaluation(replace(run, output=run.output / commit), args.device)
         assert report is not None  # only further processes of torchrun get none
         summaries[track] = report.summary
-    numbers = {"date": date.today().isoformat(), "revision": revision, **numbers_of(summaries)}
+    numbers = {"date": date.today().isoformat(), "revision": commit, **numbers_of(summaries)}
     page = with_section(PAGE.read_text(encoding="utf-8"), section(numbers))
     with atomic_output(NUMBERS) as temporary:
         temporary.write_text(json.dumps(numbers, indent=1) + "\n")

@@ -73,6 +73,22 @@ def test_the_page_shows_the_committed_numbers():
         measure_benchmark.with_section(page.replace("<!-- numbers -->", ""), text)
 
 
+def test_published_numbers_belong_to_a_commit(tmp_path):
+    with pytest.raises(UserError, match="use a git clone"):
+        measure_benchmark.revision(tmp_path)
+    name = ("-c", "user.name=a", "-c", "user.email=a@b")
+    (tmp_path / "docs").mkdir()
+    for path in ("code.py", "docs/page.md"):
+        (tmp_path / path).write_text("1")
+    for command in (("init", "-q"), ("add", "-A"), (*name, "commit", "-qm", "1")):
+        subprocess.run(["git", *command], cwd=tmp_path, check=True)
+    (tmp_path / "docs/page.md").write_text("2")  # the last table, which may be replaced
+    assert len(measure_benchmark.revision(tmp_path)) == 12
+    (tmp_path / "code.py").write_text("2")
+    with pytest.raises(UserError, match="commit them first"):
+        measure_benchmark.revision(tmp_path)
+
+
 @pytest.mark.slow
 def test_the_generator_still_gives_the_committed_parameters():
     """Fails when the generator changes. Then the benchmark needs a new version."""
