@@ -39,7 +39,7 @@ def train(run: TrainRun, device: torch.device, world: World = ALONE) -> int:
     session = open_session(run, device, world)
     dataset = ClipDataset(run.data.root, run.data.split)
     check_data(session, dataset)
-    held_out = open_held_out(run)
+    held_out = open_held_out(run, dataset)
     meter, logging = Meter(), run.logging
     step = checkpoint.resume(session, meter)
     log = None

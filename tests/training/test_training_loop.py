@@ -145,6 +145,25 @@ def test_validation_is_never_on_training_clips_without_saying_so(make_run, capsy
     assert train(plain, CPU) == 2
 
 
+def test_people_of_both_splits_are_not_held_out(make_run, capsys):
+    run = with_logging(make_run(num_steps=1), validate_every=1)
+    manifest = run.data.root / "manifest.json"
+    content = json.loads(manifest.read_text())
+    for clip in content["clips"]:
+        clip["person"] = "the same"
+    manifest.write_text(json.dumps(content))
+    train(run, CPU)
+    assert (
+        "people of split val that are in split train, too: 1 (the same" in capsys.readouterr().err
+    )
+
+
+def test_missing_weights_to_start_from_are_named_with_where_to_get_them(make_run):
+    run = dataclasses.replace(make_run("align"), init=Path("weights/last.ckpt"))
+    with pytest.raises(UserError, match=r"init: .*last.ckpt: no such file; .*reenact weights"):
+        train(run, CPU)
+
+
 def test_a_kill_in_the_middle_of_a_checkpoint_leaves_the_old_one(make_run, monkeypatch):
     run = make_run(num_steps=1)
     train(run, CPU)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from reenact.data.clips import Clip
 from reenact.device import autocast
+from reenact.errors import UserError
 from reenact.evaluation.methods.batches import Batch
 from reenact.evaluation.methods.predictions import PredictionFolder
 from reenact.evaluation.pairing.pairs import Video
@@ -47,6 +48,11 @@ def load_reenactor(
 
     Raises UserError or CheckpointError for missing or foreign files.
     """
+    if weights is not None and not weights.exists():
+        raise UserError(
+            f"weights: {weights}: no such file; train it first (the config of stage reenact names "
+            "it as export), or set weights to another file"
+        )
     path = own_weights(face).path if weights is None else check_input_file(weights)
     reenactor = Reenactor.load(weights, config=config, device=device, face=face)
     with path.open("rb") as file:
