@@ -45,7 +45,8 @@ def test_the_loops_give_what_torch_gives(count: int, outputs: list[str]) -> None
     expected = net(images.clone().requires_grad_())
     assert not net._loops, "with gradients torch runs the graph"
     results = net(images)
-    assert all(net._loops.values()) and len(results) == len(outputs)
+    assert all(net._loops.values())
+    assert len(results) == len(outputs)
     for result, wanted in zip(results, expected, strict=True):
         assert result.shape == wanted.shape
         torch.testing.assert_close(result, wanted.detach(), atol=1e-5, rtol=1e-5)
@@ -54,7 +55,8 @@ def test_the_loops_give_what_torch_gives(count: int, outputs: list[str]) -> None
 def test_a_window_that_is_not_square_is_left_to_torch() -> None:
     net = graph(NODES, ["i"])
     (result,) = net(torch.zeros(1, 3, 17, 15))
-    assert result.shape == (1, 5, 1, 1) and list(net._loops.values()) == [None]
+    assert result.shape == (1, 5, 1, 1)
+    assert list(net._loops.values()) == [None]
 
 
 def test_shapes_have_their_own_loops() -> None:
