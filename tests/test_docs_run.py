@@ -1,4 +1,5 @@
-"""The commands of docs/voxceleb.md and docs/evaluation.md run as they stand, one after another.
+"""The commands of docs/voxceleb.md and docs/evaluation.md, and the first ones of docs/training.md,
+run as they stand, one after another.
 
 They run in a fresh copy of the scripts and configs. The copy differs from a clone in three ways,
 because a test has neither VoxCeleb nor GPUs nor days:
@@ -60,6 +61,7 @@ SMALL: dict[str, dict[str, Any]] = {
         "save_predictions": True,  # the results of the "other methods"
         "reenactor": {"num_steps": 2, "encode_steps": 2, "x_T": "source", "sampler": "ddim"},
     },
+    "tiny": {"num_steps": 10},
     "embedded/eval": {
         "oracle_steps": 2,
         "num_examples": 1,
@@ -168,6 +170,10 @@ def test_the_pages_for_researchers_run_command_by_command(tmp_path: Path):
     for number in range(first, last + 1):
         clone.run(line, SLURM_ARRAY_TASK_ID=str(number))
     assert (prepared / "manifest.parquet").read_bytes() == manifest
+
+    for line in commands("training.md")[0]:
+        clone.run(line)
+    assert (tmp_path / "runs/tiny/diffae.safetensors").is_file()
 
     (block,) = commands("evaluation.md")
     (results,) = (tmp_path / "results/voxceleb256").glob("measured/ours-*/predictions")

@@ -58,7 +58,7 @@ def test_a_photo_moves_as_on_the_cpu(
     on_cpu = list(Reenactor.load(device="cpu", config=config).animate(photo, frames))
     request.getfixturevalue("mps")
     # The simulated device is there in this thread only.
-    one_thread = "reenact.inference.reenactor.read_ahead"
+    one_thread = "reenact.inference.frame_reenactor.read_ahead"
     monkeypatch.setattr(one_thread, lambda items, count: (item for item in items))
     on_mps = list(Reenactor.load(device="mps", config=config).animate(photo, frames))
     assert len(on_mps) == 2

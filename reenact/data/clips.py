@@ -27,8 +27,8 @@ def open_clips(root: Path, split: str) -> ClipSet:
     read = next((read for name, read in READERS.items() if (root / name).is_file()), None)
     if read is None:
         raise UserError(
-            f"{root}: no {' and no '.join(READERS)} here, run python -m reenact prepare, "
-            f"or python -m reenact synthetic --out {root}"
+            f"{root}: no {' and no '.join(READERS)} here; python -m reenact prepare, synthetic or "
+            "benchmark writes clips"
         )
     clips = read(root, split)
     if not clips:

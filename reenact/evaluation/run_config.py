@@ -32,8 +32,9 @@ class EvalRun(Checked):
         the clips: the truth of synthetic clips, or what the tracker read from the full frames.
         "tracked" takes what the face stack reads from each crop on its own.
     variants: our rows of the tables. "networks" is the networks' picture, before it is composed
-        with the photo. "copy_source" is the source picture itself. "oracle" is the
-        DiffAE given the code of the true picture.
+        with the photo. "warp_only" is the moved photo without the networks' picture.
+        "copy_source" is the source picture itself. "oracle" is the DiffAE given the code of the
+        true picture.
     num_examples: rows of pictures for each mode, spread evenly over the pairs.
     num_worst: rows of pictures for each mode with the largest errors.
     num_videos: videos for each of self and cross that show the results side by side as they move.
@@ -71,7 +72,7 @@ class EvalRun(Checked):
         if len(set(self.variants)) < len(self.variants):
             raise ValueError(f"variants: each only once, got {self.variants}")
         if "ours" not in self.variants and (
-            not self.predictions or {"oracle", "networks"} & set(self.variants)
+            not self.predictions or {"oracle", "networks", "warp_only"} & set(self.variants)
         ):
             raise ValueError(
                 f"variants: must hold 'ours' unless only predictions are measured, got "

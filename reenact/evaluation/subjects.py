@@ -22,8 +22,9 @@ from reenact.evaluation.readers import ParamsReader, StackReader
 from reenact.evaluation.run_config import EvalRun
 from reenact.inference.reenactor import Reenactor
 from reenact.models.weights import networks_sha256
+from reenact.processes import warn
 
-RECORD_VERSION = 6
+RECORD_VERSION = 7
 """Raise it when recorded numbers change, for example with the tracker or the fit of the head model.
 All pairs are then measured again."""
 
@@ -54,7 +55,14 @@ class Subject:
 
 
 def reenactor_subject(run: EvalRun, reenactor: Reenactor) -> Subject:
-    """Our reenactor with its floor and its oracle."""
+    """Our reenactor with its floors and its oracle.
+
+    The floor "warp_only" is left out, with a warning, for weights whose results have no layers.
+    """
+    rows = run.our_rows
+    if "warp_only" in rows and not reenactor.recipe.carry_detail:
+        warn("row warp_only: left out, results of these weights have no layers (carry_detail)")
+        rows = tuple(row for row in rows if row != "warp_only")
     networks = reenactor.networks
     settings = {
         "networks_sha256": networks_sha256(reenactor.diffae, networks.encoder, networks.unet),
@@ -71,8 +79,8 @@ def reenactor_subject(run: EvalRun, reenactor: Reenactor) -> Subject:
     }
     return Subject(
         row="ours",
-        method=ReenactorMethod(reenactor, run.our_rows, run.oracle_steps),
-        pictures=run.our_rows,
+        method=ReenactorMethod(reenactor, rows, run.oracle_steps),
+        pictures=rows,
         settings=settings,
         batch_size=run.reenactor.batch_size,
         reader=StackReader(reenactor.face) if run.params == "tracked" else None,

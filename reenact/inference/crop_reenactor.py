@@ -106,6 +106,15 @@ class CropReenactor:
         """The networks' pictures (B, 3, S, S), and the results that `render` gives."""
         return self._rendered(state, target, wants_images=True)
 
+    @torch.inference_mode()
+    def warped(self, state: SourceState, target: FaceBatch) -> Tensor:
+        """The moved layers of the sources without the networks' pictures: (B, 3, S, S) in [-1, 1].
+
+        state: sources with layers, one for each of the B targets.
+        """
+        drawings = self._drawings(state.params, target.to(self.device), state.layers)
+        return drawings.moved_layers().drafts(self.size).clamp(-1, 1)
+
     def _rendered(
         self, state: SourceState, target: FaceBatch, *, wants_images: bool
     ) -> tuple[Tensor, Tensor]:

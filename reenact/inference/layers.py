@@ -72,9 +72,9 @@ def make_layers(view: SourceView, face: LayerSource) -> Layers:
     inside = filled_in(view.picture[:, :3] * inner, inner)
     return Layers(
         canvas=view.canvas,
-        inside=inside.to(face.body.device),
-        person=person.to(face.body.device),
-        plate=view.inner(plate).to(face.body.device),
+        inside=inside.to(face.cut.device),
+        person=person.to(face.cut.device),
+        plate=view.inner(plate).to(face.cut.device),
         face=face,
     )
 

@@ -2,53 +2,29 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Generator, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
-from dataclasses import replace
-from functools import partial
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-from torch import Tensor
-
-from reenact.errors import UserError, warn
-from reenact.face.batch import FaceBatch
 from reenact.face.control import Sliders
 from reenact.face.factory import FaceConfig
-from reenact.face.person_mask import PersonFinder
-from reenact.face.stack import Frame, SourceFace, Watch, Which, chunks
-from reenact.inference.background import PHOTO, TRANSPARENT
-from reenact.inference.canvas import SourceView, is_cut
-from reenact.inference.compose import Scene, find_composition
+from reenact.face.stack import Frame, SourceFace, Watch, Which
 from reenact.inference.config import ReenactorConfig
-from reenact.inference.crop_reenactor import CropReenactor
-from reenact.inference.group import OwnPart, close_pairs, joined_frames, neighbours_of
+from reenact.inference.faces import find_face, find_faces, track_face, warn_if_cut
+from reenact.inference.frame_reenactor import FrameReenactor
 from reenact.inference.load import load_parts
-from reenact.inference.motion import Motion, SourcePose, driving_faces, still_motion
-from reenact.inference.pictures import Frames, Picture, frame_and_alpha
+from reenact.inference.motion import Motion, SourcePose, still_motion
+from reenact.inference.pictures import Frames, Picture
 from reenact.inference.run_config import AnimateOptions
-from reenact.inference.video_source import (
-    VideoSource,
-    check_video_source,
-    driven_video,
-    without_person,
-)
-from reenact.media.images import image_from_frame
-from reenact.media.timeline import DEFAULT_RATE, Timeline, constant_timeline, exact_rate
-from reenact.ranges import Range
-from reenact.threads import in_order, read_ahead
-
-VIDEO_CHUNK = 16
-"""So many frames of a source video are in memory at a time."""
+from reenact.inference.video_source import driven_video
 
 
-class Reenactor(CropReenactor):
+class Reenactor(FrameReenactor):
     """Animates the face of a photo with the expression, pose and gaze of a target.
 
-    `load`, `find`, `track`, `animate` and `pose` work on pictures. `set_source` and `render`, of
-    the base class, work on crops and face parameters.
+    `load`, `find`, `track`, `animate` and `pose` work on pictures. The base class adds `frames`,
+    which works on found faces and tracked motions. Its own base class adds `set_source` and
+    `render`, which work on face crops and face parameters.
     """
 
     @classmethod
@@ -182,13 +158,10 @@ class Reenactor(CropReenactor):
 
         where: names the photo in errors. Raises UserError if there is no such face in it.
         """
-        frame, alpha = frame_and_alpha(photo, where)
-        with _named(where):
-            face = self.face.source_face(frame, self.size, which=which)
-        if face is None:
-            raise UserError(f"{where}: no face found, take a photo that shows one face clearly")
-        self._warn_if_cut(face, where)
-        return face if alpha is None else replace(face, alpha=alpha)
+        face = find_face(self.face, photo, where, size=self.size, which=which)
+        if self.recipe.carry_detail:
+            warn_if_cut(self.face, face, where)
+        return face
 
     def find_all(
         self, photo: Picture, where: str = "photo", *, numbers: Sequence[int] | None = None
@@ -198,30 +171,11 @@ class Reenactor(CropReenactor):
         numbers: from 1 on, see `FoundFace`. Faces that touch or overlap give a warning. Raises
         UserError if there is no face, or none with such a number.
         """
-        frame, alpha = frame_and_alpha(photo, where)
-        found = self.face.source_faces(frame, self.size)
-        if not found:
-            raise UserError(f"{where}: no face found, take a photo that shows faces clearly")
-        for number in (numbers := numbers or [face.number for face, _ in found]):
-            if not 1 <= number <= len(found):
-                raise UserError(
-                    f"{where}: face {number} was chosen, but the picture has {len(found)}, counted "
-                    f"from the left: choose 1 to {len(found)}"
-                )
-        boxes = [face for face, _ in found]
-        for a, b in close_pairs([boxes[number - 1] for number in numbers]):
-            warn(f"{where}: the heads {a} and {b} overlap; the edge between them may be seen")
-        chosen = [found[number - 1] for number in numbers]
-        for _, source in chosen:
-            self._warn_if_cut(source, where)
-        return [
-            replace(source, neighbours=neighbours_of(face, boxes, source.crop), alpha=alpha)
-            for face, source in chosen
-        ]
-
-    def _warn_if_cut(self, face: SourceFace[Any], where: str) -> None:
-        if self.recipe.carry_detail and is_cut(face, self.face.outline(face.params)):
-            warn(f"{where}: its border cuts the face; what lies beyond is not invented")
+        faces = find_faces(self.face, photo, where, size=self.size, numbers=numbers)
+        if self.recipe.carry_detail:
+            for face in faces:
+                warn_if_cut(self.face, face, where)
+        return faces
 
     def track(
         self,
@@ -249,35 +203,16 @@ class Reenactor(CropReenactor):
         Raises:
             UserError: a frame that cannot be used, or no face in any frame.
         """
-        if smoothing not in Range(at_least=0, at_most=2):
-            raise UserError(f"smoothing: must be at least 0 and at most 2, got {smoothing:g}")
-        if is_picture := not isinstance(target, Iterable) or (
-            isinstance(target, np.ndarray) and target.ndim < 4
-        ):
-            target = [target]
-        elif iter(target) is target and self.face.num_passes > 1:
-            target = list(target)
-        frames = Frames(target, where)
-        timeline: Timeline | None = getattr(target, "timeline", None)
-        rate = DEFAULT_RATE if timeline is None else timeline.fps
-        if fps is not None:
-            rate, timeline = exact_rate(fps), None
-        with _named(where):
-            tracked = self.face.target_motion(
-                frames, float(rate), self.size, watch, which=which, smoothing=smoothing
-            )
-        if tracked is None:
-            what = "the picture" if is_picture else f"any of the {frames.count} frames"
-            raise UserError(
-                f"{where}: no face found in {what}, take a target that shows one clearly"
-            )
-        for line in tracked.warnings(role):
-            warn(line)
-        return Motion(
-            tracked=tracked,
-            timeline=timeline or constant_timeline(len(tracked), rate),
+        return track_face(
+            self.face,
+            target,
+            fps,
+            where,
             size=self.size,
-            is_picture=is_picture,
+            watch=watch,
+            which=which,
+            smoothing=smoothing,
+            role=role,
         )
 
     def pose(
@@ -296,138 +231,3 @@ class Reenactor(CropReenactor):
         source = photo if isinstance(photo, SourceFace) else self.find(photo)
         posed = self.face.posed(source.params, sliders or Sliders())
         return next(self.frames(source, still_motion(source, posed), AnimateOptions(**options)))
-
-    def frames(
-        self, source: SourceFace[Any], motion: Motion, options: AnimateOptions
-    ) -> Iterator[Frame]:
-        """The results that `animate` gives."""
-        driven = driving_faces(self.face, source, motion, options)
-        size = self.config.batch_size
-        batches = [driven[i : i + size] for i in range(0, len(driven), size)]
-        faces = (driven[i] for i in range(len(driven)))
-        return self._composed(source, motion, batches, faces, options)
-
-    def group_frames(
-        self,
-        sources: Sequence[SourceFace[Any]],
-        motions: Sequence[Motion],
-        options: AnimateOptions,
-    ) -> Iterator[Frame]:
-        """The results that `animate_all` gives."""
-        return joined_frames(self.frames, sources, motions, options)
-
-    def video_frames(
-        self, source: VideoSource, frames: Iterable[Frame], options: AnimateOptions
-    ) -> Iterator[Frame]:
-        """The results that `animate_video` gives. frames: those of the source video."""
-        check_video_source(1, options)
-        return self._video_frames(source, frames, options)
-
-    def _video_frames(
-        self, source: VideoSource, frames: Iterable[Frame], options: AnimateOptions
-    ) -> Iterator[Frame]:
-        """On the CPU several frames are made at the same time."""
-        parts = zip(source.faces(self.face, frames), source.driven_faces(), strict=True)
-        if self.recipe.carry_detail:
-            _ = self.person_mask  # loaded once, before there are threads
-        for some in chunks(parts, VIDEO_CHUNK if self.device.type == "cpu" else 1):
-            with closing(in_order(lambda part: self._video_frame(*part, options), some)) as made:
-                yield from made
-
-    def _video_frame(
-        self, face: SourceFace[Any], driven: FaceBatch | None, options: AnimateOptions
-    ) -> Frame:
-        if driven is not None:
-            motion = replace(still_motion(face, driven), is_picture=False)
-            return next(self._composed(face, motion, [driven], [driven], options))
-        return without_person(face, options, self.face)
-
-    def stream(
-        self, source: SourceFace[Any], driven: Iterable[FaceBatch], options: AnimateOptions
-    ) -> Iterator[Frame]:
-        """One frame for each face of `driven`, as soon as it arrives; see `animate`.
-
-        For live pictures. driven: single faces of the source person, in the pixels of its crop.
-        The options of the motion are not used. Raises UserError for `compose` "follow", which needs
-        the whole target.
-        """
-        if options.compose == "follow":
-            raise UserError("compose: follow is not possible live, choose photo or crop")
-        motion = replace(still_motion(source, source.params), is_picture=False)
-        if self.recipe.carry_detail:  # the faces are rendered and not needed again
-            return self._composed(source, motion, driven, (), options)
-        rendered, shown = itertools.tee(driven)
-        return self._composed(source, motion, rendered, shown, options)
-
-    def _composed(
-        self,
-        source: SourceFace[Any],
-        motion: Motion,
-        batches: Iterable[FaceBatch],
-        faces: Iterable[FaceBatch],
-        options: AnimateOptions,
-    ) -> Iterator[Frame]:
-        """batches and faces: the same faces of the source person, in batches and one by one. Where
-        results are composed of layers, `faces` is not read.
-        """
-        if options.background != PHOTO and not self.recipe.carry_detail:
-            raise UserError(
-                "background: only pictures that are composed of layers can change it, and these "
-                f"weights have none; choose {PHOTO}"
-            )
-        if source.alpha is not None and options.background == PHOTO:
-            warn(
-                "source: its transparent parts are shown as white; "
-                f"background: {TRANSPARENT} keeps them"
-            )
-        scene = Scene(
-            source=source,
-            motion=motion,
-            faces=faces,
-            face=self.face,
-            render=partial(self._images, source, batches),
-            person_mask=partial(self._finder, source) if self.recipe.carry_detail else None,
-            size=options.output_size,
-            max_side=options.max_side,
-            levels=options.levels,
-            background=options.background,
-        )
-        return find_composition(options.compose)(scene)
-
-    def _images(
-        self, source: SourceFace[Any], batches: Iterable[FaceBatch], view: SourceView | None
-    ) -> Iterator[Tensor]:
-        """Images (1, 3, S, S) on the CPU, one for each face. view: see `set_source`.
-
-        Batches that are all there are rendered at the same time on the CPU; a GPU renders one
-        ahead. Batches that arrive one by one are rendered one by one.
-        """
-        state = self.set_source(image_from_frame(source.crop_frame), source.params, view=view)
-
-        def rendered(batch: FaceBatch) -> Tensor:
-            return self.render(state, batch).cpu()
-
-        if not isinstance(batches, Sequence):
-            images: Generator[Tensor, None, None] = (rendered(batch) for batch in batches)
-        elif self.device.type == "cpu":
-            images = in_order(rendered, batches)
-        else:
-            images = read_ahead(map(rendered, batches), 1)
-        with closing(images):
-            for batch in images:
-                yield from batch.split(1)
-
-    def _finder(self, source: SourceFace[Any]) -> PersonFinder:
-        if source.neighbours is None:
-            return self.person_mask
-        return OwnPart(self.person_mask, source.neighbours)
-
-
-@contextmanager
-def _named(where: str) -> Iterator[None]:
-    """Errors inside of the block name the photo or target, if they do not yet."""
-    try:
-        yield
-    except UserError as error:
-        text = str(error)
-        raise error if text.startswith(where) else UserError(f"{where}: {text}") from error

@@ -66,10 +66,10 @@ def is_adapter(path: Path) -> bool:
         return False
 
 
-def read_adapter(path: Path, device: str | torch.device = "cpu") -> Adapter:
-    """Read an adapter file. Raises CheckpointError if it is damaged."""
+def read_adapter(path: Path) -> Adapter:
+    """Read an adapter file. Its tensors are on the CPU. Raises CheckpointError if it is damaged."""
     try:
-        with safe_open(path, framework="pt", device=str(device)) as file:
+        with safe_open(path, framework="pt") as file:
             text = (file.metadata() or {})[ADAPTER_FORMAT]
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         header = json.loads(text)
@@ -114,8 +114,9 @@ def find_base(path: Path, adapter: Adapter) -> Path:
 def apply_adapter(path: Path, adapter: Adapter, base: ReenactorWeights) -> ReenactorWeights:
     """The networks of the base with the adapter's changes in their weights.
 
-    The result has a tuned U-Net only if the adapter changes one. Raises CheckpointError when the
-    adapter was trained on other weights, and when a tensor does not fit.
+    base: on the CPU, as the adapter. The result has a tuned U-Net only if the adapter changes one.
+    Raises CheckpointError when the adapter was trained on other weights, and when a tensor does not
+    fit.
     """
     found = networks_sha256(base.diffae, base.encoder, base.unet)
     if found != adapter.base_sha256:
@@ -127,7 +128,6 @@ def apply_adapter(path: Path, adapter: Adapter, base: ReenactorWeights) -> Reena
     adds_head = encoder.motion_head is None and _has(adapter, "encoder.motion_head.")
     if adds_head:
         encoder.add_motion_head()
-        encoder.to(next(encoder.zero_conv.parameters()).device)
     if _has(adapter, "unet."):
         unet = copy.deepcopy(base.diffae.unet) if base.unet is None else base.unet
     modules: dict[str, nn.Module] = {"encoder": encoder}

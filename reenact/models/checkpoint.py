@@ -102,8 +102,13 @@ def load_reenactor(
             diffae_path = beside
         return load_released(path, diffae_path, map_location)
     if is_adapter(path):
-        adapter = read_adapter(path, map_location)
-        return apply_adapter(path, adapter, load_base(find_base(path, adapter), map_location))
+        # Everything is put together on the CPU, so the device holds each network only once.
+        adapter = read_adapter(path)
+        weights = apply_adapter(path, adapter, load_base(find_base(path, adapter)))
+        for network in (weights.diffae, weights.encoder, weights.unet):
+            if network is not None:
+                network.to(map_location)
+        return weights
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 from typing import Any
 
@@ -10,6 +9,7 @@ import torch
 
 from reenact.config import to_dict
 from reenact.errors import UserError
+from reenact.files import atomic_output
 from reenact.training.log import Meter
 from reenact.training.session import Session
 
@@ -30,7 +30,6 @@ def save(session: Session, meter: Meter, step: int) -> None:
         return
     guard = session.stage.guard
     path = session.run.run_dir / CHECKPOINT_NAME
-    temporary = path.with_suffix(".tmp")
     content = {
         "step": step,
         "config": to_dict(session.run),
@@ -41,9 +40,9 @@ def save(session: Session, meter: Meter, step: int) -> None:
         "meter": meter_state,
     }
     try:
-        torch.save(content, temporary)
-        os.replace(temporary, path)
-    except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError
+        with atomic_output(path) as temporary:
+            torch.save(content, temporary)
+    except RuntimeError as error:  # torch reports a full disk as a RuntimeError
         line = " ".join(str(error).split())[:200]
         raise UserError(f"{path}: cannot write the checkpoint ({line})") from error
 

@@ -36,11 +36,11 @@ class HeldOut:
         return "seen" if self.is_seen else "val"
 
 
-def open_held_out(run: TrainRun) -> HeldOut | None:
+def open_held_out(run: TrainRun, training: ClipDataset) -> HeldOut | None:
     """The clips for previews and validation; None if the run makes neither.
 
-    Raises UserError when there are no such clips. Where `val_split` is the training split, a
-    warning says so.
+    Raises UserError when there are no such clips. Where `val_split` is the training split, or shows
+    people of it, a warning says so.
     """
     if not run.logging.preview_every and not run.logging.validate_every:
         return None
@@ -56,6 +56,11 @@ def open_held_out(run: TrainRun) -> HeldOut | None:
     is_seen = data.val_split == data.split
     if is_seen:
         warn("data.val_split is the training split, so previews show training clips")
+    elif shared := {c.person for c in dataset.clips} & {c.person for c in training.clips}:
+        warn(
+            f"{data.root}: people of split {data.val_split} that are in split {data.split}, too: "
+            f"{len(shared)} ({', '.join(sorted(shared)[:3])}); they are not held out"
+        )
     return HeldOut(dataset=dataset, is_seen=is_seen)
 
 

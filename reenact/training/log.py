@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import numpy as np
 import torch
@@ -24,6 +24,7 @@ from reenact.media.images import frame_from_image
 from reenact.processes import ALONE, World
 from reenact.ranges import Checked, Count, Range
 
+T = TypeVar("T")
 Every = Annotated[int, Range(at_least=0)]
 MAX_BAD_STEPS = 20
 MIN_PICTURE_SIDE = 96
@@ -97,7 +98,7 @@ def l1(pictures: Tensor, truth: Tensor, mask: Tensor | None = None) -> float:
 
 
 class Meter:
-    """Means of tallied values since the last reset, and the speed in images a second."""
+    """Means of tallied values since the last reset, the speed, and how long steps wait for data."""
 
     def __init__(self) -> None:
         self.tallies: dict[str, Tensor] = {}
@@ -120,17 +121,36 @@ class Meter:
         add_tallies(self.tallies, bad if is_bad else tallies | bad)
 
     def mean_and_reset(self, world: World = ALONE) -> dict[str, float]:
-        """Means by name over all processes, plus `images_per_second`."""
+        """Means by name over all processes, plus `images_per_second` and `data_wait`.
+
+        data_wait: the share of the time, in [0, 1], in which a step had no batch yet. The mean over
+        the processes.
+        """
         values = means({name: t.cpu() for name, t in self.tallies.items()}, world)
-        values["images_per_second"] = self.num_images / max(time.monotonic() - self.clock, 1e-9)
+        took = max(time.monotonic() - self.clock, 1e-9)
+        values["images_per_second"] = self.num_images / took
+        values["data_wait"] = float(world.sum(torch.tensor(self.waited / took))) / world.size
         self.tallies = {}
         self.restart_clock()
         return values
 
     def restart_clock(self) -> None:
-        """Leave the time since the last reset (previews, checkpoints) out of the speed."""
+        """Leave the time since the last reset (previews, checkpoints) out of the measured time."""
         self.num_images = 0
+        self.waited = 0.0
         self.clock = time.monotonic()
+
+    def timed(self, batches: Iterable[T]) -> Iterator[T]:
+        """The batches. The time until each of them is there counts as waiting for data."""
+        iterator = iter(batches)
+        while True:
+            begin = time.monotonic()
+            try:
+                batch = next(iterator)
+            except StopIteration:
+                return
+            self.waited += time.monotonic() - begin
+            yield batch
 
     def state(self, world: World = ALONE) -> dict[str, Any]:
         """Everything but the speed, of all processes; every process calls it and gets the same."""

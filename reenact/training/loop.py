@@ -39,7 +39,7 @@ def train(run: TrainRun, device: torch.device, world: World = ALONE) -> int:
     session = open_session(run, device, world)
     dataset = ClipDataset(run.data.root, run.data.split)
     check_data(session, dataset)
-    held_out = open_held_out(run)
+    held_out = open_held_out(run, dataset)
     meter, logging = Meter(), run.logging
     step = checkpoint.resume(session, meter)
     log = None
@@ -55,7 +55,8 @@ def train(run: TrainRun, device: torch.device, world: World = ALONE) -> int:
     is_saved = run.export.is_file()
     bar = tqdm(total=run.num_steps, initial=step, unit="step", disable=not world.is_main)
     with stop_on_signal(patient=world.size > 1) as stop, bar:
-        for batch in own_batches(session, dataset, step):
+        meter.restart_clock()
+        for batch in meter.timed(own_batches(session, dataset, step)):
             is_finite, tallies = train_step(session, on_device(batch, device), step)
             meter.add(tallies, run.batch_size, is_bad=not is_finite)
             step, is_saved = step + 1, False
@@ -181,7 +182,8 @@ def log_means(session: Session, log: RunLog | None, meter: Meter, step: int) -> 
     if log is not None:
         log.scalars(step, values)
     loss = values.get("loss", float("nan"))
-    return f"loss {loss:.4f}, {values['images_per_second']:.1f} images/s"
+    speed, wait = values["images_per_second"], 100 * values["data_wait"]
+    return f"loss {loss:.4f}, {speed:.1f} images/s, data wait {wait:.0f} %"
 
 
 def save(session: Session, meter: Meter, step: int) -> None:

@@ -59,6 +59,11 @@ def open_session(run: TrainRun, device: torch.device, world: World = ALONE) -> S
             f"batch_size {run.batch_size}: less than {world.size} processes times accumulate "
             f"{run.accumulate}, set batch_size to at least {num_parts}"
         )
+    if run.init is not None and not run.init.is_file():
+        raise UserError(
+            f"init: {run.init}: no such file; the head of the config says which stage or command "
+            "writes it, and python -m reenact weights lists the files to download"
+        )
     stage = make_stage(run, device)
     model = stage.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     ema = ema_copy(model)

@@ -20,7 +20,7 @@ def value(image):
 
 
 def test_folder_without_manifest_names_the_command(tmp_path):
-    with pytest.raises(UserError, match="python -m reenact synthetic --out"):
+    with pytest.raises(UserError, match="python -m reenact prepare, synthetic or benchmark"):
         ClipDataset(tmp_path, "train")
 
 

@@ -28,6 +28,7 @@ from reenact.evaluation.benchmark.spec import (
 )
 from reenact.evaluation.benchmark.write import write_benchmark
 from reenact.media.images import read_frame
+from tools import measure_benchmark
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -56,6 +57,36 @@ def test_a_thumbnail_keeps_the_mean():
 def test_an_unknown_track_is_a_user_error(tmp_path):
     with pytest.raises(UserError, match="the tracks are everyday, turns, expressions"):
         write_benchmark(tmp_path, 128, ["portraits"])
+
+
+def test_the_page_shows_the_committed_numbers():
+    numbers = json.loads(measure_benchmark.NUMBERS.read_text())
+    page = measure_benchmark.PAGE.read_text(encoding="utf-8")
+    text = measure_benchmark.section(numbers)
+    assert measure_benchmark.with_section(page, text) == page
+    for track, modes in numbers["tracks"].items():
+        for mode, parts in modes.items():
+            assert f"| {track}: {mode} |" in text
+            for row, values in parts["rows"].items():
+                assert f"| {track}: {row} | {values['lpips']:.3f} | {values['l1']:.4f} |" in text
+    with pytest.raises(UserError, match="lacks the lines <!-- numbers -->"):
+        measure_benchmark.with_section(page.replace("<!-- numbers -->", ""), text)
+
+
+def test_published_numbers_belong_to_a_commit(tmp_path):
+    with pytest.raises(UserError, match="use a git clone"):
+        measure_benchmark.revision(tmp_path)
+    name = ("-c", "user.name=a", "-c", "user.email=a@b")
+    (tmp_path / "docs").mkdir()
+    for path in ("code.py", "docs/page.md"):
+        (tmp_path / path).write_text("1")
+    for command in (("init", "-q"), ("add", "-A"), (*name, "commit", "-qm", "1")):
+        subprocess.run(["git", *command], cwd=tmp_path, check=True)
+    (tmp_path / "docs/page.md").write_text("2")  # the last table, which may be replaced
+    assert len(measure_benchmark.revision(tmp_path)) == 12
+    (tmp_path / "code.py").write_text("2")
+    with pytest.raises(UserError, match="commit them first"):
+        measure_benchmark.revision(tmp_path)
 
 
 @pytest.mark.slow

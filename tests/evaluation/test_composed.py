@@ -61,21 +61,50 @@ def test_a_still_background_is_that_of_the_true_picture(batch, clips):
         assert levels.abs().median() < 6, pair.key
 
 
-def test_without_motion_the_result_is_the_source(batch):
-    """Whatever the networks draw, and with the start that follows the layers."""
-    torch.manual_seed(0)
+def method_of(seed: int) -> ReenactorMethod:
+    """Networks that are not trained, and the start that follows the layers."""
+    torch.manual_seed(seed)
     config = tiny_config()
     diffae = DiffAE(config)
     encoder = ReenactmentEncoder(DiffAE(config).encoder)
+    for parameter in diffae.unet.parameters():
+        if not parameter.any():  # a fresh U-Net ends in zeros and draws the same for all seeds
+            torch.nn.init.normal_(parameter, std=0.1)
     weights = ReenactorWeights(diffae=diffae, encoder=encoder, unet=None, metadata={})
     settings = ReenactorConfig(num_steps=2, encode_steps=2, x_T="layered", carry_detail=True)
     face = make_face_stack(FaceConfig(), torch.device("cpu"))
-    method = ReenactorMethod(Reenactor(weights, face, settings), ["ours", "networks"], 2)
+    return ReenactorMethod(
+        Reenactor(weights, face, settings), ["ours", "networks", "warp_only"], oracle_steps=2
+    )
+
+
+def test_without_motion_the_result_is_the_source(batch):
+    """Whatever the networks draw."""
+    method = method_of(seed=0)
     still = dataclasses.replace(
         batch, shown=batch.crops, target_params=batch.source_params, reference=batch.source
     )
     pictures = method.render(still)
-    torch.testing.assert_close(pictures["ours"], batch.source, atol=1e-3, rtol=0)
+    for name in ("ours", "warp_only"):
+        torch.testing.assert_close(pictures[name], batch.source, atol=1e-3, rtol=0)
     assert pictures["networks"].shape == batch.source.shape
     assert (pictures["networks"] - batch.source).abs().mean() > 0.01, "they are not composed"
     assert len(method.cache.states) == 2, "one state for each source"
+
+
+def test_the_moved_layers_alone_depend_on_no_network(batch):
+    """Ours differs from them only in what the source hides: here half a face that turns round."""
+    turns = torch.tensor([[0.6, 0.0, 0.0], [-0.4, 0.0, 0.0]])
+    source, target = (
+        dataclasses.replace(face, rotation=turn.expand_as(face.rotation))
+        for face, turn in zip((batch.source_params, batch.target_params), turns, strict=True)
+    )
+    turned = dataclasses.replace(batch, source_params=source, target_params=target)
+    first, second = (method_of(seed).render(turned) for seed in (0, 1))
+    assert torch.equal(first["warp_only"], second["warp_only"])
+    drawn = (first["ours"] - second["ours"]).abs().amax(1) > 0
+    added = (first["ours"] - first["warp_only"]).abs().amax(1) > 1e-3
+    assert 0.01 < drawn.float().mean() < 0.3
+    assert not (added & ~drawn).any()
+    moved = (first["warp_only"] - batch.source).abs().mean((1, 2, 3))
+    assert (moved > 0.1).all(), "the person turns"

@@ -265,6 +265,12 @@ def test_results_do_not_depend_on_the_batch_size(run, weights, judges):
     assert_alike(first, second)
 
 
+def test_weights_without_layers_have_no_floor_of_moved_layers(run, weights, judges, capsys):
+    summary = evaluate_once(replace(run, variants=["ours", "warp_only"]), weights, judges)
+    assert list(summary["self"]) == ["ours"]
+    assert capsys.readouterr().err.count("row warp_only: left out") == 1
+
+
 def test_tracked_params_drive_the_reenactor(run, weights, judges):
     torch.nn.init.normal_(weights.encoder.zero_conv.weight)
     truth = evaluate_once(run, weights, judges)
@@ -425,7 +431,7 @@ def test_output_in_the_way_of_a_file_is_a_user_error(run, weights, judges, tmp_p
 
 
 def test_missing_weights_are_a_user_error(run, tmp_path):
-    with pytest.raises(UserError, match="no such file"):
+    with pytest.raises(UserError, match=r"weights: .*none.safetensors: no such file; train it"):
         run_module.run_evaluation(replace(run, weights=tmp_path / "none.safetensors"), "cpu")
 
 

@@ -1,3 +1,7 @@
+import os
+import signal
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -24,6 +28,27 @@ def test_records_and_features_survive_a_crash(tmp_path):
     records = again.read()
     assert again.count() == 3
     np.testing.assert_array_equal(again.features([records[key] for key in "cab"]), rows(3, 1, 2))
+
+
+def test_a_kill_while_a_broken_end_is_repaired_loses_no_record(tmp_path, monkeypatch):
+    files = ResultFiles(tmp_path, width=3)
+    files.append([{"key": "a"}, {"key": "b"}], rows(1, 2))
+    with files.records_path.open("a") as lines:
+        lines.write('{"key": "c", "fea')
+    before = files.records_path.read_bytes()
+
+    def killed(path, text):
+        path.write_bytes(text.encode()[:10])
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    monkeypatch.setattr(Path, "write_text", killed)
+    child = os.fork()
+    if child == 0:
+        files.read()
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    monkeypatch.undo()
+    assert files.records_path.read_bytes() == before
+    assert list(files.read()) == ["a", "b"]
 
 
 def test_processes_write_files_of_their_own_and_read_all(tmp_path):

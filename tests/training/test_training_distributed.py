@@ -25,6 +25,7 @@ from reenact.training.session import open_session
 
 CPU = torch.device("cpu")
 REPOSITORY = Path(__file__).resolve().parents[2]
+SPEEDS = {"images_per_second", "data_wait"}
 
 # What torchrun starts, here without its agent; `BAD` names a process whose second step is NaN.
 WORKER = """
@@ -114,7 +115,7 @@ def assert_alike(
     assert len(ours) == len(theirs)
     for a, b in zip(ours, theirs, strict=True):
         assert a.keys() == b.keys()
-        for name in a.keys() - {"images_per_second"}:
+        for name in a.keys() - SPEEDS:
             assert a[name] == pytest.approx(b[name], rel=rounding, abs=1e-9), name
     start = open_session(run, CPU).model.state_dict()
     ends = [state_of(r)["model"] for r in (run, other)]

@@ -17,6 +17,7 @@ from reenact.training.loop import save, train
 
 CPU = torch.device("cpu")
 REPOSITORY = Path(__file__).resolve().parents[2]
+SPEEDS = {"images_per_second", "data_wait"}
 
 
 def state_of(run):
@@ -32,7 +33,7 @@ def with_logging(run, **changes):
 
 
 def without_speed(rows):
-    return [{n: v for n, v in row.items() if n != "images_per_second"} for row in rows]
+    return [{n: v for n, v in row.items() if n not in SPEEDS} for row in rows]
 
 
 def assert_same(a, b):
@@ -142,6 +143,44 @@ def test_validation_is_never_on_training_clips_without_saying_so(make_run, capsy
     assert "previews show training clips" in capsys.readouterr().err
     plain = with_logging(missing, validate_every=0)  # nothing needs the split
     assert train(plain, CPU) == 2
+
+
+def test_people_of_both_splits_are_not_held_out(make_run, capsys):
+    run = with_logging(make_run(num_steps=1), validate_every=1)
+    manifest = run.data.root / "manifest.json"
+    content = json.loads(manifest.read_text())
+    for clip in content["clips"]:
+        clip["person"] = "the same"
+    manifest.write_text(json.dumps(content))
+    train(run, CPU)
+    assert (
+        "people of split val that are in split train, too: 1 (the same" in capsys.readouterr().err
+    )
+
+
+def test_missing_weights_to_start_from_are_named_with_where_to_get_them(make_run):
+    run = dataclasses.replace(make_run("align"), init=Path("weights/last.ckpt"))
+    with pytest.raises(UserError, match=r"init: .*last.ckpt: no such file; .*reenact weights"):
+        train(run, CPU)
+
+
+def test_a_kill_in_the_middle_of_a_checkpoint_leaves_the_old_one(make_run, monkeypatch):
+    run = make_run(num_steps=1)
+    train(run, CPU)
+    before = (run.run_dir / "checkpoint.pt").read_bytes()
+
+    def killed(content, path):
+        Path(path).write_bytes(before[: len(before) // 2])
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    monkeypatch.setattr(torch, "save", killed)
+    child = os.fork()
+    if child == 0:
+        train(dataclasses.replace(run, num_steps=2), CPU)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    monkeypatch.undo()
+    assert (run.run_dir / "checkpoint.pt").read_bytes() == before
+    assert train(dataclasses.replace(run, num_steps=2), CPU) == 2
 
 
 def test_another_runs_folder_is_refused(make_run):

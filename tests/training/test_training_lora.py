@@ -159,6 +159,16 @@ def adapter(make_run):
     return adapter_path(run.export), run.export.with_name(run.init.name)
 
 
+def test_an_adapter_and_its_base_come_together_on_a_device(adapter, mps):
+    path, _ = adapter
+    on_cpu, on_mps = load_reenactor(path), load_reenactor(path, mps)
+    for name in ("diffae", "encoder"):
+        tensors = getattr(on_mps, name).state_dict()
+        assert {tensor.device.type for tensor in tensors.values()} == {"mps"}
+        moved = {n: tensor.cpu() for n, tensor in tensors.items()}
+        assert same(getattr(on_cpu, name).state_dict(), moved)
+
+
 def test_an_adapter_refuses_other_weights_of_the_same_name(adapter):
     path, base = adapter
     save_checkpoint(DiffAE(load_checkpoint(base).config), base)

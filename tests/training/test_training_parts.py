@@ -11,6 +11,7 @@ import torch
 from diffae import DiffAE
 from reenact.config import from_dict, load_config, to_dict
 from reenact.errors import UserError
+from reenact.training import log as log_module
 from reenact.training.log import Meter, RunLog, means, preview_sheet, tally
 from reenact.training.loop import stop_on_signal
 from reenact.training.loss_terms import LOSSES, LossNets, LossNetworks
@@ -152,8 +153,29 @@ def test_the_meter_takes_means_over_samples_and_only_counts_bad_steps():
     meter.add({"loss": tally(torch.tensor([4.0]))}, 1, is_bad=False)
     values = meter.mean_and_reset()
     assert values.pop("images_per_second") > 0
-    assert values == {"loss": 2, "bad_steps": pytest.approx(1 / 3)}
-    assert meter.mean_and_reset().keys() == {"images_per_second"}
+    assert values == {"loss": 2, "bad_steps": pytest.approx(1 / 3), "data_wait": 0}
+    assert meter.mean_and_reset().keys() == {"images_per_second", "data_wait"}
+
+
+def test_the_meter_takes_the_share_of_the_time_that_steps_wait_for_data(monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr(log_module.time, "monotonic", lambda: now[0])
+
+    def batches():
+        for seconds in (5.0, 1.0, 2.0):
+            now[0] += seconds
+            yield seconds
+
+    meter = Meter()
+    seen = []
+    for batch in meter.timed(batches()):
+        seen.append(batch)
+        now[0] += 3.0  # the step
+        if len(seen) == 1:
+            meter.restart_clock()  # after a preview: what was before does not count
+    assert seen == [5.0, 1.0, 2.0]
+    assert meter.mean_and_reset()["data_wait"] == pytest.approx(3 / 9)
+    assert meter.mean_and_reset()["data_wait"] == 0
 
 
 def test_a_second_signal_means_now_unless_patient():

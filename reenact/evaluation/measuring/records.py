@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from reenact.errors import UserError
+from reenact.files import atomic_output
 
 Record = dict[str, Any]
 """{"key", "mode", "video", "person", "has_truth", "yaw_change_deg", "target_csim", "features",
@@ -40,9 +41,8 @@ class ResultFiles:
                 except (ValueError, KeyError, TypeError):
                     broken = True
             if broken and path == self.records_path:
-                temporary = path.with_suffix(".tmp")
-                temporary.write_text("".join(own))
-                temporary.replace(path)
+                with atomic_output(path) as temporary:
+                    temporary.write_text("".join(own))
         return records
 
     def count(self) -> int:

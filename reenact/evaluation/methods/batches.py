@@ -84,8 +84,7 @@ def load_batches(
 def panels(batch: Batch, images: dict[str, Tensor], i: int) -> dict[str, np.ndarray]:
     """The frames that the report shows of pair `i`, by name."""
     shown = {"source": batch.source, "target": batch.target, "ours": images["ours"]}
-    if "oracle" in images:
-        shown["oracle"] = images["oracle"]
+    shown |= {name: images[name] for name in ("warp_only", "oracle") if name in images}
     if batch.pairs[i].has_truth:
         shown["reference"] = batch.reference
     return {name: frame_from_image(tensor[i : i + 1])[0] for name, tensor in shown.items()}

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from reenact.data.clips import Clip
 from reenact.device import autocast
+from reenact.errors import UserError
 from reenact.evaluation.methods.batches import Batch
 from reenact.evaluation.methods.predictions import PredictionFolder
 from reenact.evaluation.pairing.pairs import Video
@@ -24,8 +25,8 @@ from reenact.inference.reenactor import Reenactor
 from reenact.inference.source_state import SourceState
 from reenact.media.images import image_from_frame
 
-Variant = Literal["ours", "networks", "copy_source", "oracle"]
-VARIANTS: tuple[Variant, ...] = ("ours", "networks", "copy_source", "oracle")
+Variant = Literal["ours", "networks", "warp_only", "copy_source", "oracle"]
+VARIANTS: tuple[Variant, ...] = ("ours", "networks", "warp_only", "copy_source", "oracle")
 DEFAULT_VARIANTS: tuple[Variant, ...] = ("ours", "copy_source", "oracle")
 
 
@@ -47,6 +48,11 @@ def load_reenactor(
 
     Raises UserError or CheckpointError for missing or foreign files.
     """
+    if weights is not None and not weights.exists():
+        raise UserError(
+            f"weights: {weights}: no such file; train it first (the config of stage reenact names "
+            "it as export), or set weights to another file"
+        )
     path = own_weights(face).path if weights is None else check_input_file(weights)
     reenactor = Reenactor.load(weights, config=config, device=device, face=face)
     with path.open("rb") as file:
@@ -103,8 +109,9 @@ class ReenactorMethod:
     """Our reenactor.
 
     The variant "networks" is the networks' picture, of which the layers are no part. The variant
-    "oracle" uses only the pretrained DiffAE. It decodes the semantic code of the true
-    picture from the x_T of the source, with `oracle_steps` DDIM steps each way.
+    "warp_only" is the moved layers alone, without the networks' picture. The variant "oracle" uses
+    only the pretrained DiffAE. It decodes the semantic code of the true picture from the x_T of the
+    source, with `oracle_steps` DDIM steps each way.
     """
 
     def __init__(self, reenactor: Reenactor, pictures: Sequence[str], oracle_steps: int) -> None:
@@ -118,6 +125,8 @@ class ReenactorMethod:
         images = {"ours": middle(ours, batch.source.shape[-1])}
         if "networks" in self.pictures:
             images["networks"] = networks
+        if "warp_only" in self.pictures:
+            images["warp_only"] = self.reenactor.warped(state, batch.target_params)
         if "copy_source" in self.pictures:
             images["copy_source"] = batch.source.to(self.reenactor.device)
         if "oracle" in self.pictures:

@@ -6,8 +6,14 @@ from itertools import cycle
 WIDTH, HEIGHT = 460, 280
 LEFT, RIGHT, TOP, BOTTOM = 56, 12, 30, 44
 # The Okabe–Ito colours: colour-blind readers can tell them apart.
-COLOURS = {"ours": "#0072b2", "networks": "#cc79a7", "copy_source": "#d55e00", "oracle": "#009e73"}
-MORE_COLOURS = ("#cc79a7", "#e69f00", "#56b4e9", "#8c6d31")
+COLOURS = {
+    "ours": "#0072b2",
+    "networks": "#cc79a7",
+    "warp_only": "#e69f00",
+    "copy_source": "#d55e00",
+    "oracle": "#009e73",
+}
+MORE_COLOURS = ("#56b4e9", "#8c6d31", "#7a5195", "#5f5f5f")
 LEGEND = 10  # height of the names
 NUM_BINS = 6
 MAX_DOTS = 400  # a series; the means are taken over all points

@@ -33,7 +33,7 @@ NETWORK_SETTINGS = {
     "inception": "judges.inception",
     "i3d": "judges.i3d",
 }
-BOLD = "Bold: the best method. networks, copy_source and oracle do not compete."
+BOLD = "Bold: the best method. networks, warp_only, copy_source and oracle do not compete."
 BRACKETS = "In brackets: 95 % confidence intervals of the mean."
 BOLD_DIFFERENCE = (
     "Bold: a clear difference, whose 95 % confidence interval (in brackets) does not contain 0."
@@ -142,6 +142,8 @@ def notes(summary: dict[str, Any]) -> list[str]:
         lines.append(f"{display_name(summary, 'ours')}: the reenactor that is evaluated.")
     if "networks" in rows:
         lines.append("networks: the networks' picture, before it is composed with the photo.")
+    if "warp_only" in rows:
+        lines.append("warp_only: the moved layers of the photo, without the networks' picture.")
     if "copy_source" in rows:
         lines.append("copy_source: the source picture itself, unchanged.")
     if "oracle" in rows:

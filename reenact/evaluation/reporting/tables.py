@@ -11,8 +11,8 @@ from reenact.evaluation.measuring.records import Record
 from reenact.evaluation.measuring.summary import mean
 from reenact.evaluation.reporting import published
 
-REFERENCE_ROWS = ("networks", "copy_source", "oracle")
-"""Rows that are no methods: a part of ours, a copy of the source, and one that sees the true
+REFERENCE_ROWS = ("networks", "warp_only", "copy_source", "oracle")
+"""Rows that are no methods: the two parts of ours, a copy of the source, and one that sees the true
 picture.
 """
 
@@ -77,7 +77,7 @@ def difference_tables(summary: dict[str, Any], mode: str) -> dict[str, Table]:
                 headers=[column.header for column in columns],
                 names=[display_name(summary, name) for name in differences],
                 rows=[
-                    [_difference(row.get(column.name), column.digits) for column in columns]
+                    [difference_cell(row.get(column.name), column.digits) for column in columns]
                     for row in differences.values()
                 ],
             )
@@ -215,7 +215,8 @@ def _span(interval: list[float] | None, digits: int) -> str:
     return "" if interval is None else f"[{interval[1]:.{digits}f}, {interval[2]:.{digits}f}]"
 
 
-def _difference(interval: list[float] | None, digits: int) -> Cell:
+def difference_cell(interval: list[float] | None, digits: int) -> Cell:
+    """A difference (its mean, the lower and the upper end). It is marked when it is clear."""
     if interval is None:
         return Cell(text="–")
     value, low, high = interval

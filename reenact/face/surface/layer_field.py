@@ -8,6 +8,7 @@ import numba as nb
 import numpy as np
 import torch
 import torch.nn.functional as F
+from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 
 from reenact.face.box import box_max, box_mean
@@ -58,9 +59,13 @@ EAR_DEPTH, LEAST_TURN = -0.4, 0.15
 turns into view where it faces the camera by this much more than in the source.
 """
 SHOULDER_HEIGHT = -1.75
-"""dm: below this height at rest the shoulders begin."""
-HELD_BORDER = 1 / 5
-"""Beside a border that holds the person, its motion is held in this share of the crop's side."""
+"""dm: below this height at rest the shoulders begin. They move with the place and the size of the
+head, but do not turn.
+"""
+HELD_BORDER, BENDING_BORDER = 1 / 5, 1 / 2
+"""Beside a border that holds the person, hair does not follow the skull in the first share of the
+crop's side, and the shoulders bend in the second.
+"""
 SQUEEZED = 1 / 100
 """So near to the outline of the head, in shares of the crop's side, the motion is continued."""
 HIDDEN_FROM, HIDDEN_TO = 0.35, 0.05
@@ -137,9 +142,9 @@ class LayerSource:
     gaze: (1, 2) radians. scale: (1,), see `FaceParams`.
     eyes: (2,), see `eye_areas`.
     front: (1, 1, S, S), 1 on the front of the face.
-    body: (1, 1, S, S), 1 on the shoulders, which do not move.
     cut: (1, 1, S, S), 1 on and beyond the photo's border where it cuts the person. There nothing
         moves, and nothing comes from there.
+    to_cut: (1, 1, S, S) how far it is to there, in shares of the crop's side.
     look: the photo's eyes and teeth.
     """
 
@@ -152,9 +157,8 @@ class LayerSource:
     scale: Tensor
     eyes: np.ndarray
     front: Tensor
-    body: Tensor
     cut: Tensor
-    border: Tensor
+    to_cut: Tensor
     look: Look
 
     @property
@@ -173,7 +177,6 @@ def layer_source(
     points = _in_view(surface_points(model, face), view)
     drawn, part = draw_surface(points[0], rest_points(), view.size)
     levels = (picture[0].permute(1, 2, 0).cpu().numpy() + 1) * 127.5
-    is_body = torch.from_numpy((part >= 0) & (drawn[..., 1] < SHOULDER_HEIGHT))
     return LayerSource(
         view=view,
         size=size,
@@ -184,9 +187,8 @@ def layer_source(
         scale=face.scale,
         eyes=eye_areas(part, _middle(points[0])),
         front=torch.from_numpy((part >= 0) & (drawn[..., 2] > FACE_DEPTH)).to(cut)[None, None],
-        body=is_body.to(cut)[None, None],
         cut=cut,
-        border=box_max(cut, max(1, round(HELD_BORDER * size * view.zoom))),
+        to_cut=_distance(cut) / (size * view.zoom),
         look=read_look(levels, part, drawn, _middle(points[0])),
     )
 
@@ -216,23 +218,23 @@ def layer_field(model: HeadModel, source: LayerSource, target: FaceParams) -> La
 
     planes = np.stack(list(in_order(one, range(len(end)))))
     drawn = torch.from_numpy(planes).to(target.scale.device)
-    place, opposite, is_above, is_neck, is_face, anchor, hidden, opaque, fill = drawn.split(
+    place, opposite, is_above, is_below, is_face, anchor, hidden, opaque, fill = drawn.split(
         [2, 2, 1, 1, 1, 1, 1, 1, 6], 1
     )
     # At the outline single visible pixels lie between hidden ones.
     anchor = _without_specks(anchor, 1)
     # The last pixels before the outline are squeezed; hair beside them has its own depth.
-    anchor = anchor * (1 - box_max(1 - is_above, max(1, round(SQUEEZED * source.crop_side))))
+    inner = 1 - box_max(1 - is_above, max(1, round(SQUEEZED * source.crop_side)))
+    cut, to_cut = source.cut.to(drawn.device), source.to_cut.to(drawn.device)
+    shoulders = anchor * is_below
     here = pixel_centres(source.view.size, drawn.device)
-    offset = (place - here) * anchor
-    body, cut = source.body.to(drawn.device), source.cut.to(drawn.device)
-    known = torch.stack([anchor, body * (1 - is_above), cut.expand_as(anchor)]).amax(0)
+    offset = (place - here) * (anchor * inner + shoulders * (to_cut / BENDING_BORDER).clamp(max=1))
+    known = torch.stack([anchor * inner, shoulders, cut.expand_as(anchor)]).amax(0)
     skull = skull_motion(start, end).to(drawn.device)
     rigid = torch.einsum("bij,bjhw->bihw", skull, _with_one(here)) - here
     around = continued(offset, known, rigid)
     front = _sampled(source.front.to(drawn.device), (here + rigid).permute(0, 2, 3, 1), 1.0)
-    border = source.border.to(drawn.device)
-    held = torch.stack([known, is_neck, border.expand_as(known)]).amax(0)
+    held = torch.stack([known, is_below, (to_cut < HELD_BORDER).to(known).expand_as(known)]).amax(0)
     pulled = skull_share(end, held, front, source.crop_side)
     offset = torch.where(known > 0, around, around + pulled * (rigid - around))
     edge = max(1, round(SOFT_EDGE * source.crop_side / 2))
@@ -244,7 +246,7 @@ def layer_field(model: HeadModel, source: LayerSource, target: FaceParams) -> La
         grid=(here + offset).permute(0, 2, 3, 1),
         mirror=(here + mirror).permute(0, 2, 3, 1),
         opaque=box_mean(opaque, edge),
-        sure=box_mean(anchor * is_face, 1),
+        sure=box_mean(anchor * inner * is_face, 1),
         hidden=hidden,
         fill=torch.cat([colours, cover], 1),
     )
@@ -261,6 +263,13 @@ def _mirror(offset: Tensor, hidden: Tensor, crop_side: float) -> tuple[Tensor, T
     if not bool(soft.any()):
         return torch.zeros_like(offset), soft
     return filled_in(offset, (hidden > 0).to(hidden)), soft
+
+
+def _distance(mask: Tensor) -> Tensor:
+    """How far each pixel (1, 1, S, S) is from those that are 1; infinite where none is."""
+    if not bool(mask.any()):
+        return torch.full_like(mask, torch.inf)
+    return torch.from_numpy(distance_transform_edt(mask.cpu().numpy() == 0)).to(mask)
 
 
 def _sampled(image: Tensor, grid: Tensor, reach: float) -> Tensor:
@@ -307,9 +316,9 @@ def _looked_up(
     see `darken_closing_eyes`.
 
     These are: source x and y; those of the other half of the face; whether there is a head above
-    the neck; whether there is a face; whether x and y are those of a visible surface whose motion
-    its surroundings follow; whether the source hides this part of a face, but not that of the
-    other half; and the shares of materials that are drawn.
+    the neck; whether there is neck or shoulders; whether there is a face; whether x and y are those
+    of a visible surface whose motion its surroundings follow; whether the source hides this part of
+    a face, but not that of the other half; and the shares of materials that are drawn.
     """
     fill = shares(part, drawn[..., 6:9], middle, source.look)
     planes = np.zeros((10 + len(MATERIALS), *part.shape), np.float32)
@@ -363,7 +372,8 @@ def _classify(
             planes[0, y, x], planes[1, y, x] = point[0], point[1]
             planes[2, y, x], planes[3, y, x] = point[3], point[4]
             planes[4, y, x], planes[5, y, x], planes[6, y, x] = is_above, not is_above, is_face
-            planes[7, y, x] = own_seen and is_above and is_sure and is_free
+            is_body = is_skin and point[7] < SHOULDER_HEIGHT
+            planes[7, y, x] = own_seen and is_free and ((is_above and is_sure) or is_body)
             if own_seen:
                 # A turned eye's sclera is drawn; only its iris is the photo's own.
                 for k in range(fill.shape[2] - 1):

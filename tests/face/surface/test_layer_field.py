@@ -11,13 +11,14 @@ from reenact.face.head_model import HeadModel
 from reenact.face.params import FaceParams
 from reenact.face.surface.continuation import continued, filled_in, skull_motion
 from reenact.face.surface.layer_field import (
+    BENDING_BORDER,
     LayerField,
     LayerSource,
     layer_field,
     layer_source,
 )
 from reenact.face.surface.motion_field import pixel_centres
-from reenact.face.surface.visible import surface_points
+from reenact.face.surface.visible import rest_points, surface_points
 
 SIZE = 64
 VIEW = FaceCrop(crop_from_frame=np.array([[1.0, 0, 16], [0, 1, 16], [0, 0, 1]]), size=96)
@@ -98,12 +99,21 @@ def test_hair_above_a_turned_head_moves_with_the_skull_not_with_the_face(head, a
     assert abs(float(hair[0]) - column - 0.5) < 0.5 * face_moves
 
 
-def test_the_body_does_not_move(head):
-    source = face()
-    field = field_of(head, source, face(rotation=[0.4, 0.0, 0.0], translation=[36.0, 30.0]))
-    below = photo_of(head, source).body[0, 0] > 0
-    assert below.any()
-    assert offsets(field)[0, :, below].abs().max() < 1e-3
+@pytest.mark.parametrize("angle", [0.0, 0.4])
+def test_shoulders_follow_the_place_of_the_head_but_do_not_turn(head, angle):
+    source, target = face(), face(rotation=[angle, 0.0, 0.0], translation=[36.0, 30.0])
+    shoulder = int(np.argmin(np.abs(rest_points()[:, :2] - [0.0, -1.9]).sum(1)))
+    row = int(surface_points(head, target)[0, shoulder, 1]) + 16
+    field = field_of(head, source, target)
+    shares = (VIEW.size - 1 - np.arange(row, row + 6)) / (BENDING_BORDER * SIZE)
+    found = offsets(field)[0, :, row : row + 6, 36 + 16]
+    expected = torch.tensor([[-4.0], [2.0]]) * torch.from_numpy(shares).clamp(max=1)
+    torch.testing.assert_close(found, expected.float(), atol=0.3, rtol=0)
+
+
+def test_what_the_border_of_the_photo_cuts_does_not_move(head):
+    field = field_of(head, face(), face(translation=[36.0, 30.0]))
+    assert offsets(field)[0, :, -1].abs().max() < 1e-3
     assert offsets(field)[0, :, 40].abs().max() > 1
 
 
