@@ -3,7 +3,8 @@
 The authors of the face networks ship them in deployment formats (TFLite, ONNX). `tools/build_*.py`
 translate such a file once into a list of nodes over NCHW tensors. The list is JSON in the metadata
 of a .safetensors file that holds the weights. This module executes the list with ordinary torch
-functions: batched, on any device, differentiable in the inputs.
+functions: batched, on any device, differentiable in the inputs. On the CPU, without gradients,
+`graph_loops` executes it if it can, which takes about half the time.
 """
 
 import json
@@ -11,10 +12,14 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from safetensors import safe_open
 from torch import Tensor, nn
+
+from reenact.face.box import takes_loops
+from reenact.face.graph_loops import GraphLoops, graph_loops
 
 Node = Mapping[str, Any]
 Operation = Callable[[Sequence[Tensor], Node], Tensor]
@@ -111,6 +116,7 @@ class StaticGraph(nn.Module):
             self.register_buffer(buffer, weight, persistent=False)
         self._check()
         self._dead_after = self._last_uses()
+        self._loops: dict[tuple[int, ...], GraphLoops | None] = {}
 
     def _check(self) -> None:
         known = set(self.inputs) | set(self._constants)
@@ -134,7 +140,25 @@ class StaticGraph(nn.Module):
             dead.append(names)
         return dead[::-1]
 
+    def _loops_for(self, inputs: Sequence[Tensor]) -> GraphLoops | None:
+        """Compiled loops for pictures of this shape, if these can do it."""
+        if torch.compiler.is_compiling() or not all(map(takes_loops, inputs)):
+            return None
+        _, *shape = inputs[0].shape
+        if len(inputs) != 1 or len(shape) != 3:
+            return None
+        key = tuple(shape)
+        if key not in self._loops:
+            constants = {k: getattr(self, v).numpy() for k, v in self._constants.items()}
+            self._loops[key] = graph_loops(
+                self.inputs[0], self.outputs, self.nodes, constants, (key[0], key[1], key[2])
+            )
+        return self._loops[key]
+
     def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        if loops := self._loops_for(inputs):
+            pictures = [loops(picture) for picture in inputs[0].detach().contiguous().numpy()]
+            return tuple(torch.from_numpy(np.stack(x)) for x in zip(*pictures, strict=True))
         values: dict[str, Tensor] = {k: getattr(self, v) for k, v in self._constants.items()}
         laid_out = (x.float().contiguous(memory_format=torch.channels_last) for x in inputs)
         values.update(zip(self.inputs, laid_out, strict=True))

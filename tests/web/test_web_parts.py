@@ -251,7 +251,8 @@ def test_faces_get_numbers(studio, tmp_path):
             lambda job, face=face: studio.animate(job, group, face, target, studio.run, tmp_path)
         )
         change = np.abs(read_frame(job.result().path).astype(int) - read_frame(group)).max(-1)
-        moved[face] = (change[:, :320] > 0).any(), (change[:, 320:] > 0).any()
+        # A shoulder at the left reaches the middle, and its edge is blended there.
+        moved[face] = (change[:, :320] > 0).any(), (change[:, 330:] > 0).any()
     one, other, both = (True, False), (False, True), (True, True)
     assert moved == {LARGEST: one, ALL: both, 1: one, 2: other}
     with pytest.raises(UserError, match="The sliders move one face"):
