@@ -27,8 +27,8 @@ class SyntheticConfig:
     """A data set of clips. `cross` counts the cross frames of a clip.
 
     `stride` frames of motion at `fps` lie between two frames of a clip. `layers` writes hair, head
-    and background beside each frame. `covered` is the share of the clips with a hood, a head scarf, or
-    a hand or microphone before the face.
+    and background beside each frame. `covered` is the share of the clips with a hood, a head scarf,
+    or a hand or microphone before the face.
     Raises UserError for an unknown split or numbers that are too small.
     """
 

@@ -109,8 +109,9 @@ class Renderer:
 
         `params` holds one face in crop pixels whose identity is the person's; the background is
         seen through `crop_from_frame` (3, 3); `shot` seeds the camera's noise; `moment` is the
-        frame of the clip whose hand or microphone is shown. `reach` shows what lies around the crop, too: the crop is in the middle. `first` is what frame 0 shows; with
-        it the masks have the truth of the surface. Raises ValueError for another identity or batch.
+        frame of the clip that a moving hand is drawn for. `reach` shows what lies around the crop,
+        too: the crop is in the middle. `first` is what frame 0 shows; with it the masks have the
+        truth of the surface. Raises ValueError for another identity or batch.
         """
         face = _one_face(person, params)
         prepared = self._prepare(person, size)

@@ -167,11 +167,11 @@ def shade_surface(
     image: np.ndarray,
     coverage: np.ndarray,
 ) -> None:
-    """Add the pixels of all materials but eyeballs and solids into `image` (S, S, 3) and `coverage`.
+    """Add the pixels of the head and the clothes into `image` (S, S, 3) and `coverage`.
 
     `image` gets linear radiance times coverage. Coverage planes (S, S, 5): person, face region,
-    hair, head, things before the face. The hair here is that close to the scalp; strands come later. A pixel within one
-    surface is shaded once; at edges each sample is shaded.
+    hair, head, things before the face. The hair here is that close to the scalp; strands come
+    later. A pixel within one surface is shaded once; at edges each sample is shaded.
     """
     attr, texel = np.zeros(NUM_ATTRIBUTES), np.zeros(6)
     colour, albedo = np.zeros(3), np.zeros(3)

@@ -173,7 +173,7 @@ def hand_shape(bones: Bones) -> HandShape:
     if len(bones.sleeve):
         cloth = _distances(points, bones.sleeve, no_fingers)
         sleeve = 1.0 * (cloth < _distances(points, bones.palm, bones.fingers))
-    nail, crease, palm_side = np.zeros((3, len(points)))
+    nail, crease = np.zeros(len(points)), np.zeros(len(points))
     for n, finger in enumerate(bones.fingers):
         tip, before = finger[-1, 4:7], finger[-1, :3]
         along = (tip - before) / np.linalg.norm(tip - before)

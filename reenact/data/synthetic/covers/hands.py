@@ -62,7 +62,7 @@ def draw_pose(kind: str, person: Person, asset: HeadAsset, rng: np.random.Genera
             palm=np.array([-side, u(0.0, 0.2), u(-0.7, -0.3)]),
             elbow=elbow,
             held=np.array([0.05, u(0.7, 1.1), 0.14]),
-            place=landmarks[list(CHEEK[side])].mean(0) + np.array([side * 0.05, 0, 0.04]),
+            place=landmarks[list(CHEEK[side])].mean(0) + np.array([-side * 0.03, 0, 0.10]),
             flex=_flex(rng, OPEN, RELAXED, u(0.2, 1.0)),
             thumb_across=0.0,
             weight=1.0,
