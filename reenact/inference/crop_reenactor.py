@@ -141,10 +141,12 @@ class CropReenactor:
         """
         drawings = self._drawings(state.params, target.to(self.device), state.layers)
         moved = None if state.layers is None else drawings.moved_layers()
-        if wants_images or moved is None or moved.hides_something:
+        if wants_images or moved is None:
             images = self._drawn(state, drawings)
         else:
-            images = state.image.expand(len(target), -1, -1, -1)
+            images = state.image.repeat(len(target) // len(state), 1, 1, 1)
+            if rows := moved.hidden_rows:
+                images[rows] = self._drawn(state.matching(rows), drawings[rows])
         results = images if moved is None else moved.composed(images)
         return images.clamp(-1, 1), results.clamp(-1, 1)
 

@@ -67,10 +67,18 @@ class MovedLayers:
             crops.append(sample_patches(picture, place, size))
         return torch.cat(crops)
 
+    def __getitem__(self, rows: Sequence[int]) -> MovedLayers:
+        """The layers of these pictures."""
+        if len(self.fields) == 1:
+            return MovedLayers(layers=self.layers, fields=[self.fields[0][list(rows)]])
+        layers = self.layers if len(self.layers) == 1 else [self.layers[i] for i in rows]
+        return MovedLayers(layers=layers, fields=[self.fields[i] for i in rows])
+
     @property
-    def hides_something(self) -> bool:
-        """Whether a part of a face is hidden, so that the networks' pictures have a part in it."""
-        return any(bool(field.hidden.any()) for field in self.fields)
+    def hidden_rows(self) -> list[int]:
+        """The pictures in which a part of a face is hidden, so that the networks have a part."""
+        is_hidden = [field.hidden.flatten(1).any(1) for field in self.fields]
+        return torch.cat(is_hidden).nonzero().flatten().tolist()
 
     def composed(self, images: Tensor) -> Tensor:
         """The finished pictures (B, 3, D, D) from the networks' pictures (B, 3, S, S)."""

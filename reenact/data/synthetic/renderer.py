@@ -40,6 +40,7 @@ from reenact.data.synthetic.strand_shader import (
 )
 from reenact.data.synthetic.strands import ON_FACE
 from reenact.data.synthetic.surface_shader import NUM_ATTRIBUTES, Mesh, shade_surface
+from reenact.data.synthetic.surface_truth import FirstView, hidden_in_first, surface_normals
 from reenact.face.expressions import EXPRESSION_NAMES
 from reenact.face.params import FaceParams
 from reenact.face.surface.raster import FAR, rasterize
@@ -69,6 +70,16 @@ class Masks:
     foreground: np.ndarray
     hair: np.ndarray
     head: np.ndarray
+    surface: SurfaceTruth | None = None
+    """Only for frames that are compared with the first view of their clip."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SurfaceTruth:
+    """`normals` (S, S, 3) int8 and `hidden` (S, S) uint8, see `surface_truth`."""
+
+    normals: np.ndarray
+    hidden: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -111,19 +122,16 @@ class Renderer:
         camera: Camera = PLAIN_CAMERA,
         shot: int = 0,
         reach: int = 1,
+        first: FirstView | None = None,
     ) -> tuple[np.ndarray, Masks]:
         """One frame (reach * size, reach * size, 3) uint8 and its masks.
 
         `params` holds one face in crop pixels whose identity is the person's; the background is
         seen through `crop_from_frame` (3, 3); `shot` seeds the camera's noise. `reach` shows what
-        lies around the crop, too: the crop is in the middle. Raises ValueError for another
-        identity or batch.
+        lies around the crop, too: the crop is in the middle. `first` is what frame 0 shows; with
+        it the masks have the truth of the surface. Raises ValueError for another identity or batch.
         """
-        if len(params) != 1:
-            raise ValueError(f"params: {len(params)} faces, one is drawn at a time")
-        face = {name: value[0] for name, value in params.numpy().items()}
-        if not np.allclose(face["identity"], person.identity.code, atol=1e-4):
-            raise ValueError("params: identity is not the person's")
+        face = _one_face(person, params)
         prepared = self._prepare(person, size)
         posed = self._pose(prepared, face)
         margin, side = size * (reach - 1) / 2, size * reach
@@ -132,11 +140,28 @@ class Renderer:
             shift = np.array([[1.0, 0, margin], [0, 1, margin], [0, 0, 1]])
             crop_from_frame = shift @ crop_from_frame
         image = self.plate(background, crop_from_frame, side)
-        coverage = self._draw(prepared, posed, face, light, side, supersample, image)
+        coverage, surface = self._draw(
+            prepared, posed, face, light, side, supersample, image, first
+        )
         picture = record(develop(image, camera, light.exposure, reach), camera, shot, reach)
         person_cover, face_cover, hair, head = (_to_bytes(coverage[..., k]) for k in range(4))
-        masks = Masks(face=face_cover, foreground=person_cover, hair=hair, head=head)
+        masks = Masks(
+            face=face_cover, foreground=person_cover, hair=hair, head=head, surface=surface
+        )
         return _to_bytes(picture), masks
+
+    def first_view(
+        self, person: Person, params: FaceParams, size: int, reach: int, supersample: int = 2
+    ) -> FirstView:
+        """What a picture (reach * size, reach * size) of frame 0 shows of the person."""
+        face = _one_face(person, params)
+        mesh = self._pose(self._prepare(person, size), face).mesh
+        middle = face["translation"] + size * (reach - 1) / 2
+        xy = project(mesh.points, middle, float(face["scale"])) * supersample
+        depth, side = _depth(mesh.points), size * reach * supersample
+        ids, bary = rasterize(xy, depth, mesh.triangles, mesh.material, side, side)
+        nearest = surface_depth(ids, bary, mesh.triangles, depth, FAR)
+        return FirstView(xy=xy, depth=depth, nearest=nearest)
 
     def plate(self, background: Background, crop_from_frame: np.ndarray, size: int) -> np.ndarray:
         """Radiance (size, size, 3) float32 of the background alone."""
@@ -203,7 +228,8 @@ class Renderer:
         size: int,
         supersample: int,
         image: np.ndarray,
-    ) -> np.ndarray:
+        first: FirstView | None,
+    ) -> tuple[np.ndarray, SurfaceTruth | None]:
         """Draw the person over the radiance `image`; returns the coverage planes (S, S, 4)."""
         mesh, strands = posed.mesh, prepared.strands
         casting = posed.strand_points[strands.kind != ON_FACE]
@@ -256,7 +282,40 @@ class Renderer:
             coverage,
         )
         blend_layers(image, plate_cover, surface, coverage)
-        return coverage
+        if first is None:
+            return coverage, None
+        shown = (ids, bary, mesh.triangles)
+        truth = SurfaceTruth(
+            normals=surface_normals(
+                *shown, mesh.points, _normals(posed), scene.camera, supersample
+            ),
+            hidden=hidden_in_first(
+                *shown, len(mesh.triangles), first.xy, first.depth, first.nearest, supersample
+            ),
+        )
+        return coverage, truth
+
+
+def _one_face(person: Person, params: FaceParams) -> dict[str, np.ndarray]:
+    if len(params) != 1:
+        raise ValueError(f"params: {len(params)} faces, one is drawn at a time")
+    face = {name: value[0] for name, value in params.numpy().items()}
+    if not np.allclose(face["identity"], person.identity.code, atol=1e-4):
+        raise ValueError("params: identity is not the person's")
+    return face
+
+
+def _normals(posed: _Posed) -> np.ndarray:
+    """Normals (V, 3) of all vertices of the mesh."""
+    mesh = posed.mesh
+    normals = np.empty_like(mesh.points)
+    normals[: mesh.num_body] = mesh.attributes[:, :3]
+    for k in range(2):
+        start = mesh.num_body + k * mesh.num_eyeball
+        ball = slice(start, start + mesh.num_eyeball)
+        normals[ball] = mesh.points[ball] - posed.eyes[k]
+        normals[ball] /= np.linalg.norm(normals[ball], axis=1, keepdims=True)
+    return normals
 
 
 def _full(posed: _Posed) -> np.ndarray:

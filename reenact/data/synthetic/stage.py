@@ -14,6 +14,7 @@ from reenact.data.synthetic.light import Light, draw_place, make_light
 from reenact.data.synthetic.person import Person, make_person
 from reenact.data.synthetic.renderer import Masks, Renderer
 from reenact.data.synthetic.rooms import Background, draw_background
+from reenact.data.synthetic.surface_truth import FirstView
 from reenact.errors import UserError
 from reenact.face.params import FaceParams
 
@@ -53,8 +54,9 @@ def draw_frame(
     size: int,
     shot: int = 0,
     reach: int = 1,
+    first: FirstView | None = None,
 ) -> tuple[np.ndarray, Masks]:
-    """One frame of a clip; `shot` seeds the camera's noise. reach: see `Renderer.render`."""
+    """One frame of a clip; `shot` seeds the camera's noise. reach, first: see `Renderer.render`."""
     return renderer.render(
         stage.person,
         params,
@@ -65,7 +67,13 @@ def draw_frame(
         camera=stage.camera,
         shot=shot,
         reach=reach,
+        first=first,
     )
+
+
+def see_first(renderer: Renderer, stage: Stage, plan: ClipPlan, size: int) -> FirstView:
+    """What the photo of a clip shows of the person's surface."""
+    return renderer.first_view(stage.person, plan.params[0], size, PHOTO_REACH)
 
 
 def draw_photo(
