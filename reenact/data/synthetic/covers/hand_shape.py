@@ -169,11 +169,12 @@ def hand_shape(bones: Bones) -> HandShape:
     open_near = distance(points + normals * 0.07) / 0.07
     open_far = distance(points + normals * 0.22) / 0.22
     openness = np.clip(0.25 + 0.4 * open_near + 0.35 * open_far, 0.2, 1)
-    sleeve = np.zeros(len(points))
+    sleeve: np.ndarray = np.zeros(len(points))
     if len(bones.sleeve):
         cloth = _distances(points, bones.sleeve, no_fingers)
         sleeve = 1.0 * (cloth < _distances(points, bones.palm, bones.fingers))
-    nail, crease = np.zeros(len(points)), np.zeros(len(points))
+    nail: np.ndarray = np.zeros(len(points))
+    crease: np.ndarray = np.zeros(len(points))
     for n, finger in enumerate(bones.fingers):
         tip, before = finger[-1, 4:7], finger[-1, :3]
         along = (tip - before) / np.linalg.norm(tip - before)
