@@ -11,7 +11,9 @@ from reenact.data.synthetic.clips import SyntheticConfig, plan_clip
 from reenact.data.synthetic.covers.draw import KINDS, draw_path
 from reenact.data.synthetic.covers.hand_shape import OPEN, hand_bones, hand_shape
 from reenact.data.synthetic.covers.meshes import polygonised, tube
+from reenact.data.synthetic.lens_shader import COATING, MIRRORED, shade_lenses
 from reenact.data.synthetic.renderer import Masks, Renderer
+from reenact.data.synthetic.shading_math import Surroundings
 from reenact.data.synthetic.solids import shaded_by_spheres
 from reenact.data.synthetic.stage import Stage, draw_frame, make_stage
 from reenact.errors import UserError
@@ -149,6 +151,37 @@ def test_a_hand_comes_and_goes_smoothly_and_starts_where_frame_0_shows_it():
     assert np.abs(np.diff(away, axis=1)).max() < 3.0
 
 
+def test_lenses_mirror_an_even_light_evenly_where_nothing_lies_before_them():
+    """A lens that faces the camera mirrors 5 % of a white room, in the colour of its coating."""
+    none = np.zeros((5, 3))
+    scene = Surroundings(
+        light_directions=none[:2],
+        light_colours=none[:2],
+        soft=np.zeros((9, 3)),
+        environment=np.ones((32, 64, 3), np.float32),
+        front=none[0],
+        rotation=np.eye(3),
+        camera=np.array([0.0, 0.0, 1000.0]),
+        eyes=none,
+        eyes_seen=np.ones((2, 2)),
+        mouth_light=1.0,
+    )
+    square = np.array([[4.0, 4], [12, 4], [12, 12], [4, 12], [4, 4]])
+    outlines = np.stack([square, np.add(square, [16, 0])])
+    nearest = np.full((32, 32), 0.6, np.float32)
+    nearest[:, :16] = 0.4
+    image = np.zeros((16, 16, 3), np.float32)
+    depth = np.array([0.5, 0.5])
+    shade_lenses(outlines, np.zeros((2, 3)), depth, 1.0, scene, nearest, 2, image)
+    lit = image.any(-1)
+    expected = np.zeros((16, 16), bool)
+    expected[2:6, 10:14] = True
+    np.testing.assert_array_equal(lit, expected)
+    np.testing.assert_allclose(
+        image[lit], np.tile(np.multiply(COATING, MIRRORED), (16, 1)), rtol=0.05
+    )
+
+
 def test_people_without_covers_stay_the_same_to_the_bit(renderer):
     """The share of covered clips does not touch the other clips."""
     plain = SyntheticConfig(out=Path(), clips=8, frames=1, size=24)
@@ -163,7 +196,8 @@ def test_people_without_covers_stay_the_same_to_the_bit(renderer):
                 draw_frame(renderer, stage, plan.params, plan.crop_from_frame[0], 24)[0]
             )
         covered.append(len(stage.person.solids) > 0)
-        assert np.array_equal(*pictures) != covered[-1]
+        glints = stage.person.lenses is not None and stage.person.glint > 0
+        assert np.array_equal(*pictures) == (not covered[-1] and not glints)
     assert True in covered
     assert False in covered
 

@@ -28,7 +28,7 @@ class SyntheticConfig:
 
     `stride` frames of motion at `fps` lie between two frames of a clip. `layers` writes hair, head
     and background beside each frame. `covered` is the share of the clips with a hood, a head scarf,
-    or a hand or microphone before the face.
+    or a hand or microphone before the face; if it is not 0, glasses mirror their surroundings.
     Raises UserError for an unknown split or numbers that are too small.
     """
 

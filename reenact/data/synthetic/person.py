@@ -20,7 +20,7 @@ from reenact.data.synthetic.head_asset import HeadAsset, load_head_asset
 from reenact.data.synthetic.skin import SkinTraits, linear, paint_skin
 from reenact.data.synthetic.solids import Solid
 from reenact.data.synthetic.strands import Strands
-from reenact.data.synthetic.worn import draw_worn, dress
+from reenact.data.synthetic.worn import RIMS, draw_worn, dress
 
 SPLIT_CODES = {"train": (0, 1200), "val": (1200, 1350), "test": (1350, 1500)}
 """Rows of the head model's identity codes that belong to each split."""
@@ -135,6 +135,10 @@ class Person:
     description: str
     solids: tuple[Solid, ...] = ()
     """Hood or head scarf, and things before the face."""
+    lenses: np.ndarray | None = None
+    """(2, P, 3) closed outlines of the lenses of glasses."""
+    glint: float = 0.0
+    """How strongly the lenses mirror the surroundings; 1 is clear glass with a coating."""
 
 
 def draw_identity(seed: int, split: str, asset: HeadAsset) -> Identity:
@@ -256,8 +260,8 @@ def make_person(seed: int, split: str, asset: HeadAsset | None = None) -> Person
         grow_brows(place, brows, brow_colour, 0.5 * grey, on_face),
         grow_beard(place, beard, np.minimum(hair_colour * 1.1, 0.5), grey, on_face),
         hair,
-        *dress(asset, worn, vertices, clothes.colour, on_face),
     )
+    dressed = dress(asset, worn, vertices, clothes.colour, on_face)
     return Person(
         seed=seed,
         identity=who,
@@ -266,13 +270,14 @@ def make_person(seed: int, split: str, asset: HeadAsset | None = None) -> Person
         iris=linear(iris),
         pupil=0.19 + 0.035 * float(np.clip(rng.normal(), -1.5, 1.5)),
         sclera=sclera,
-        strands=tuple(strands for strands in grown if strands is not None),
+        strands=tuple(strands for strands in (*grown, *dressed) if strands is not None),
         has_hair=hair is not None,
         hairline=hairline,
         hair_colour=faded,
         scalp_tint=_scalp_tint(rng, style),
         clothes=clothes,
         description=f"{'male' if male else 'female'} age {who.age:.2f} tone {tone:.2f} {style}",
+        lenses=dressed[0].points[list(RIMS)] if worn.glasses else None,
     )
 
 

@@ -39,6 +39,12 @@ class Posed:
     strand_points: np.ndarray
     solids: PosedSolids | None
 
+    def on_head(self, points: np.ndarray) -> np.ndarray:
+        """Points (..., 3) of the unposed head that turn with it."""
+        pivot = np.array(NECK_PIVOT)
+        posed: np.ndarray = (points - pivot) @ self.rotation.T + pivot
+        return posed
+
     def normals(self) -> np.ndarray:
         """Normals (V, 3) of all vertices of the mesh."""
         mesh = self.mesh

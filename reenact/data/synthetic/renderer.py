@@ -17,11 +17,13 @@ from reenact.data.synthetic.geometry import (
     surface_depth,
 )
 from reenact.data.synthetic.head_asset import TEXTURE_SIZE, HeadAsset, load_head_asset
+from reenact.data.synthetic.lens_shader import shade_lenses
 from reenact.data.synthetic.light import Light
 from reenact.data.synthetic.person import Person
 from reenact.data.synthetic.posing import Posed, PosedSolids, pose_person
 from reenact.data.synthetic.prepared import Prepared, prepare
 from reenact.data.synthetic.rooms import Background
+from reenact.data.synthetic.shading_math import Surroundings
 from reenact.data.synthetic.shadows import light_seen
 from reenact.data.synthetic.solid_shader import shade_solids, solid_attributes
 from reenact.data.synthetic.solids import SolidArrays, shaded_by_spheres
@@ -32,7 +34,7 @@ from reenact.data.synthetic.strand_shader import (
 )
 from reenact.data.synthetic.strands import ON_FACE
 from reenact.data.synthetic.surface_shader import NUM_ATTRIBUTES, Mesh, shade_surface
-from reenact.data.synthetic.surface_truth import FirstView, hidden_in_first, surface_normals
+from reenact.data.synthetic.surface_truth import FirstView, SurfaceTruth, surface_truth
 from reenact.face.expressions import EXPRESSION_NAMES
 from reenact.face.params import FaceParams
 from reenact.face.surface.raster import FAR, rasterize
@@ -65,14 +67,6 @@ class Masks:
     occluder: np.ndarray
     surface: SurfaceTruth | None = None
     """Only for frames that are compared with the first view of their clip."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class SurfaceTruth:
-    """`normals` (S, S, 3) int8 and `hidden` (S, S) uint8, see `surface_truth`."""
-
-    normals: np.ndarray
-    hidden: np.ndarray
 
 
 class Renderer:
@@ -187,6 +181,24 @@ class Renderer:
         if solids.shade is not None:
             mesh.attributes[:, 6:9] *= solids.shade
 
+    def _shade_lenses(
+        self,
+        person: Person,
+        posed: Posed,
+        face: dict[str, np.ndarray],
+        scene: Surroundings,
+        nearest: np.ndarray,
+        supersample: int,
+        surface: np.ndarray,
+    ) -> None:
+        assert person.lenses is not None
+        rims = posed.on_head(person.lenses)
+        outlines = project(rims, face["translation"], float(face["scale"])) * supersample
+        middles = rims.mean(1)
+        shade_lenses(
+            outlines, middles, _depth(middles), person.glint, scene, nearest, supersample, surface
+        )
+
     def _draw(
         self,
         prepared: Prepared,
@@ -222,6 +234,8 @@ class Renderer:
             ids, bary, nearest, mesh, scene, prepared.look, supersample, surface, coverage
         )
         shade_eyes(ids, bary, mesh, scene, prepared.look, supersample, surface, coverage)
+        if prepared.person.lenses is not None and prepared.person.glint > 0:
+            self._shade_lenses(prepared.person, posed, face, scene, nearest, supersample, surface)
         seen = np.stack(
             [light_seen(s, posed.strand_points, 0.0) if s else _full(posed) for s in shadows], -1
         )
@@ -258,15 +272,9 @@ class Renderer:
         blend_layers(image, plate_cover, surface, coverage)
         if first is None:
             return coverage, None
-        shown = (ids, bary, mesh.triangles)
         num_shown = len(mesh.triangles) - (0 if solids is None else len(solids.triangles))
-        truth = SurfaceTruth(
-            normals=surface_normals(
-                *shown, mesh.points, posed.normals(), scene.camera, supersample
-            ),
-            hidden=hidden_in_first(
-                *shown, num_shown, first.xy, first.depth, first.nearest, supersample
-            ),
+        truth = surface_truth(
+            ids, bary, mesh, posed.normals(), scene.camera, num_shown, first, supersample
         )
         return coverage, truth
 

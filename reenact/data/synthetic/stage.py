@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -19,6 +19,8 @@ from reenact.data.synthetic.surface_truth import FirstView
 from reenact.errors import UserError
 from reenact.face.params import FaceParams
 
+GLINT_SHARE = 0.7
+"""Share of the clips whose glasses mirror the surroundings, where clips may be covered at all."""
 OTHER_ALPHA = 8
 """If the alpha of a stored frame differs by so many levels on the mean, another generator drew it.
 """
@@ -44,6 +46,8 @@ def make_stage(config: SyntheticConfig, plan: ClipPlan, index: int, asset: HeadA
     chance = clip_rng(config, index, 4)
     if chance.random() < config.covered:
         person = cover_person(person, asset, chance, config.frames)
+    if config.covered > 0 and chance.random() < GLINT_SHARE:
+        person = replace(person, glint=float(chance.uniform(0.4, 1.6)))
     return Stage(
         person=person,
         light=light,

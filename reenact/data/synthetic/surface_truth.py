@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numba as nb
 import numpy as np
 
+from reenact.data.synthetic.surface_shader import Mesh
+
 NORMAL_UNIT = 127
 """A stored normal is the unit vector times this."""
 LEAST_FACING = 0.02
@@ -27,6 +29,33 @@ class FirstView:
     xy: np.ndarray
     depth: np.ndarray
     nearest: np.ndarray
+
+
+@dataclass(frozen=True, kw_only=True)
+class SurfaceTruth:
+    """`normals` (S, S, 3) int8 of `surface_normals`, `hidden` (S, S) uint8 of `hidden_in_first`."""
+
+    normals: np.ndarray
+    hidden: np.ndarray
+
+
+def surface_truth(
+    triangle_id: np.ndarray,
+    barycentric: np.ndarray,
+    mesh: Mesh,
+    normals: np.ndarray,
+    camera: np.ndarray,
+    num_shown: int,
+    first: FirstView,
+    supersample: int,
+) -> SurfaceTruth:
+    """Truth of a rasterised frame; `normals` (V, 3) belong to the vertices of the mesh."""
+    drawn = (triangle_id, barycentric, mesh.triangles)
+    seen = (first.xy, first.depth, first.nearest)
+    return SurfaceTruth(
+        normals=surface_normals(*drawn, mesh.points, normals, camera, supersample),
+        hidden=hidden_in_first(*drawn, num_shown, *seen, supersample),
+    )
 
 
 @nb.njit(cache=True)

@@ -16,6 +16,8 @@ from reenact.data.synthetic.strands import CLOTH, ON_FACE, ON_HEAD, Strands
 NECK_AXIS = np.array([0.0, 0.0, -1.0])
 """X and Z (dm) of the middle of the neck; Y is not used."""
 NECK_RADIUS = 0.60
+RIMS = (0, 2)
+"""Which strands of glasses are the rims. Glasses come first in what `dress` returns."""
 FRAME_COLOURS = np.array(
     [
         [0.02, 0.02, 0.025],

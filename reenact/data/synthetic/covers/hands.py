@@ -23,7 +23,7 @@ from reenact.data.synthetic.solids import Solid
 CHIN, MOUTH, CHEEK = 8, (62, 66), {-1.0: (3, 4), 1.0: (13, 12)}
 """Landmarks; those of the cheeks by side: -1 is the picture's left."""
 SKIN_GLOSS, NAIL_GLOSS = 0.30, 0.9
-OWN_SKIN_SHARE = 0.85
+OWN_SKIN_SHARE = 0.92
 SLEEVE_SHARE = 0.6
 
 

@@ -101,7 +101,7 @@ def scarf(person: Person, asset: HeadAsset, rng: np.random.Generator) -> HeadCov
     chest.
     """
     u = rng.uniform
-    rows, columns = 30, 72
+    rows, columns = 34, 72
     around = np.linspace(0, 2 * math.pi, columns, endpoint=False)[None]
     low = (1 - np.cos(around)) / 2
     forehead, chin = u(0.42, 0.62), -1.20 - u(0.02, 0.12)
@@ -113,10 +113,11 @@ def scarf(person: Person, asset: HeadAsset, rng: np.random.Generator) -> HeadCov
         (width + 0.10, forehead + 0.14, chin - 0.10, 0.0, 0.0, -0.40),
         (0.94, 1.16, chin - 0.45, -0.70, 0.12, -0.75),
         (1.08, 1.05, -2.05, -1.60, 0.02, -1.30),
-        (1.30, -0.10, -2.70, -2.25, 0.10, -1.70),
+        (1.20, -0.10, -2.60, -2.25, 0.08, -1.60),
+        (1.35, -1.70, -2.90, -1.95, 0.12, -1.80),
     )
     v = np.linspace(0, 1, rows)
-    knots = np.array([0.0, 0.10, 0.42, 0.72, 1.0])
+    knots = np.array([0.0, 0.08, 0.34, 0.58, 0.80, 1.0])
     levels = [np.interp(v, knots, column) for column in np.array(rings).T]
     half, up, down, z_up, z_down, z_side = (_smooth(level)[:, None] for level in levels)
     side = np.sin(around) ** 2

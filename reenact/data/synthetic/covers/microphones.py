@@ -134,7 +134,7 @@ def _capsule(
     if foam:
         around[1:-1] *= 1 + rng.normal(0, 0.015, BALL_STEPS - 2)
     points, triangles = tube(middle + along[:, None] * way, around, 28)
-    return points, triangles, colour, 0.02 if foam else 0.9, 0.12 if foam else 0.4
+    return points, triangles, colour, 0.02 if foam else 0.9, 0.10 if foam else 0.3
 
 
 def _rod(
@@ -163,7 +163,7 @@ def _solid(part: Part, weight: float = 1.0) -> Solid:
     middle = (points.max(0) + points.min(0)) / 2
     radius = np.linalg.norm(points - middle, axis=1).max()
     spheres = np.zeros((0, 4)) if radius > 0.6 else np.array([[*middle, radius * 0.8]])
-    pattern = np.stack([around * 17, np.repeat(along, sides) * 65, np.full(count, grain)], 1)
+    pattern = np.stack([around * 25, np.repeat(along, sides) * 95, np.full(count, grain)], 1)
     return Solid(
         points=points,
         triangles=triangles,
