@@ -141,11 +141,14 @@ class CropReenactor:
         """
         drawings = self._drawings(state.params, target.to(self.device), state.layers)
         moved = None if state.layers is None else drawings.moved_layers()
-        if wants_images or moved is None or moved.hides_something:
+        if wants_images or moved is None or moved.need_networks:
             images = self._drawn(state, drawings)
         else:
             images = state.image.expand(len(target), -1, -1, -1)
-        results = images if moved is None else moved.composed(images)
+        people = None
+        if moved is not None and moved.need_people:
+            people = self.person_mask.of_crops(images)
+        results = images if moved is None else moved.composed(images, people)
         return images.clamp(-1, 1), results.clamp(-1, 1)
 
     def _drawn(self, state: SourceState, drawings: Drawings) -> Tensor:

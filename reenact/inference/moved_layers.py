@@ -68,14 +68,24 @@ class MovedLayers:
         return torch.cat(crops)
 
     @property
-    def hides_something(self) -> bool:
-        """Whether a part of a face is hidden, so that the networks' pictures have a part in it."""
-        return any(bool(field.hidden.any()) for field in self.fields)
+    def need_networks(self) -> bool:
+        """Whether the networks' pictures have a part in the finished ones."""
+        return self.need_people or any(bool(field.hidden.any()) for field in self.fields)
 
-    def composed(self, images: Tensor) -> Tensor:
-        """The finished pictures (B, 3, D, D) from the networks' pictures (B, 3, S, S)."""
-        rows = images.split([len(field.grid) for field in self.fields])
-        parts = zip(rows, self.layers, self.fields, strict=True)
+    @property
+    def need_people(self) -> bool:
+        """Whether `composed` makes use of masks of the people in the networks' pictures."""
+        return any(bool(field.behind.any()) for field in self.fields)
+
+    def composed(self, images: Tensor, people: Tensor | None = None) -> Tensor:
+        """The finished pictures (B, 3, D, D) from the networks' pictures (B, 3, S, S).
+
+        people: see `layered`.
+        """
+        counts = [len(field.grid) for field in self.fields]
+        rows = images.split(counts)
+        masks = [None] * len(counts) if people is None else people.split(counts)
+        parts = zip(rows, self.layers, self.fields, masks, strict=True)
         return torch.cat([layered(*part) for part in parts])
 
     def decided(self) -> Tensor:
