@@ -14,9 +14,13 @@ from types import FrameType
 
 SECONDS_TO_WAIT = 3.0
 LONGEST_LINE = 1000  # characters of an error
-_LIMITS = ("ENOSPC", "EDQUOT", "EFBIG", "EROFS", "EACCES", "EPERM", "EIO", "EMFILE", "ENFILE")
+_LIMITS = (
+    *("ENOSPC", "EDQUOT", "EFBIG", "EROFS", "EACCES", "EPERM", "EIO", "EMFILE", "ENFILE"),
+    *("ENAMETOOLONG", "ELOOP"),
+)
 LIMITS_OF_FILES = frozenset(getattr(errno, name) for name in _LIMITS if hasattr(errno, name))
-"""Numbers of an OSError that no program can prevent: full, read-only or broken disks, and so on."""
+"""Numbers of an OSError that no program can prevent: full, read-only or broken disks, names that
+the file system cannot hold, and so on."""
 
 
 class UserError(ValueError):

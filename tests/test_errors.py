@@ -43,6 +43,7 @@ def test_ctrl_c_is_130() -> None:
     [
         (OSError(errno.ENOSPC, "No space left on device", "a.npy"), "a.npy: cannot read or write"),
         (OSError(errno.EACCES, "Permission denied", "b"), "b: cannot read or write (permission"),
+        (OSError(errno.ENAMETOOLONG, "File name too long", "c"), "c: cannot read or write (file"),
         (MemoryError(), "not enough memory, choose a smaller size"),
         (torch.OutOfMemoryError("CUDA out of memory. Tried\nto"), "memory (CUDA out of memory."),
         (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"), "not enough"),

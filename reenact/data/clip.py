@@ -16,6 +16,9 @@ PHOTO_REACH = 2
 """The photo of a clip is a square so many times as wide as the crop in its middle."""
 
 
+AlphaPart = Literal["foreground", "head", "hidden"]
+
+
 class CrossRecord(NamedTuple):
     """A rendered reenactment: the person of `source_frame` with the motion of another clip's
     frame.
@@ -76,11 +79,13 @@ class Clip(Protocol):
         """(S, S) uint8 face mask of `cross[index]`."""
         ...
 
-    def alpha(self, part: Literal["foreground", "head"], index: int) -> np.ndarray | None:
-        """(S, S) uint8: the person, or the person without clothes; None where it is not known."""
+    def alpha(self, part: AlphaPart, index: int) -> np.ndarray | None:
+        """(S, S) uint8: the person, the person without clothes, or the surface that frame 0 does
+        not show; None where it is not known.
+        """
         ...
 
-    def cross_alpha(self, part: Literal["foreground", "head"], index: int) -> np.ndarray | None:
+    def cross_alpha(self, part: AlphaPart, index: int) -> np.ndarray | None:
         """The same of `cross[index]`."""
         ...
 

@@ -141,14 +141,17 @@ class CropReenactor:
         """
         drawings = self._drawings(state.params, target.to(self.device), state.layers)
         moved = None if state.layers is None else drawings.moved_layers()
-        if wants_images or moved is None or moved.need_networks:
+        if wants_images or moved is None:
             images = self._drawn(state, drawings)
         else:
-            images = state.image.expand(len(target), -1, -1, -1)
-        people = None
-        if moved is not None and moved.need_people:
-            people = self.person_mask.of_crops(images)
-        results = images if moved is None else moved.composed(images, people)
+            images = state.image.repeat(len(target) // len(state), 1, 1, 1)
+            if rows := moved.drawn_rows:
+                images[rows] = self._drawn(state.matching(rows), drawings[rows])
+        if moved is None:
+            results = images
+        else:
+            people = self.person_mask.of_crops(images) if moved.need_people else None
+            results = moved.composed(images, people)
         return images.clamp(-1, 1), results.clamp(-1, 1)
 
     def _drawn(self, state: SourceState, drawings: Drawings) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -46,6 +47,17 @@ class Drawings:
         self.layers = layers
         self._field: MotionField | None = None
         self._moved: MovedLayers | None = None
+
+    def __getitem__(self, rows: Sequence[int]) -> Drawings:
+        """The drawings of these pairs."""
+        rows, part = list(rows), copy.copy(self)
+        part.wanted = self.wanted[rows]
+        part.source = self.source if len(self.source) == 1 else self.source[rows]
+        if self.layers is not None and len(self.layers) > 1:
+            part.layers = [self.layers[i] for i in rows]
+        part._field = None
+        part._moved = None if self._moved is None else self._moved[rows]
+        return part
 
     def landmark_map(self, *, of_source: bool = False) -> Tensor:
         """The drawing (B, 3, S, S) of the source person with the target's motion.

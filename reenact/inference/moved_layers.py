@@ -67,10 +67,20 @@ class MovedLayers:
             crops.append(sample_patches(picture, place, size))
         return torch.cat(crops)
 
+    def __getitem__(self, rows: Sequence[int]) -> MovedLayers:
+        """The layers of these pictures."""
+        if len(self.fields) == 1:
+            return MovedLayers(layers=self.layers, fields=[self.fields[0][list(rows)]])
+        layers = self.layers if len(self.layers) == 1 else [self.layers[i] for i in rows]
+        return MovedLayers(layers=layers, fields=[self.fields[i] for i in rows])
+
     @property
-    def need_networks(self) -> bool:
-        """Whether the networks' pictures have a part in the finished ones."""
-        return self.need_people or any(bool(field.hidden.any()) for field in self.fields)
+    def drawn_rows(self) -> list[int]:
+        """The pictures in which the networks' pictures have a part: a part of a face is hidden, or
+        the head turns far.
+        """
+        is_drawn = [(field.hidden + field.behind).flatten(1).any(1) for field in self.fields]
+        return torch.cat(is_drawn).nonzero().flatten().tolist()
 
     @property
     def need_people(self) -> bool:

@@ -1,5 +1,6 @@
 """The settings of the pictures that are made, and of one run of the command `infer`."""
 
+import os
 import re
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -120,7 +121,7 @@ def which_face(choice: int | str, option: str) -> Which:
     if len(numbers := face_numbers(choice, option)) == 1:
         return numbers[0]
     path = Path(str(choice))
-    if not path.exists():
+    if not os.path.exists(path):  # `path.exists()` fails for a name that no file can have
         raise UserError(
             f"{option} {choice!r}: choose {', '.join(get_args(Place))}, a number from the left, or "
             "the path of a picture that shows the person"

@@ -54,6 +54,6 @@ class SourceState:
             layers=sum(layers, ()) if layers else None,
         )
 
-    def matching(self, rows: slice) -> SourceState:
+    def matching(self, rows: slice | list[int]) -> SourceState:
         """The state for these targets: one source serves all, several sources go row by row."""
         return self if len(self) == 1 else self[rows]

@@ -1,5 +1,6 @@
 """The memory of a run does not grow with the length of the target."""
 
+import os
 import subprocess
 import sys
 from fractions import Fraction
@@ -42,9 +43,10 @@ def write_clip(path: Path, num_frames: int) -> Path:
 
 
 def megabytes(words: list[str], output: Path, num_frames: int) -> int:
-    """The most memory that a run needs. It must have written so many frames."""
+    """The most memory that a run with two threads needs. It must have written so many frames."""
     command = [sys.executable, "-c", RUNNING, *words]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    threads = os.environ | {"OMP_NUM_THREADS": "2"}
+    done = subprocess.run(command, cwd=ROOT, env=threads, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     with av.open(str(output)) as file:
         assert sum(1 for _ in file.decode(video=0)) == num_frames
@@ -60,19 +62,20 @@ def test_300_frames_need_no_more_memory_than_100(tmp_path: Path):
         target = write_clip(tmp_path / f"{num_frames}.mp4", num_frames)
         words = material.inference(tmp_path, photo, target, output)[1:]
         needed.append(megabytes([*words, f"--set=output_size={SIDE}"], output, num_frames))
-    # 200 more frames of the target are 138 MB, and so are 200 more of the result.
-    assert needed[1] - needed[0] < 40, needed
+    # 200 more frames of the target are 138 MB, and so are 200 more of the result. Two threads make
+    # two runs differ by up to 45 MB.
+    assert needed[1] - needed[0] < 80, needed
 
 
 @pytest.mark.slow
 @needs_linux
-def test_180_frames_of_a_source_video_need_no_more_memory_than_60(tmp_path: Path):
+def test_240_frames_of_a_source_video_need_no_more_memory_than_60(tmp_path: Path):
     target, output = material.write_photo(tmp_path / "a.png"), tmp_path / "result.mp4"
     needed = []
-    for num_frames in (60, 180):  # 60 frames fill the encoder
+    for num_frames in (60, 240):  # 60 frames fill the encoder
         source = write_clip(tmp_path / f"{num_frames}.mp4", num_frames)
         words = material.inference(tmp_path, source, target, output)[1:]
         words = [*words, "--set=reenactor.carry_detail=true"]
         needed.append(megabytes(words, output, num_frames))
-    # 120 more frames of the source are 83 MB, and so are 120 more of the result.
-    assert needed[1] - needed[0] < 45, needed
+    # 180 more frames of the source are 124 MB, and so are 180 more of the result.
+    assert needed[1] - needed[0] < 80, needed

@@ -176,6 +176,7 @@ def test_a_face_that_is_not_there_is_one_line(tmp_path: Path, weights: str, caps
         ("--source-face", "7", f"{photo}: face 7 was chosen, but the picture has 1"),
         ("--target-face", "7", f"{photo}: face 7 was chosen, but the picture has 1"),
         ("--source-face", "nobody", "source_face 'nobody': choose largest, leftmost"),
+        ("--source-face", "x" * 300, f"source_face '{'x' * 300}': choose largest, leftmost"),
     ):
         assert run_command("infer", "infer", [*plain, option, value]) == 1
         error = capsys.readouterr().err

@@ -1,19 +1,24 @@
 """Layers: the photo's own background, the moved person, and where the canvas is in the photo."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from reenact.face.crop import FaceCrop, warp_to_crop
 from reenact.face.head_model import HeadModel
+from reenact.face.open.model import OpenFaceModel
 from reenact.face.params import FaceParams
 from reenact.face.person_mask import PersonMask
 from reenact.face.surface.layer_field import LayerField, layer_source
 from reenact.face.surface.motion_field import pixel_centres
 from reenact.inference.canvas import SourceView, crop_view, photo_view, put_back
 from reenact.inference.config import ReenactorConfig
+from reenact.inference.crop_reenactor import CropReenactor
 from reenact.inference.layers import Layers, _recoloured, layered, make_layers, onto_canvas
 from reenact.inference.reenactor import Reenactor
+from reenact.inference.source_state import SourceState
 from reenact.media.images import frame_from_image, image_from_frame
 from tests.inference.conftest import disk_frame
 
@@ -232,3 +237,31 @@ def test_the_plate_keeps_the_grain_of_the_photo():
     deviations = [float(x[..., 1:-1, 1:-1].std()) for x in fine]
     assert 0.4 < deviations[0] / deviations[1] < 1.3
     assert hidden[..., 5:, :].min() > WALL - 0.4
+
+
+def test_the_networks_draw_only_the_pictures_that_need_them(weights, monkeypatch):
+    settings = ReenactorConfig(num_steps=2, encode_steps=2, x_T="moved", carry_detail=True)
+    reenactor = Reenactor(weights, OpenFaceModel(), replace(settings, precision="fp32"))
+    size = reenactor.size
+    faces = FaceParams.neutral(5)
+    faces.translation[:], faces.scale[:] = size / 2, size / 4
+    faces.rotation[:, 0] = torch.tensor([0.45, 0.45, -0.5, 0.4, -0.8])  # yaw; the first: the source
+    image = torch.rand(1, 3, size, size, generator=torch.Generator().manual_seed(3)) - 0.5
+    canvas = FaceCrop(crop_from_frame=np.eye(3), size=size)
+    mask = torch.ones_like(image[:, :1])
+    view = SourceView(canvas=canvas, picture=image, mask=mask, cut=torch.zeros_like(mask))
+    source = reenactor.set_source(image, faces[0], view=view)
+    drawn = []
+    draw = CropReenactor._drawn
+
+    def counted(self, state, drawings):
+        drawn.append(len(drawings.wanted))
+        return draw(self, state, drawings)
+
+    monkeypatch.setattr(CropReenactor, "_drawn", counted)
+    results = reenactor.render(source, faces[1:])
+    _, expected = reenactor.rendered(source, faces[1:])
+    assert drawn == [2, 4], "turned to the other side, two pictures show what the source hides"
+    torch.testing.assert_close(results, expected, atol=1e-4, rtol=0)
+    several = SourceState.cat([source] * 4)
+    torch.testing.assert_close(reenactor.render(several, faces[1:]), expected, atol=1e-4, rtol=0)

@@ -24,7 +24,8 @@ from reenact.data.synthetic.clips import (
     plan_clip,
 )
 from reenact.data.synthetic.renderer import Renderer
-from reenact.data.synthetic.stage import Stage, draw_frame, draw_photo, make_stage
+from reenact.data.synthetic.stage import Stage, draw_frame, draw_photo, make_stage, see_first
+from reenact.data.synthetic.surface_truth import FirstView
 from reenact.errors import UserError
 from reenact.face.params import FaceParams, retarget
 from reenact.files import atomic_output, make_folder
@@ -50,17 +51,30 @@ def _save_frames(
     params: FaceParams,
     crops: Sequence[np.ndarray],
     first_shot: int,
+    first: FirstView | None,
 ) -> None:
     """Draw N frames and save them with their masks as `<prefix>frames.npy` and so on."""
     arrays: dict[str, list[np.ndarray]] = {}
     for n, crop in enumerate(crops):
-        frame, masks = draw_frame(renderer, stage, params[n], crop, config.size, first_shot + n)
+        frame, masks = draw_frame(
+            renderer,
+            stage,
+            params[n],
+            crop,
+            config.size,
+            shot=first_shot + n,
+            moment=0 if prefix else n,
+            first=first,
+        )
         drawn = {"frames": frame, "masks": masks.face, "foreground": masks.foreground}
         if config.layers:
             plate = renderer.developed_plate(
                 stage.background, stage.light, crop, config.size, stage.camera
             )
             drawn |= {"hair": masks.hair, "head": masks.head, "plate": plate}
+            drawn["occluder"] = masks.occluder
+            assert masks.surface is not None, "layers have a first view"
+            drawn |= {"normals": masks.surface.normals, "hidden": masks.surface.hidden}
         for name, array in drawn.items():
             arrays.setdefault(name, []).append(array)
     for name, parts in arrays.items():
@@ -91,6 +105,7 @@ def _write_cross(
     stage: Stage,
     renderer: Renderer,
     targets: Sequence[tuple[int, int]],
+    first: FirstView | None,
 ) -> None:
     """This person with the parameters of frames of other clips, seen through its first crop."""
     records, parts = [], []
@@ -104,7 +119,7 @@ def _write_cross(
     if parts:
         params = retarget(plan.params[0], FaceParams.cat(parts))
         crops = [plan.crop_from_frame[0]] * len(parts)
-        _save_frames(folder, "cross_", config, renderer, stage, params, crops, CROSS_SHOT)
+        _save_frames(folder, "cross_", config, renderer, stage, params, crops, CROSS_SHOT, first)
         _save_arrays(folder / "cross_params.npz", params.numpy())
     (folder / "cross.json").write_text(json.dumps(records))
 
@@ -135,7 +150,8 @@ def write_clip(
     plan = plan_clip(config, index, renderer.asset)
     stage = make_stage(config, plan, index, renderer.asset)
     crops = list(plan.crop_from_frame)
-    _save_frames(folder, "", config, renderer, stage, plan.params, crops, 0)
+    first = see_first(renderer, stage, plan, config.size) if config.layers else None
+    _save_frames(folder, "", config, renderer, stage, plan.params, crops, 0, first)
     _save_photo(folder, config, renderer, stage, plan)
     about = {
         "landmarks": plan.landmarks,
@@ -148,7 +164,7 @@ def write_clip(
     _save_arrays(folder / "params.npz", plan.params.numpy() | about)
     if targets is None:
         targets = cross_targets(config, index)
-    _write_cross(folder, config, plan, stage, renderer, targets)
+    _write_cross(folder, config, plan, stage, renderer, targets, first)
     try:
         folder.rename(final)
     except OSError:
@@ -252,8 +268,9 @@ def generate(config: SyntheticConfig, progress: bool = False) -> Path:
     photo.npy (2 S, 2 S, 4), what lies around frame 0, and its alpha;
     params.npz with the FaceParams arrays in crop pixels, landmarks (N, 68, 2), pupils (N, 2, 2)
     and crop_from_frame (N, 3, 3); cross_frames.npy, cross_masks.npy, cross_foreground.npy,
-    cross_params.npz and cross.json. With `layers` also hair.npy and head.npy (N, S, S), plate.npy
-    (N, S, S, 3), and the same with cross_ before their names: see docs/synthetic.md. The manifest
+    cross_params.npz and cross.json. With `layers` also hair.npy, head.npy, occluder.npy and
+    hidden.npy (N, S, S), plate.npy and normals.npy (N, S, S, 3), and the same with cross_ before
+    their names: see docs/synthetic.md. The manifest
     is renewed while the run goes on, so the finished clips can be used at once. A clip depends on
     (seed, split, index) alone, its cross frames also on the number of clips.
     """

@@ -26,7 +26,7 @@ class LocalDistance(PerceptualDistance, Protocol):
 class Comparison:
     """B pictures of one method and what they are compared with: the input of a pair metric.
 
-    regions: (B, 4, H, W) in [0, 1], how much of each pixel of the reference is of each of REGIONS;
+    regions: (B, 5, H, W) in [0, 1], how much of each pixel of the reference is of each of REGIONS;
         0 everywhere where that is not known.
     """
 
@@ -41,7 +41,7 @@ class Comparison:
 
     @cached_property
     def lpips_in_regions(self) -> Tensor:
-        """LPIPS (B, 4) in each of REGIONS."""
+        """LPIPS (B, 5) in each of REGIONS."""
         assert self.lpips is not None, "the metric needs a network that is not there"
         return self.lpips.distances_in(self.prediction, self.reference, self.regions)
 

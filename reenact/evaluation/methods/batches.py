@@ -14,9 +14,10 @@ from reenact.face.batch import FaceBatch
 from reenact.face.crop import FaceCrop
 from reenact.media.images import frame_from_image, image_from_frame
 
-REGIONS = ("face", "hair", "body", "background")
+REGIONS = ("face", "hair", "body", "background", "hidden")
 """The parts of a true picture that are measured apart. `hair` is all of the head but the face: hair
-and hats, ears and neck. `body` is the clothes.
+and hats, ears and neck. `body` is the clothes. `hidden` is the surface of the person that the
+source picture does not show, such as the far cheek after a turn; it overlaps the other parts.
 """
 
 
@@ -25,7 +26,7 @@ class Batch:
     """Pairs that are measured together: pictures (B, 3, S, S) in [-1, 1], and parameters (B).
 
     reference: the true picture. Where there is none, it is the target itself.
-    regions: (B, 4, S, S) in [0, 1], see `Comparison`.
+    regions: (B, 5, S, S) in [0, 1], see `Comparison`.
     photos: (H, W, 3) uint8, what is known around each source crop. It is the crop itself where
         nothing more is known.
     crops: the source crops in the photos.
@@ -98,19 +99,22 @@ def _reference(pair: Pair, clips: dict[str, Clip]) -> np.ndarray:
 
 
 def _regions(pair: Pair, clips: dict[str, Clip]) -> np.ndarray:
-    """(4, S, S) float32, see `Comparison`; zeros for what is not known."""
+    """(5, S, S) float32, see `Comparison`; zeros for what is not known."""
     clip, index = clips[pair.source_clip], pair.reference
     if not pair.has_truth:
         return np.zeros((len(REGIONS), *clip.face_mask(0).shape), np.float32)
     face = (clip.cross_mask if _is_cross(pair) else clip.face_mask)(index)
     alpha = clip.cross_alpha if _is_cross(pair) else clip.alpha
     head, person = alpha("head", index), alpha("foreground", index)
+    # The clips know what frame 0 hides, and nothing of other sources.
+    hidden = alpha("hidden", index) if pair.source_frame == 0 else None
     nothing = np.zeros(face.shape, int)
     parts = [
         face,
         nothing if head is None else head.astype(int) - face,
         nothing if head is None or person is None else person.astype(int) - head,
         nothing if person is None else 255 - person.astype(int),
+        nothing if hidden is None else hidden,
     ]
     return np.stack(parts).clip(0, 255).astype(np.float32) / 255
 

@@ -55,8 +55,8 @@ def skull_motion(start: np.ndarray, end: np.ndarray) -> Tensor:
     made. A point (x, y) of the picture to be made, with a 1 appended, is mapped to the source.
 
     The head without the face is about an ellipsoid, and its outline is an ellipse. The map sends
-    the one ellipse to the other. So a head that turns gets less narrow than a flat picture. How it rolls in the
-    picture is read from the skull's vertices.
+    the one ellipse to the other. So a head that turns gets less narrow than a flat picture. How it
+    rolls in the picture is read from the skull's vertices.
     """
     points, places = (_in_picture(x, _skull()) for x in (end, start))
     rows = torch.cat([points, torch.ones_like(points[..., :1])], -1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import numba as nb
 import numpy as np
@@ -115,6 +115,10 @@ class LayerField:
     hidden: Tensor
     behind: Tensor
     fill: Tensor
+
+    def __getitem__(self, rows: list[int]) -> LayerField:
+        """The fields of these pictures."""
+        return LayerField(**{f.name: getattr(self, f.name)[rows] for f in fields(self)})
 
     def warp(self, image: Tensor, reach: float = 1.0) -> Tensor:
         """`image` (B, C, W, W), or (1, C, W, W) for all, moved: (B, C, S, S).
