@@ -88,6 +88,12 @@ def add_number(parser: argparse.ArgumentParser, name: str, default: int, text: s
     parser.add_argument(name, type=int, default=default, help=f"{text} (default: %(default)s)")
 
 
+def add_covered(parser: argparse.ArgumentParser) -> None:
+    """`--covered` of synthetic people."""
+    text = "share of the clips with a hood, head scarf, or hand or microphone before the face"
+    parser.add_argument("--covered", type=float, default=0.0, help=f"{text} (default: 0)")
+
+
 def add_split(parser: argparse.ArgumentParser) -> None:
     """`--split` of synthetic people."""
     parser.add_argument(

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from reenact.commands.arguments import add_number, add_split
+from reenact.commands.arguments import add_covered, add_number, add_split
 from reenact.errors import say
 
 
@@ -16,7 +16,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_number(parser, "--seed", 0, "seed of all people and motions")
     add_number(parser, "--workers", 2, "processes, one thread each")
     add_number(parser, "--cross", 8, "frames of each clip that show another person's motion")
-    text = "also write the alpha of hair and head and the background of each frame"
+    add_covered(parser)
+    text = "also write the layers of each frame: alphas, background, normals, hidden sides"
     parser.add_argument("--layers", action="store_true", help=text)
 
 

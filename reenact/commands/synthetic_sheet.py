@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from reenact.commands.arguments import add_number, add_split
+from reenact.commands.arguments import add_covered, add_number, add_split
 from reenact.errors import UserError, say
 from reenact.files import check_output_path, make_folder
 from reenact.media.formats import WRITABLE_SUFFIXES
@@ -15,6 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_number(parser, "--size", 128, "side of a tile in pixels")
     add_split(parser)
     add_number(parser, "--seed", 0, "seed of all people and motions")
+    add_covered(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -31,6 +32,7 @@ def run(arguments: argparse.Namespace) -> None:
         size=arguments.size,
         split=arguments.split,
         seed=arguments.seed,
+        covered=arguments.covered,
     )
     sheet = contact_sheet(config, range(arguments.rows))
     make_folder(arguments.out.parent)

@@ -221,7 +221,7 @@ def test_layers_put_together_give_the_frame(config, renderer, tmp_path):
     write_clip(layered, 0, renderer)
     folder = tmp_path / "train_000000"
     arrays = {path.stem: np.load(path) for path in folder.glob("*.npy")}
-    layers = {"hair", "head", "plate", "normals", "hidden"}
+    layers = {"hair", "head", "occluder", "plate", "normals", "hidden"}
     assert set(arrays) == {"frames", "masks", "foreground", "photo"} | layers
     assert arrays["plate"].shape == arrays["frames"].shape
     for part in ("hair", "head"):

@@ -27,7 +27,8 @@ class SyntheticConfig:
     """A data set of clips. `cross` counts the cross frames of a clip.
 
     `stride` frames of motion at `fps` lie between two frames of a clip. `layers` writes hair, head
-    and background beside each frame.
+    and background beside each frame. `covered` is the share of the clips with a hood, a head scarf,
+    or a hand or microphone before the face.
     Raises UserError for an unknown split or numbers that are too small.
     """
 
@@ -43,6 +44,7 @@ class SyntheticConfig:
     stride: int = 6
     frame_size: int = 512
     layers: bool = False
+    covered: float = 0.0
 
     def __post_init__(self) -> None:
         if self.split not in SPLIT_CODES:
@@ -53,6 +55,8 @@ class SyntheticConfig:
         for name in ("cross", "seed"):
             if getattr(self, name) < 0:
                 raise UserError(f"{name}: {getattr(self, name)}, expected at least 0")
+        if not 0 <= self.covered <= 1:
+            raise UserError(f"covered: {self.covered}, expected a share from 0 to 1")
         if self.size > MAX_SIZE:
             raise UserError(f"size: {self.size}, expected at most {MAX_SIZE}")
 

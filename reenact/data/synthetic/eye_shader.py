@@ -112,7 +112,7 @@ def shade_eyes(
     image: np.ndarray,
     coverage: np.ndarray,
 ) -> None:
-    """Add the eyeballs' pixels into `image` (S, S, 3) and `coverage` (S, S, 4).
+    """Add the eyeballs' pixels into `image` (S, S, 3) and `coverage` (S, S, 5).
 
     See `shade_surface` for the planes.
     """

@@ -57,7 +57,14 @@ def _save_frames(
     arrays: dict[str, list[np.ndarray]] = {}
     for n, crop in enumerate(crops):
         frame, masks = draw_frame(
-            renderer, stage, params[n], crop, config.size, first_shot + n, first=first
+            renderer,
+            stage,
+            params[n],
+            crop,
+            config.size,
+            shot=first_shot + n,
+            moment=0 if prefix else n,
+            first=first,
         )
         drawn = {"frames": frame, "masks": masks.face, "foreground": masks.foreground}
         if config.layers:
@@ -65,6 +72,7 @@ def _save_frames(
                 stage.background, stage.light, crop, config.size, stage.camera
             )
             drawn |= {"hair": masks.hair, "head": masks.head, "plate": plate}
+            drawn["occluder"] = masks.occluder
             assert masks.surface is not None, "layers have a first view"
             drawn |= {"normals": masks.surface.normals, "hidden": masks.surface.hidden}
         for name, array in drawn.items():
@@ -260,9 +268,9 @@ def generate(config: SyntheticConfig, progress: bool = False) -> Path:
     photo.npy (2 S, 2 S, 4), what lies around frame 0, and its alpha;
     params.npz with the FaceParams arrays in crop pixels, landmarks (N, 68, 2), pupils (N, 2, 2)
     and crop_from_frame (N, 3, 3); cross_frames.npy, cross_masks.npy, cross_foreground.npy,
-    cross_params.npz and cross.json. With `layers` also hair.npy, head.npy and hidden.npy (N, S, S),
-    plate.npy and normals.npy (N, S, S, 3), and the same with cross_ before their names: see
-    docs/synthetic.md. The manifest
+    cross_params.npz and cross.json. With `layers` also hair.npy, head.npy, occluder.npy and
+    hidden.npy (N, S, S), plate.npy and normals.npy (N, S, S, 3), and the same with cross_ before
+    their names: see docs/synthetic.md. The manifest
     is renewed while the run goes on, so the finished clips can be used at once. A clip depends on
     (seed, split, index) alone, its cross frames also on the number of clips.
     """

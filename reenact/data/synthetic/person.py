@@ -18,6 +18,7 @@ from reenact.data.synthetic.hair import grow_hair, under_hat
 from reenact.data.synthetic.hair_styles import HairTraits, choose_style, draw_hairline
 from reenact.data.synthetic.head_asset import HeadAsset, load_head_asset
 from reenact.data.synthetic.skin import SkinTraits, linear, paint_skin
+from reenact.data.synthetic.solids import Solid
 from reenact.data.synthetic.strands import Strands
 from reenact.data.synthetic.worn import draw_worn, dress
 
@@ -132,6 +133,8 @@ class Person:
     scalp_tint: float
     clothes: Clothes
     description: str
+    solids: tuple[Solid, ...] = ()
+    """Hood or head scarf, and things before the face."""
 
 
 def draw_identity(seed: int, split: str, asset: HeadAsset) -> Identity:

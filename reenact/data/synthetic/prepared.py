@@ -11,9 +11,10 @@ from reenact.data.synthetic.head_asset import SCALP_AXES, SCALP_CENTRE, HeadAsse
 from reenact.data.synthetic.imaging import halve, smoothstep
 from reenact.data.synthetic.materials import Appearance
 from reenact.data.synthetic.person import Person
+from reenact.data.synthetic.solids import SolidArrays, join
 from reenact.data.synthetic.strands import StrandArrays, flatten
-from reenact.face.surface.raster import EYE, LASH
-from reenact.face.surface.visible import UPPER_TEETH_SHIFT, upper_teeth
+from reenact.face.surface.raster import EYE, LASH, PLAIN
+from reenact.face.surface.visible import UPPER_TEETH_SHIFT, unit_sphere, upper_teeth
 
 SPHERE_RINGS, SPHERE_SEGMENTS = 14, 24
 CLOTH_THICKNESS = 0.035
@@ -35,21 +36,27 @@ class Prepared:
     eye_centres: np.ndarray
     eye_radii: np.ndarray
     cloth_lift: np.ndarray
+    sphere_points: np.ndarray
+    """Vertices of an eyeball of radius 1."""
+    solids: SolidArrays | None
     strands: StrandArrays
     strand_weight: float
     """How many strands of the whole hair each drawn strand stands for."""
     look: Appearance
 
 
-def prepare(
-    asset: HeadAsset, person: Person, level: int, size: int, sphere_triangles: np.ndarray
-) -> Prepared:
+def prepare(asset: HeadAsset, person: Person, level: int, size: int) -> Prepared:
     """Arrays of `person` for crops of `size`, with the texture halved `level` times."""
-    count, num_sphere = len(asset.mean), int(sphere_triangles.max()) + 1
+    sphere_points, sphere_triangles = unit_sphere(SPHERE_RINGS, SPHERE_SEGMENTS)
+    count, num_sphere = len(asset.mean), len(sphere_points)
     drawn = asset.material != LASH
     eyes = [sphere_triangles + count, sphere_triangles + count + num_sphere]
     triangles = [asset.triangles[drawn], *eyes]
     material = [asset.material[drawn], np.full(2 * len(sphere_triangles), EYE)]
+    solids = join(person.solids)
+    if solids is not None:
+        triangles.append(solids.triangles + count + 2 * num_sphere)
+        material.append(np.full(len(solids.triangles), PLAIN))
     covered = smoothstep(-0.02, 0.05, person.clothes.collar + 0.12 - asset.mean[:, 1])
     lift = (asset.head_weight < 0.35) * covered * CLOTH_THICKNESS
     centres, radii = asset.eyeballs(person.vertices)
@@ -65,6 +72,8 @@ def prepare(
         eye_centres=centres,
         eye_radii=radii,
         cloth_lift=lift.astype(np.float32)[:, None],
+        sphere_points=sphere_points,
+        solids=solids,
         strands=flatten(person.strands, kept),
         strand_weight=1 / kept,
         look=_look(person, level),

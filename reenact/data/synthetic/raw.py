@@ -44,7 +44,8 @@ def render_clip(
     stage = make_stage(config, plan, index, renderer.asset)
     params = plan.params.transformed(np.linalg.inv(plan.crop_from_frame))
     frames = [
-        draw_frame(renderer, stage, params[n], np.eye(3), side, n)[0] for n in range(num_frames)
+        draw_frame(renderer, stage, params[n], np.eye(3), side, n, moment=n)[0]
+        for n in range(num_frames)
     ]
     return frames, plan
 

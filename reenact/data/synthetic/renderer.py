@@ -12,31 +12,23 @@ from reenact.data.synthetic.frame_light import draw_shadows, light_frame
 from reenact.data.synthetic.geometry import (
     CAMERA_DISTANCE,
     DEPTH_ORIGIN,
-    NECK_PIVOT,
-    graded_rotations,
-    pose_points,
     project,
-    rotation_matrix,
     sample_picture,
     surface_depth,
-    vertex_normals,
 )
 from reenact.data.synthetic.head_asset import TEXTURE_SIZE, HeadAsset, load_head_asset
 from reenact.data.synthetic.light import Light
 from reenact.data.synthetic.person import Person
-from reenact.data.synthetic.prepared import (
-    SPHERE_RINGS,
-    SPHERE_SEGMENTS,
-    Prepared,
-    prepare,
-)
+from reenact.data.synthetic.posing import Posed, PosedSolids, pose_person
+from reenact.data.synthetic.prepared import Prepared, prepare
 from reenact.data.synthetic.rooms import Background
 from reenact.data.synthetic.shadows import light_seen
+from reenact.data.synthetic.solid_shader import shade_solids, solid_attributes
+from reenact.data.synthetic.solids import SolidArrays, shaded_by_spheres
 from reenact.data.synthetic.strand_shader import (
     blend_layers,
     draw_strands,
     light_strands,
-    move_strands,
 )
 from reenact.data.synthetic.strands import ON_FACE
 from reenact.data.synthetic.surface_shader import NUM_ATTRIBUTES, Mesh, shade_surface
@@ -44,7 +36,6 @@ from reenact.data.synthetic.surface_truth import FirstView, hidden_in_first, sur
 from reenact.face.expressions import EXPRESSION_NAMES
 from reenact.face.params import FaceParams
 from reenact.face.surface.raster import FAR, rasterize
-from reenact.face.surface.visible import unit_sphere
 
 NEAR_PLANE, DEPTH_RANGE = 4.0, 20.0
 MOUTH_OPENERS = {
@@ -64,12 +55,14 @@ class Masks:
 
     `foreground` is the whole person, `head` the person without clothes, `hair` the hair of the
     skull, `face` the face with mouth, eyes, brows and beard, without what hangs before it.
+    `occluder` is the hand or microphone before the face.
     """
 
     face: np.ndarray
     foreground: np.ndarray
     hair: np.ndarray
     head: np.ndarray
+    occluder: np.ndarray
     surface: SurfaceTruth | None = None
     """Only for frames that are compared with the first view of their clip."""
 
@@ -82,24 +75,11 @@ class SurfaceTruth:
     hidden: np.ndarray
 
 
-@dataclass(frozen=True)
-class _Posed:
-    """The person in the pose of one frame."""
-
-    mesh: Mesh
-    rotation: np.ndarray
-    eyes: np.ndarray
-    """(5, 3): eyeball centres, then the eye rotation matrix."""
-    strand_points: np.ndarray
-
-
 class Renderer:
     """Renders persons; keeps the last one's prepared arrays. Not safe to share between threads."""
 
     def __init__(self, asset: HeadAsset | None = None) -> None:
         self.asset = load_head_asset() if asset is None else asset
-        self._sphere_points, self._sphere_triangles = unit_sphere(SPHERE_RINGS, SPHERE_SEGMENTS)
-        self._expression = self.asset.expression_basis.reshape(len(self.asset.expression_names), -1)
         count = len(self.asset.mean)
         self._attributes = np.zeros((count, NUM_ATTRIBUTES), np.float32)
         self._attributes[:, 3:6] = self.asset.mean
@@ -121,19 +101,21 @@ class Renderer:
         supersample: int = 2,
         camera: Camera = PLAIN_CAMERA,
         shot: int = 0,
+        moment: int = 0,
         reach: int = 1,
         first: FirstView | None = None,
     ) -> tuple[np.ndarray, Masks]:
         """One frame (reach * size, reach * size, 3) uint8 and its masks.
 
         `params` holds one face in crop pixels whose identity is the person's; the background is
-        seen through `crop_from_frame` (3, 3); `shot` seeds the camera's noise. `reach` shows what
-        lies around the crop, too: the crop is in the middle. `first` is what frame 0 shows; with
-        it the masks have the truth of the surface. Raises ValueError for another identity or batch.
+        seen through `crop_from_frame` (3, 3); `shot` seeds the camera's noise; `moment` is the
+        frame of the clip that a moving hand is drawn for. `reach` shows what lies around the crop,
+        too: the crop is in the middle. `first` is what frame 0 shows; with it the masks have the
+        truth of the surface. Raises ValueError for another identity or batch.
         """
         face = _one_face(person, params)
         prepared = self._prepare(person, size)
-        posed = self._pose(prepared, face)
+        posed = pose_person(self.asset, prepared, face, moment, self._attributes)
         margin, side = size * (reach - 1) / 2, size * reach
         if reach > 1:
             face["translation"] = face["translation"] + margin
@@ -144,9 +126,16 @@ class Renderer:
             prepared, posed, face, light, side, supersample, image, first
         )
         picture = record(develop(image, camera, light.exposure, reach), camera, shot, reach)
-        person_cover, face_cover, hair, head = (_to_bytes(coverage[..., k]) for k in range(4))
+        person_cover, face_cover, hair, head, before = (
+            _to_bytes(coverage[..., k]) for k in range(5)
+        )
         masks = Masks(
-            face=face_cover, foreground=person_cover, hair=hair, head=head, surface=surface
+            face=face_cover,
+            foreground=person_cover,
+            hair=hair,
+            head=head,
+            occluder=before,
+            surface=surface,
         )
         return _to_bytes(picture), masks
 
@@ -155,7 +144,8 @@ class Renderer:
     ) -> FirstView:
         """What a picture (reach * size, reach * size) of frame 0 shows of the person."""
         face = _one_face(person, params)
-        mesh = self._pose(self._prepare(person, size), face).mesh
+        prepared = self._prepare(person, size)
+        mesh = pose_person(self.asset, prepared, face, 0, self._attributes).mesh
         middle = face["translation"] + size * (reach - 1) / 2
         xy = project(mesh.points, middle, float(face["scale"])) * supersample
         depth, side = _depth(mesh.points), size * reach * supersample
@@ -186,43 +176,21 @@ class Renderer:
             level += 1
         cached = self._prepared
         if cached is None or cached.person is not person or cached.size != size:
-            cached = prepare(self.asset, person, level, size, self._sphere_triangles)
+            cached = prepare(self.asset, person, level, size)
             self._prepared = cached
         return cached
 
-    def _pose(self, prepared: Prepared, face: dict[str, np.ndarray]) -> _Posed:
-        asset = self.asset
-        num_body, num_sphere = len(asset.mean), len(self._sphere_points)
-        moved = (face["expression"] @ self._expression).reshape(-1, 3).astype(np.float32)
-        rotations = graded_rotations(face["rotation"])
-        rotation = rotation_matrix(*(float(a) for a in face["rotation"]))
-        points = np.empty((num_body + 2 * num_sphere, 3), np.float32)
-        pose_points(prepared.rest + moved, asset.weight_index, rotations, points[:num_body])
-        normals = np.empty((num_body, 3), np.float32)
-        vertex_normals(points[:num_body], asset.triangles, normals)
-        points[:num_body] += normals * prepared.cloth_lift
-        pivot = np.array(NECK_PIVOT)
-        centres = (prepared.eye_centres - pivot) @ rotation.T + pivot
-        gaze = rotation @ rotation_matrix(float(face["gaze"][0]), float(face["gaze"][1]), 0.0)
-        ball = self._sphere_points @ gaze.T
-        for k in range(2):
-            start = num_body + k * num_sphere
-            points[start : start + num_sphere] = centres[k] + prepared.eye_radii[k] * ball
-        self._attributes[:, :3] = normals
-        mesh = Mesh(
-            prepared.triangles, prepared.material, points, self._attributes, num_body, num_sphere
-        )
-        strands = prepared.strands
-        unposed = np.empty_like(strands.points)
-        move_strands(strands.points, strands.anchor, strands.share, moved, unposed)
-        strand_points = np.empty_like(unposed)
-        pose_points(unposed, strands.weight_index, rotations, strand_points)
-        return _Posed(mesh, rotation, np.concatenate([centres, gaze]), strand_points)
+    def _shade_skin(self, solids: SolidArrays, posed: PosedSolids, mesh: Mesh) -> None:
+        """Take the soft light away that the solids keep from the skin."""
+        skin = mesh.points[: mesh.num_body]
+        mesh.attributes[:, 6:9] *= shaded_by_spheres(skin, mesh.attributes[:, :3], posed.spheres)
+        if solids.shade is not None:
+            mesh.attributes[:, 6:9] *= solids.shade
 
     def _draw(
         self,
         prepared: Prepared,
-        posed: _Posed,
+        posed: Posed,
         face: dict[str, np.ndarray],
         light: Light,
         size: int,
@@ -230,7 +198,7 @@ class Renderer:
         image: np.ndarray,
         first: FirstView | None,
     ) -> tuple[np.ndarray, SurfaceTruth | None]:
-        """Draw the person over the radiance `image`; returns the coverage planes (S, S, 4)."""
+        """Draw the person over the radiance `image`; returns the coverage planes (S, S, 5)."""
         mesh, strands = posed.mesh, prepared.strands
         casting = posed.strand_points[strands.kind != ON_FACE]
         shadows = draw_shadows(light, mesh, casting, prepared.strand_weight)
@@ -242,8 +210,14 @@ class Renderer:
         ids, bary = rasterize(xy * supersample, depth, mesh.triangles, mesh.material, side, side)
         nearest = surface_depth(ids, bary, mesh.triangles, depth, FAR)
         surface = np.zeros((size, size, 3), np.float32)
-        coverage = np.zeros((size, size, 4), np.float32)
+        coverage = np.zeros((size, size, 5), np.float32)
         plate_cover = np.zeros((size, size, 3), np.float32)
+        solids = prepared.solids
+        if solids is not None and posed.solids is not None:
+            self._shade_skin(solids, posed.solids, mesh)
+            points, normals = mesh.points[-len(solids.points) :], posed.solids.normals
+            table = solid_attributes(solids, points, normals, scene, shadows)
+            shade_solids(ids, bary, mesh, table, scene, supersample, surface, coverage)
         shade_surface(
             ids, bary, nearest, mesh, scene, prepared.look, supersample, surface, coverage
         )
@@ -285,12 +259,13 @@ class Renderer:
         if first is None:
             return coverage, None
         shown = (ids, bary, mesh.triangles)
+        num_shown = len(mesh.triangles) - (0 if solids is None else len(solids.triangles))
         truth = SurfaceTruth(
             normals=surface_normals(
-                *shown, mesh.points, _normals(posed), scene.camera, supersample
+                *shown, mesh.points, posed.normals(), scene.camera, supersample
             ),
             hidden=hidden_in_first(
-                *shown, len(mesh.triangles), first.xy, first.depth, first.nearest, supersample
+                *shown, num_shown, first.xy, first.depth, first.nearest, supersample
             ),
         )
         return coverage, truth
@@ -305,20 +280,7 @@ def _one_face(person: Person, params: FaceParams) -> dict[str, np.ndarray]:
     return face
 
 
-def _normals(posed: _Posed) -> np.ndarray:
-    """Normals (V, 3) of all vertices of the mesh."""
-    mesh = posed.mesh
-    normals = np.empty_like(mesh.points)
-    normals[: mesh.num_body] = mesh.attributes[:, :3]
-    for k in range(2):
-        start = mesh.num_body + k * mesh.num_eyeball
-        ball = slice(start, start + mesh.num_eyeball)
-        normals[ball] = mesh.points[ball] - posed.eyes[k]
-        normals[ball] /= np.linalg.norm(normals[ball], axis=1, keepdims=True)
-    return normals
-
-
-def _full(posed: _Posed) -> np.ndarray:
+def _full(posed: Posed) -> np.ndarray:
     return np.ones(len(posed.strand_points), np.float32)
 
 

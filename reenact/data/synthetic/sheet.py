@@ -42,7 +42,8 @@ def clip_row(config: SyntheticConfig, index: int, renderer: Renderer) -> np.ndar
     tiles = []
     for n in shown:
         crop = plan.crop_from_frame[n]
-        frame, masks = draw_frame(renderer, stage, plan.params[int(n)], crop, config.size, int(n))
+        params, n = plan.params[int(n)], int(n)
+        frame, masks = draw_frame(renderer, stage, params, crop, config.size, n, moment=n)
         tiles.append(frame)
     tiles.append(draw_points(frame, plan.landmarks[shown[-1]], plan.pupils[shown[-1]]))
     tiles.append(np.stack([masks.foreground, masks.face, masks.hair], -1))

@@ -9,6 +9,7 @@ import numpy as np
 from reenact.data.clip import PHOTO_REACH
 from reenact.data.synthetic.camera import Camera, draw_camera
 from reenact.data.synthetic.clips import ClipPlan, SyntheticConfig, clip_rng
+from reenact.data.synthetic.covers.draw import cover_person
 from reenact.data.synthetic.head_asset import HeadAsset
 from reenact.data.synthetic.light import Light, draw_place, make_light
 from reenact.data.synthetic.person import Person, make_person
@@ -38,8 +39,13 @@ def make_stage(config: SyntheticConfig, plan: ClipPlan, index: int, asset: HeadA
     rng = clip_rng(config, index, 3)
     place = draw_place(rng)
     light = make_light(place, rng)
+    person = make_person(plan.person_seed, config.split, asset)
+    # A stream of its own: the people of clips without covers stay the same.
+    chance = clip_rng(config, index, 4)
+    if chance.random() < config.covered:
+        person = cover_person(person, asset, chance, config.frames)
     return Stage(
-        person=make_person(plan.person_seed, config.split, asset),
+        person=person,
         light=light,
         background=draw_background(rng, place, light, config.frame_size),
         camera=draw_camera(rng),
@@ -53,10 +59,11 @@ def draw_frame(
     crop: np.ndarray,
     size: int,
     shot: int = 0,
+    moment: int = 0,
     reach: int = 1,
     first: FirstView | None = None,
 ) -> tuple[np.ndarray, Masks]:
-    """One frame of a clip; `shot` seeds the camera's noise. reach, first: see `Renderer.render`."""
+    """One frame of a clip; `shot` seeds the camera's noise. The others: see `Renderer.render`."""
     return renderer.render(
         stage.person,
         params,
@@ -66,6 +73,7 @@ def draw_frame(
         size,
         camera=stage.camera,
         shot=shot,
+        moment=moment,
         reach=reach,
         first=first,
     )

@@ -140,8 +140,8 @@ def draw_strands(
     all strands, hair, and those of the head.
     `surface` (S, S, 3) is the radiance of the surface times its coverage. At an edge of the
     surface a strand behind it must not cover the surface's share of the pixel: so the two are
-    kept apart, and `blend_layers` joins them. Planes of `coverage` (S, S, 4): person, face, hair,
-    head.
+    kept apart, and `blend_layers` joins them. Planes of `coverage` (S, S, 5): person, face, hair,
+    head, things before the face.
     """
     size = plate.shape[0]
     num = segments.shape[0]
@@ -224,6 +224,7 @@ def draw_strands(
                     if what != ON_FACE:
                         coverage[iy, ix, 2] += (hair - coverage[iy, ix, 2]) * cover
                     coverage[iy, ix, 3] += (head - coverage[iy, ix, 3]) * cover
+                    coverage[iy, ix, 4] -= coverage[iy, ix, 4] * cover
 
 
 @nb.njit(cache=True, fastmath=True)

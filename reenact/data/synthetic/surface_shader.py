@@ -23,7 +23,7 @@ from reenact.data.synthetic.shading_math import (
     mirrored,
     unit,
 )
-from reenact.face.surface.raster import EYE
+from reenact.face.surface.raster import EYE, PLAIN
 
 NUM_ATTRIBUTES = 20
 SAME_SURFACE = 0.004
@@ -32,7 +32,7 @@ WRAP = (0.30, 0.12, 0.07)
 
 
 class Mesh(NamedTuple):
-    """Everything that is rasterised: body vertices, then two eyeballs."""
+    """Everything that is rasterised: body vertices, then two eyeballs, then the solids."""
 
     triangles: np.ndarray
     material: np.ndarray
@@ -59,7 +59,7 @@ def _bumped(normal: tuple, rotation: np.ndarray, bx: float, by: float) -> tuple:
 
 
 @nb.njit(inline="always")
-def _surface_light(
+def surface_light(
     scene: Surroundings,
     attr: np.ndarray,
     normal: tuple,
@@ -133,7 +133,7 @@ def _shade_point(
             hair = scalp(look, attr, albedo)
             gloss *= 1 - 0.7 * min(1.0, hair * 1.2)
     gloss = mouth_parts(kind, attr, scene, albedo, gloss)
-    _surface_light(scene, attr, normal, view, albedo, gloss, cloth, colour)
+    surface_light(scene, attr, normal, view, albedo, gloss, cloth, colour)
     return cloth, hair
 
 
@@ -167,11 +167,11 @@ def shade_surface(
     image: np.ndarray,
     coverage: np.ndarray,
 ) -> None:
-    """Add the pixels of all materials but eyeballs into `image` (S, S, 3) and `coverage`.
+    """Add the pixels of the head and the clothes into `image` (S, S, 3) and `coverage`.
 
-    `image` gets linear radiance times coverage. Coverage planes (S, S, 4): person, face region,
-    hair, head. The hair here is that close to the scalp; strands come later. A pixel within one
-    surface is shaded once; at edges each sample is shaded.
+    `image` gets linear radiance times coverage. Coverage planes (S, S, 5): person, face region,
+    hair, head, things before the face. The hair here is that close to the scalp; strands come
+    later. A pixel within one surface is shaded once; at edges each sample is shaded.
     """
     attr, texel = np.zeros(NUM_ATTRIBUTES), np.zeros(6)
     colour, albedo = np.zeros(3), np.zeros(3)
@@ -186,7 +186,7 @@ def shade_surface(
             for n in range(num):
                 iy, ix = y0 + n // supersample, x0 + n % supersample
                 t = triangle_id[iy, ix]
-                if t < 0 or mesh.material[t] == EYE:
+                if t < 0 or mesh.material[t] == EYE or mesh.material[t] == PLAIN:
                     continue
                 kind = mesh.material[t]
                 a, b, c = mesh.triangles[t, 0], mesh.triangles[t, 1], mesh.triangles[t, 2]

@@ -1,0 +1,1 @@
+"""What covers a head or lies before a face: hoods, head scarves, hands and microphones."""
