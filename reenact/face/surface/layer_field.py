@@ -29,8 +29,8 @@ from reenact.face.surface.look import (
     Look,
     darken_closing_eyes,
     eye_areas,
+    painted,
     read_look,
-    shaded,
     shares,
 )
 from reenact.face.surface.motion_field import pixel_centres, resampled
@@ -253,9 +253,6 @@ def layer_field(model: HeadModel, source: LayerSource, target: FaceParams) -> La
     offset = torch.where(known > 0, around, around + pulled * (rigid - around))
     edge = max(1, round(SOFT_EDGE * source.crop_side / 2))
     mirror, hidden = _mirror(opposite - here, hidden, source.crop_side)
-    fill = shaded(fill, source.crop_side)
-    cover = fill.sum(1, keepdim=True)
-    colours = torch.einsum("bkhw,kc->bchw", fill, source.look.colours.to(fill))
     return LayerField(
         grid=(here + offset).permute(0, 2, 3, 1),
         mirror=(here + mirror).permute(0, 2, 3, 1),
@@ -263,7 +260,7 @@ def layer_field(model: HeadModel, source: LayerSource, target: FaceParams) -> La
         sure=box_mean(anchor * inner * is_face, 1),
         hidden=hidden,
         behind=_behind(source, target, end).to(drawn.device),
-        fill=torch.cat([colours, cover], 1),
+        fill=painted(fill, source.look, source.crop_side),
     )
 
 
