@@ -1,9 +1,19 @@
 """The Diffusion Autoencoder: semantic encoder + conditional U-Net + schedule."""
 
+from functools import partial
+
 from torch import Tensor, nn
 
 from diffae.config import DiffAEConfig
-from diffae.sampler import ENCODER, Denoise, OnStep, SamplerName, find_sampler, sample
+from diffae.sampler import (
+    ENCODER,
+    Denoise,
+    OnStep,
+    SamplerName,
+    ddim_encode,
+    find_sampler,
+    sample,
+)
 from diffae.schedule import Schedule
 from diffae.semantic_encoder import SemanticEncoder
 from diffae.unet import ConditionalUNet
@@ -69,6 +79,7 @@ class DiffAE(nn.Module):
         z_sem: Tensor,
         num_steps: int = 50,
         *,
+        end: int | None = None,
         unet: nn.Module | None = None,
         clip: bool = True,
         grad_steps: int | None = None,
@@ -77,17 +88,19 @@ class DiffAE(nn.Module):
     ) -> Tensor:
         """Images -> x_T by DDIM encoding under the given codes.
 
-        The keyword arguments are those of `predict_x_0_eps` and `sample`.
+        end: encode to x_t at this timestep, with the steps below it. Other keyword arguments are
+        those of `predict_x_0_eps` and `sample`.
 
         Raises:
             ValueError: a number of steps that DDIM encoding cannot make.
         """
         return sample(
-            ENCODER,
+            ENCODER._replace(steps=partial(ddim_encode, end=end)),
             self._denoiser(z_sem, unet, clip),
             x_0,
             self.schedule,
             num_steps,
+            below=end,
             grad_steps=grad_steps,
             recompute=recompute,
             on_step=on_step,
@@ -100,6 +113,7 @@ class DiffAE(nn.Module):
         num_steps: int = 20,
         sampler: SamplerName = "ddim",
         *,
+        start: int | None = None,
         unet: nn.Module | None = None,
         clip: bool = True,
         grad_steps: int | None = None,
@@ -108,7 +122,8 @@ class DiffAE(nn.Module):
     ) -> Tensor:
         """x_T and codes -> images in [-1, 1].
 
-        The keyword arguments are those of `predict_x_0_eps` and `sample`.
+        start: `x_T` is x_t at this timestep, and only the steps from it on are taken. Other keyword
+        arguments are those of `predict_x_0_eps` and `sample`.
 
         Raises:
             ValueError: unknown sampler, or a number of steps that it cannot make.
@@ -119,6 +134,7 @@ class DiffAE(nn.Module):
             x_T,
             self.schedule,
             num_steps,
+            below=None if start is None else start + 1,
             grad_steps=grad_steps,
             recompute=recompute,
             on_step=on_step,

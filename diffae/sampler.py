@@ -69,15 +69,21 @@ def dpmpp_2m(
 
 
 def ddim_encode(
-    estimate: Estimate, x_0: Tensor, schedule: Schedule, timesteps: Sequence[int]
+    estimate: Estimate,
+    x_0: Tensor,
+    schedule: Schedule,
+    timesteps: Sequence[int],
+    *,
+    end: int | None = None,
 ) -> Iterator[Tensor]:
     """DDIM run backwards (Preechakul et al. 2022, Eq. 8): from an image to its x_T.
 
     The first step treats the clean image as x at t = 0. The last step goes to abar = 0, so its
-    result is exactly the last estimate of eps.
+    result is exactly the last estimate of eps. With `end` it goes to this timestep instead.
     """
     x = x_0
-    abar_next = [*(schedule.alphas_cumprod[t] for t in timesteps[1:]), 0.0]
+    last = 0.0 if end is None else schedule.alphas_cumprod[end]
+    abar_next = [*(schedule.alphas_cumprod[t] for t in timesteps[1:]), last]
     for t, abar in zip(timesteps, abar_next, strict=True):
         estimated, eps = estimate(x, t)
         x = _ddim_mix(estimated, eps, abar)
@@ -122,6 +128,7 @@ def sample(
     schedule: Schedule,
     num_steps: int,
     *,
+    below: int | None = None,
     grad_steps: int | None = None,
     recompute: bool = False,
     on_step: OnStep | None = None,
@@ -134,6 +141,7 @@ def sample(
         x: start (B, ...): x_T for the samplers, clean images for the encoder.
         schedule: noise schedule.
         num_steps: number of steps; `sampler.timesteps` says which numbers are possible.
+        below: of these steps, only those at timesteps below this one are taken.
         grad_steps: only the last so many steps keep gradients; None = all of them.
         recompute: save memory: each step's activations are computed again in the backward pass.
         on_step: called as on_step(step, x) after every step, step = 0, 1, ...
@@ -152,7 +160,8 @@ def sample(
             return checkpoint(denoise, x, batch_t, use_reentrant=False)
         return denoise(x, batch_t)
 
-    steps = sampler.steps(estimate, x, schedule, sampler.timesteps(schedule, num_steps))
+    timesteps = [t for t in sampler.timesteps(schedule, num_steps) if below is None or t < below]
+    steps, num_steps = sampler.steps(estimate, x, schedule, timesteps), len(timesteps)
     for step in range(num_steps):
         wanted = grad_steps is None or step >= num_steps - grad_steps
         # The generator runs its next step here, so the step has this gradient mode.

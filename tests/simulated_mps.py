@@ -85,12 +85,21 @@ class _Index(TorchFunctionMode):
             args, kwargs = tree_map_only(
                 str, lambda name: numbered(torch.device(name)), (args, kwargs)
             )
+        if func in (Tensor.__getitem__, Tensor.__setitem__) and isinstance(args[0], MpsTensor):
+            args = (args[0], _index_of_tensors(args[1]), *args[2:])
         if func is Tensor.new_tensor and isinstance(args[0], MpsTensor):
             like, *args = args
             func, kwargs = torch.tensor, {"dtype": like.dtype, "device": MPS, **kwargs}
         if func is torch.tensor and kwargs.get("device") == MPS:
             return torch.tensor(*args, **{**kwargs, "device": "cpu"}).to(MPS)
         return func(*args, **kwargs)
+
+
+def _index_of_tensors(index: Any) -> Any:
+    """An index with tensors instead of lists. C++ would make these on "meta", without any data."""
+    if isinstance(index, tuple):
+        return tuple(torch.tensor(i) if isinstance(i, list | tuple) else i for i in index)
+    return torch.tensor(index) if isinstance(index, list) else index
 
 
 @contextmanager

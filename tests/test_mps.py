@@ -6,10 +6,14 @@ import pytest
 import torch
 from PIL import Image
 
+from reenact import losses
 from reenact.assets import asset_path
 from reenact.evaluation.measuring.frechet import frechet_distance
 from reenact.evaluation.measuring.metrics import gaze_error, ssim
+from reenact.face.open.tracker import FaceTracker
 from reenact.face.params import FaceParams
+from reenact.face.points import landmarks_from_points
+from reenact.face.pose import gaze_from_points, pose_from_points
 from reenact.face.sampling import roi_transform, sample_patches
 from reenact.inference.config import ReenactorConfig
 from reenact.inference.reenactor import Reenactor
@@ -33,6 +37,15 @@ def test_it_computes_with_gradients(mps: torch.device):
     assert weight.grad is not None
     assert weight.grad.device.type == "mps"
     assert weight.grad.tolist() == [18.0, 36.0]
+
+
+def test_lists_of_numbers_choose_rows(mps: torch.device):
+    values = torch.arange(24.0).reshape(2, 4, 3)
+    on_mps = values.to(mps)
+    assert torch.equal(on_mps[:, (3, 0)].cpu(), values[:, (3, 0)])
+    assert torch.equal(on_mps[[1]].cpu(), values[[1]])
+    on_mps[:, [1, 2]] = 0.0
+    assert on_mps.cpu()[:, 1:3].abs().sum() == 0
 
 
 def test_patches_and_moved_faces_need_no_float64(mps: torch.device):
@@ -74,3 +87,28 @@ def test_metrics_need_no_float64(mps: torch.device):
         assert torch.equal(on_mps.cpu(), metric(x, y))
     features = torch.rand(8, 4)
     assert frechet_distance(features.to(mps), 2 * features.to(mps)) > 0
+
+
+def test_losses_of_tracked_points_have_the_gradients_of_the_cpu(mps: torch.device):
+    generator = torch.Generator().manual_seed(0)
+    pictures = torch.rand(2, 2, 3, 32, 32, generator=generator) * 2 - 1
+    wanted = 32 * torch.rand(2, 68, 2, generator=generator)
+    rois = torch.tensor([[16.0, 18.0, 30.0, 0.1], [15.0, 14.0, 20.0, -0.1]])
+
+    def gradients(device: torch.device) -> list[torch.Tensor]:
+        tracker = FaceTracker().to(device).eval()
+        image = pictures[0].to(device).requires_grad_()
+        points = tracker.mesh_from_rois(image, rois.to(device)).points
+        truth = tracker.mesh_from_rois(pictures[1].to(device), rois.to(device)).points
+        values = [
+            losses.shape(points, truth),
+            losses.landmark_shape(landmarks_from_points(points), wanted.to(device)),
+            losses.gaze(gaze_from_points(points), gaze_from_points(truth)),
+            losses.head_pose(pose_from_points(points), pose_from_points(truth)),
+        ]
+        return [torch.autograd.grad(v.sum(), image, retain_graph=True)[0].cpu() for v in values]
+
+    on_cpu, on_mps = gradients(torch.device("cpu")), gradients(mps)
+    for expected, result in zip(on_cpu, on_mps, strict=True):
+        assert expected.abs().max() > 1e-4
+        torch.testing.assert_close(result, expected, rtol=1e-3, atol=1e-5)

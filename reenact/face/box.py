@@ -48,7 +48,10 @@ def _in_planes(work: Callable[..., None], image: Tensor, radius: int) -> Tensor:
     out = torch.empty(image.shape)
     planes = image.detach().contiguous().numpy().reshape(-1, *image.shape[-2:])
     for plane, result in zip(planes, out.numpy().reshape(planes.shape), strict=True):
-        work(plane, radius, result)
+        if plane.any():
+            work(plane, radius, result)
+        else:
+            result[:] = 0
     return out
 
 

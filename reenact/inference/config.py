@@ -13,7 +13,7 @@ from reenact.ranges import Checked, Count, Seed, Share
 
 @dataclass(frozen=True, kw_only=True)
 class ReenactorConfig(Checked):
-    """How a crop is rendered. The first six fields are the recipe; null takes what the weights say.
+    """How a crop is rendered. The first seven fields are the recipe; null = what the weights say.
 
     num_steps: sampler steps of each picture.
     encode_steps: DDIM steps of each inversion.
@@ -26,6 +26,8 @@ class ReenactorConfig(Checked):
     carry_detail: the result is composed of the photo's layers; the networks draw what the photo
         hides (ours, see docs/layers.md).
     temperature: strength of the seeded noise; below 1, what has to be invented is smoother.
+    strength: the share of the timesteps that are taken; below 1 the noisiest steps are left out,
+        which is faster. Only x_T "moved" and "layered" can do without them.
     precision: number format; "auto" takes bfloat16 where the device computes it natively, else
         float32.
     batch_size: pictures rendered at a time; it changes the speed and not the result.
@@ -40,6 +42,7 @@ class ReenactorConfig(Checked):
     x_T: StartName | None = None
     carry_detail: bool | None = None
     temperature: Share | None = None
+    strength: Share | None = None
     precision: Precision = "auto"
     batch_size: Count = 8
     seed: Seed = 0
@@ -56,7 +59,7 @@ class ReenactorConfig(Checked):
         """The recipe of the weights, with the values that are set here.
 
         Raises UserError for an unknown start, for one that needs the layers when there are none,
-        and for a number of steps that is not possible.
+        and for steps that are not possible.
         """
         recipe = replace(trained, **self._set())
         check_layers(recipe)

@@ -145,9 +145,13 @@ class CropReenactor:
             images = self._drawn(state, drawings)
         else:
             images = state.image.repeat(len(target) // len(state), 1, 1, 1)
-            if rows := moved.hidden_rows:
+            if rows := moved.drawn_rows:
                 images[rows] = self._drawn(state.matching(rows), drawings[rows])
-        results = images if moved is None else moved.composed(images)
+        if moved is None:
+            results = images
+        else:
+            people = self.person_mask.of_crops(images) if moved.need_people else None
+            results = moved.composed(images, people)
         return images.clamp(-1, 1), results.clamp(-1, 1)
 
     def _drawn(self, state: SourceState, drawings: Drawings) -> Tensor:

@@ -22,9 +22,18 @@ MOST_GRAIN = 2.0
 """The largest grain of the plate, in units of its median."""
 FEATURE_REACH = 1 / 32
 """Mirrored features are finer than about this share of the side of the face crop."""
-NEIGHBOUR_REACH = 1 / 16
-"""Where the networks draw what the source hides, light and colour are fitted to the surroundings
-within about this share of the side of the face crop.
+COLOUR_DOUBT = 0.003
+"""Networks' colours are fitted to the photo's by least squares. This holds the fit near to no
+change where few pixels or few colours are known.
+"""
+BOTH_ABOVE = 0.9
+"""Where both masks are above this value, both pictures show the person."""
+BORDER = 1 / 16
+"""Beside the border of the face crop the networks' person fades out within this share of its side.
+"""
+OVERLAP = 1 / 60
+"""The edge of the moved person fades into the networks' person over about this share of the crop's
+side.
 """
 INSIDE_DEPTH = 1 / 50
 """The person's own colours end this far inside its outline, as a share of the crop's side."""
@@ -103,17 +112,22 @@ def _with_grain(plate: Tensor, known: Tensor, radius: int) -> Tensor:
     return plate + (1 - known) * grain[..., there[0], there[1]]
 
 
-def layered(images: Tensor, layers: Layers, field: LayerField) -> Tensor:
+def layered(
+    images: Tensor, layers: Layers, field: LayerField, people: Tensor | None = None
+) -> Tensor:
     """Pictures (B, C, D, D) of the canvas from the networks' pictures (B, 3, S, S).
 
-    field: of the canvas, of any side R. Layers from back to front:
+    field: of the canvas, of any side R. people: (B, 1, S, S) in [0, 1], the person in each of the
+    networks' pictures; None leaves layer 2 out. Layers from back to front:
 
     1. The plate.
-    2. The person of the source, moved by the field. Where a cheek turns into view its colours go
+    2. Where the head turns far, the person of the networks' picture, in the light and colour of the
+       moved person. It is seen where the moved person leaves the wall open.
+    3. The person of the source, moved by the field. Where a cheek turns into view its colours go
        on beyond the person's outline in the photo.
-    3. Parts of the face that the source hides: fine features of the other half of the face, on the
+    4. Parts of the face that the source hides: fine features of the other half of the face, on the
        networks' picture in the light and colour of the surroundings.
-    4. The usual teeth and eyes where the source hides its own.
+    5. The usual teeth and eyes where the source hides its own.
 
     A grey photo stays grey. Without any motion the result is the photo itself, whatever the
     networks draw.
@@ -127,9 +141,48 @@ def layered(images: Tensor, layers: Layers, field: LayerField) -> Tensor:
     if fitted is not None:
         fitted = _covering(fitted, person.shape[1])
         person = person.lerp_(resampled(fitted, side), resampled(hidden, side))
+    back = layers.plate
+    if people is not None and bool(field.behind.any()):
+        colours, cover = _from_networks(images, people, layers, field, person)
+        back = back.lerp(_covering(colours, back.shape[1]), cover)
+        edge = max(1, round(OVERLAP * layers.canvas.zoom * layers.face.size / 2))
+        inner = box_mean(1 - box_max(1 - person[:, -1:], edge), edge)
+        person = person * (1 - cover * (1 - inner))
     if bool(field.fill.any()):
         person = _filled(person, resampled(field.fill, side))
-    return torch.addcmul(person[:, :-1], 1 - person[:, -1:], layers.plate)
+    return torch.addcmul(person[:, :-1], 1 - person[:, -1:], back)
+
+
+def _from_networks(
+    images: Tensor, people: Tensor, layers: Layers, field: LayerField, person: Tensor
+) -> tuple[Tensor, Tensor]:
+    """The person that the networks draw, as the canvas shows it: its colours (B, 3, D, D), and how
+    much of it stands behind the moved `person` (B, C + 1, D, D): (B, 1, D, D).
+    """
+    size, side = field.grid.shape[1], layers.canvas.size
+    width = max(1, round(BORDER * people.shape[-1]))
+    middle_part = torch.ones_like(people[..., width:-width, width:-width])
+    fading = box_mean(F.pad(middle_part, (width,) * 4), width - 1)
+    cover = onto_canvas(people * fading, layers.canvas, size).clamp(0, 1)
+    drawn = onto_canvas(images, layers.canvas, size)
+    small = resampled(person, size)
+    both = (torch.minimum(small[:, -1:], cover) > BOTH_ABOVE).to(small)
+    drawn = _recoloured(drawn, small[:, :3], both)
+    return resampled(drawn, side), resampled(cover * field.behind.to(cover), side)
+
+
+def _recoloured(drawn: Tensor, wanted: Tensor, weight: Tensor) -> Tensor:
+    """`drawn` (B, 3, R, R) with the colours of `wanted`, by one affine map of colours per picture.
+
+    weight: (B, 1, R, R), where both show the same. The map is least squares there.
+    """
+    colours = F.pad(drawn.flatten(2).mT, (0, 1), value=1.0)
+    known = colours * weight.flatten(2).mT
+    size = colours.shape[1]
+    squares = known.mT @ colours / size + COLOUR_DOUBT * torch.eye(4).to(drawn)
+    missing = (wanted - drawn).flatten(2).mT
+    change = colours @ torch.linalg.solve(squares, known.mT @ missing / size)
+    return (drawn + change.mT.view_as(drawn)).clamp(-1, 1)
 
 
 def _filled(person: Tensor, fill: Tensor) -> Tensor:

@@ -75,15 +75,27 @@ class MovedLayers:
         return MovedLayers(layers=layers, fields=[self.fields[i] for i in rows])
 
     @property
-    def hidden_rows(self) -> list[int]:
-        """The pictures in which a part of a face is hidden, so that the networks have a part."""
-        is_hidden = [field.hidden.flatten(1).any(1) for field in self.fields]
-        return torch.cat(is_hidden).nonzero().flatten().tolist()
+    def drawn_rows(self) -> list[int]:
+        """The pictures in which the networks' pictures have a part: a part of a face is hidden, or
+        the head turns far.
+        """
+        is_drawn = [(field.hidden + field.behind).flatten(1).any(1) for field in self.fields]
+        return torch.cat(is_drawn).nonzero().flatten().tolist()
 
-    def composed(self, images: Tensor) -> Tensor:
-        """The finished pictures (B, 3, D, D) from the networks' pictures (B, 3, S, S)."""
-        rows = images.split([len(field.grid) for field in self.fields])
-        parts = zip(rows, self.layers, self.fields, strict=True)
+    @property
+    def need_people(self) -> bool:
+        """Whether `composed` makes use of masks of the people in the networks' pictures."""
+        return any(bool(field.behind.any()) for field in self.fields)
+
+    def composed(self, images: Tensor, people: Tensor | None = None) -> Tensor:
+        """The finished pictures (B, 3, D, D) from the networks' pictures (B, 3, S, S).
+
+        people: see `layered`.
+        """
+        counts = [len(field.grid) for field in self.fields]
+        rows = images.split(counts)
+        masks = [None] * len(counts) if people is None else people.split(counts)
+        parts = zip(rows, self.layers, self.fields, masks, strict=True)
         return torch.cat([layered(*part) for part in parts])
 
     def decided(self) -> Tensor:

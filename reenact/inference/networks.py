@@ -34,6 +34,12 @@ class Networks:
     dtype: torch.dtype = torch.float32
     shares_unet: bool = False
 
+    @property
+    def first_timestep(self) -> int | None:
+        """The timestep of x_t where rendering begins; None: it begins at x_T."""
+        follows_motion = find_start(self.recipe.x_T).follows_motion
+        return self.recipe.first_timestep if follows_motion else None
+
     def code(self, source: Tensor, drawings: Drawings, *, of_source: bool = False) -> Tensor:
         """E_r's code (B, z_channels): z_r, or z_source, the code of the source as it is.
 
@@ -83,10 +89,16 @@ class Networks:
             return find_start(x_T or self.recipe.x_T).make(inputs)
 
     def invert(self, images: Tensor, z_sem: Tensor) -> Tensor:
-        """x_T of images (B, 3, S, S) under their codes."""
+        """x_T of images (B, 3, S, S) under their codes, or x_t where rendering begins there."""
         unet = self.unet if self.shares_unet else None
         with autocast(self.dtype, images.device):
-            x_T = self.diffae.encode_stochastic(images, z_sem, self.recipe.encode_steps, unet=unet)
+            x_T = self.diffae.encode_stochastic(
+                images,
+                z_sem,
+                self.recipe.encode_steps,
+                end=self.first_timestep,
+                unet=unet,
+            )
         return x_T.float()
 
     def decode(
@@ -107,6 +119,7 @@ class Networks:
                 z_sem,
                 self.recipe.num_steps,
                 self.recipe.sampler,
+                start=self.first_timestep,
                 unet=self.unet,
                 grad_steps=grad_steps,
                 recompute=recompute,

@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from reenact.media.fragments import picture_lag
 
@@ -33,11 +33,11 @@ def open_container(path: Path) -> "InputContainer":
     """
     import av
 
-    return av.open(
-        str(path.absolute()),
-        metadata_errors="replace",
-        options={"format_whitelist": DEMUXERS, "protocol_whitelist": "file"},
-    )
+    options = {"format_whitelist": DEMUXERS, "protocol_whitelist": "file"}
+    # PyAV 19 and newer replace what is not UTF-8 in the titles of a file by themselves.
+    is_old = int(av.__version__.partition(".")[0]) < 19
+    more: dict[str, Any] = {"metadata_errors": "replace"} if is_old else {}
+    return av.open(str(path.absolute()), options=options, **more)
 
 
 def video_stream(container: "InputContainer") -> "VideoStream | None":

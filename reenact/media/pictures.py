@@ -38,13 +38,13 @@ def read_orientation(picture: "VideoFrame") -> Orientation:
     from av.sidedata.sidedata import Type
 
     side_data: Any = picture.side_data
-    for data in side_data:
-        if data.type == Type.DISPLAYMATRIX:
-            a, b, _, c, d = (int(v) for v in np.frombuffer(bytes(data), dtype=np.int32)[:5])
-            if abs(b) > abs(a):
-                return Orientation(transpose=True, flip_rows=b < 0, flip_columns=c < 0)
-            return Orientation(flip_rows=d < 0, flip_columns=a < 0)
-    return Orientation()
+    matrix = side_data.get(Type.DISPLAYMATRIX)
+    if matrix is None:
+        return Orientation()
+    a, b, _, c, d = (int(v) for v in np.frombuffer(bytes(matrix), dtype=np.int32)[:5])
+    if abs(b) > abs(a):
+        return Orientation(transpose=True, flip_rows=b < 0, flip_columns=c < 0)
+    return Orientation(flip_rows=d < 0, flip_columns=a < 0)
 
 
 def square_pixel_size(picture: "VideoFrame", aspect: Fraction | None) -> tuple[int, int]:

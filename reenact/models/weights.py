@@ -38,6 +38,8 @@ class Recipe(Checked):
     x_T: where rendering starts, one of `reenact.inference.start.STARTS`.
     carry_detail: the source's fine features are moved with the head into the result (ours).
     temperature: strength of the noise in x_T; below 1, what has to be invented is smoother.
+    strength: the share of the timesteps that are taken by starts that follow the motion. Below 1
+        rendering begins at the noisiest of these instead of x_T (SDEdit, Meng et al. 2022).
     """
 
     num_steps: Steps = 20
@@ -46,6 +48,7 @@ class Recipe(Checked):
     x_T: str = "source"
     carry_detail: bool = False
     temperature: Share = 1.0
+    strength: Share = 1.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -57,6 +60,22 @@ class Recipe(Checked):
                 sampler.timesteps(Schedule(), getattr(self, name))
             except ValueError as error:
                 raise UserError(str(error).replace("num_steps", name, 1)) from error
+        if not self._timesteps:
+            raise UserError(
+                f"strength: {self.strength:g} leaves none of {self.num_steps} steps, raise one"
+            )
+
+    @property
+    def _timesteps(self) -> list[int]:
+        """The timesteps of rendering."""
+        schedule = Schedule()
+        timesteps = SAMPLERS[self.sampler].timesteps(schedule, self.num_steps)
+        return [t for t in timesteps if t < self.strength * schedule.num_timesteps]
+
+    @property
+    def first_timestep(self) -> int | None:
+        """The timestep of x_t where rendering begins; None: it begins at x_T."""
+        return None if self.strength == 1 else max(self._timesteps)
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))

@@ -70,6 +70,7 @@ class ReenactConfig(Checked):
     carry_detail: whether inference composes pictures of the photo's layers (docs/layers.md). It
         goes into the recipe of the exported weights. `x_T: layered` needs it.
     temperature: strength of the noise in x_T at inference. It goes into the recipe, too.
+    strength: the share of the timesteps that are taken, see `Recipe`. Below 1 it needs `sampler`.
     tune_unet: train a copy of the U-Net as the renderer. The inversion keeps the frozen one.
     share_unet: the trained U-Net inverts, too, without gradients. The exported file then holds one
         U-Net (ours). It needs tune_unet.
@@ -92,6 +93,7 @@ class ReenactConfig(Checked):
     encode_steps: Count = 10
     carry_detail: bool = False
     temperature: Share = 1.0
+    strength: Share = 1.0
     tune_unet: bool = False
     share_unet: bool = False
     cross_fraction: Share = 0.5
@@ -111,6 +113,8 @@ class ReenactConfig(Checked):
             raise UserError(f"weights: {', '.join(judged)} need layers, set x_T to layered")
         if self.share_unet and not self.tune_unet:
             raise UserError("share_unet: the U-Net must be trained, set tune_unet to true")
+        if self.strength < 1 and self.render == "one_step":
+            raise UserError("strength: one_step noises pictures from x_T on, set render to sampler")
         if self.one_step_t[0] > self.one_step_t[1]:
             raise UserError(f"one_step_t: the first must not be larger, got {self.one_step_t}")
 
@@ -129,6 +133,7 @@ class ReenactConfig(Checked):
             x_T=self.x_T,
             carry_detail=self.carry_detail,
             temperature=self.temperature,
+            strength=self.strength,
         )
 
 

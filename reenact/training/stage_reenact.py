@@ -176,23 +176,23 @@ class ReenactStage:
         are the L1 of each result to the target.
         """
         target, logging = batch["reference"], self.logging
-        networks = self.networks(
-            cast(TrainedNetworks, model),
-            replace(
-                self.config.recipe, num_steps=logging.num_steps, encode_steps=logging.encode_steps
-            ),
+        recipe = replace(
+            self.config.recipe, num_steps=logging.num_steps, encode_steps=logging.encode_steps
         )
+        networks = self.networks(cast(TrainedNetworks, model), recipe)
+        # The others know nothing of the motion at the start, so they need all timesteps.
+        whole = self.networks(cast(TrainedNetworks, model), replace(recipe, strength=1.0))
         source, drawings = batch["source"], self.draw.drawings(batch)
         z_r = networks.code(source, drawings)
-        modes: tuple[StartName, ...] = (self.config.x_T, "source", "mixed", "random")
-        starts = [
-            networks.start(source, drawings, batch["eps"], z_r=z_r, x_T=mode) for mode in modes
-        ]
-        decoded = self._decode(networks, torch.cat(starts), z_r.repeat(len(modes), 1))
-        predictions = list(decoded.float().chunk(len(modes)))
+        modes: tuple[StartName, ...] = ("source", "mixed", "random")
+        start = networks.start(source, drawings, batch["eps"], z_r=z_r)
+        predictions = [self._decode(networks, start, z_r).float()]
+        starts = [whole.start(source, drawings, batch["eps"], z_r=z_r, x_T=mode) for mode in modes]
+        decoded = self._decode(whole, torch.cat(starts), z_r.repeat(len(modes), 1))
+        predictions += decoded.float().chunk(len(modes))
         mask = batch["reference_mask"]
         scalars = {"l1_copy_source": l1(source, target)}
-        for mode, prediction in zip(("result", *modes[1:]), predictions, strict=True):
+        for mode, prediction in zip(("result", *modes), predictions, strict=True):
             scalars[f"l1_{mode}"] = l1(prediction, target)
             scalars[f"face_l1_{mode}"] = l1(prediction, target, mask)
         finished, decided = self._composed(predictions[0], drawings)
@@ -200,7 +200,7 @@ class ReenactStage:
             scalars["l1_composed"] = l1(finished, target)
             scalars["decided_l1_composed"] = l1(finished, target, decided)
         columns = {"source": source, "drawing": drawings.landmark_map(), "target": target}
-        titles = ("result", *(f"x_T {mode}" for mode in modes[1:]))
+        titles = ("result", *(f"x_T {mode}" for mode in modes))
         columns |= dict(zip(titles, predictions, strict=True))
         return scalars, columns if finished is None else columns | {"composed": finished}
 

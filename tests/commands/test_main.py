@@ -1,6 +1,7 @@
 """The command line itself: names, help, exit codes, streams and signals."""
 
 import importlib
+import json
 import os
 import shlex
 import signal
@@ -30,6 +31,30 @@ def run(*arguments: str, **options) -> subprocess.CompletedProcess[str]:
     )
 
 
+ONE_BY_ONE = """
+import contextlib, io, json, sys
+from reenact.commands.main import run_command
+
+for name, *arguments in json.loads(sys.argv[1]):
+    output, errors = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(output), contextlib.redirect_stderr(errors):
+        try:
+            code = run_command(name, name, arguments)
+        except SystemExit as stop:
+            code = stop.code
+    assert "torch" not in sys.modules, name
+    print(json.dumps([code, output.getvalue(), errors.getvalue()]))
+"""
+
+
+def without_torch(lines: list[list[str]]) -> list[list]:
+    """Exit code, stdout and stderr of each command line. None of them may import torch."""
+    command = [sys.executable, "-c", ONE_BY_ONE, json.dumps(lines)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
 def test_version_and_usage():
     assert run("--version").stdout == f"diffusionact-open {__version__}\n"
     usage = run("--help")
@@ -43,16 +68,11 @@ def test_an_unknown_command_is_a_usage_error():
     assert done.stderr.splitlines()[-1] == "error: no command 'animate'"
 
 
-@pytest.mark.parametrize("name", COMMANDS)
-def test_help_of_every_command_answers_without_torch(name: str):
-    code = (
-        "import sys; from reenact.commands.main import run_command\n"
-        f"try: run_command({name!r}, {name!r}, ['--help'])\n"
-        "except SystemExit: sys.exit('torch' in sys.modules)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith(f"usage: {name}")
+def test_help_of_every_command_answers_without_torch():
+    done = without_torch([[name, "--help"] for name in COMMANDS])
+    for name, (code, output, errors) in zip(COMMANDS, done, strict=True):
+        assert (code, errors) == (0, "")
+        assert output.startswith(f"usage: {name}")
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -153,7 +173,7 @@ def test_a_signal_leaves_no_file_and_says_one_line(tmp_path: Path, name: str, co
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_kill_9_leaves_is_swept_by_a_later_run(tmp_path: Path):
+def test_what_kill_9_leaves_is_swept_by_a_later_run(tmp_path: Path, capsys):
     process = subprocess.Popen(
         [sys.executable, "-c", WAITING, str(tmp_path / "out.txt")],
         cwd=ROOT,
@@ -167,53 +187,38 @@ def test_what_kill_9_leaves_is_swept_by_a_later_run(tmp_path: Path):
     (left,) = tmp_path.iterdir()
     two_days_ago = time.time() - 2 * 24 * 3600
     os.utime(left, (two_days_ago, two_days_ago))
-    done = run("synthetic-sheet", "--out", str(tmp_path / "a.png"), "--rows", "1", "--size", "8")
-    assert done.returncode == 0, done.stderr
+    sheet = ["--out", str(tmp_path / "a.png"), "--rows", "1", "--size", "8"]
+    assert run_command("synthetic-sheet", "x", sheet) == 0, capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
 
 
 def test_a_mistyped_output_is_refused_without_torch(tmp_path: Path):
     photo = tmp_path / "a.png"
     photo.write_bytes(b"x")
-    for words in (
+    lines = (
         ["infer", str(photo), str(photo), "--output", "result.avi"],
         ["infer", str(photo), str(photo), "--output", f"{photo}/result.png"],
         ["pose", str(photo), "--output", "result.mp4"],
-    ):
-        code = (
-            "import sys; from reenact.commands.main import run_command\n"
-            f"code = run_command({words[0]!r}, 'x', {words[1:]!r})\n"
-            "sys.exit(code if 'torch' not in sys.modules else 99)"
-        )
-        done = subprocess.run(
-            [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True
-        )
-        assert done.returncode == 1, done.stderr
-        assert done.stderr.startswith("error: ")
-        assert done.stderr.count("\n") == 1
-
-
-@pytest.mark.parametrize(
-    ("words", "line"),
-    [
-        ("infer --set motoin=relative", "--set motoin: unknown key 'motoin', did you mean"),
-        ("infer --set motion=relativ", "--set motion: 'motion' must be one of"),
-        ("infer --config nothing", "nothing: no such config file"),
-        ("train --config tiny --set optimizer.lrr=1", "--set optimizer.lrr: unknown key 'lrr'"),
-        ("eval --config embedded/eval --set pairs.x=1", "--set pairs.x: unknown key 'x'"),
-        ("prepare --config dryrun/prepare --set x=1", "--set x: unknown key 'x'"),
-    ],
-)
-def test_a_mistyped_key_is_refused_without_torch(words: str, line: str):
-    name, *arguments = words.split()
-    code = (
-        "import sys; from reenact.commands.main import run_command\n"
-        f"code = run_command({name!r}, 'x', {arguments!r})\n"
-        "sys.exit(code if 'torch' not in sys.modules else 99)"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
-    assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
-    assert done.stderr.startswith(f"error: {line}")
+    for code, _, errors in without_torch([*lines]):
+        assert code == 1
+        assert errors.startswith("error: ")
+        assert errors.count("\n") == 1
+
+
+def test_a_mistyped_key_is_refused_without_torch():
+    lines = {
+        "infer --set motoin=relative": "--set motoin: unknown key 'motoin', did you mean",
+        "infer --set motion=relativ": "--set motion: 'motion' must be one of",
+        "infer --config nothing": "nothing: no such config file",
+        "train --config tiny --set optimizer.lrr=1": "--set optimizer.lrr: unknown key 'lrr'",
+        "eval --config embedded/eval --set pairs.x=1": "--set pairs.x: unknown key 'x'",
+        "prepare --config dryrun/prepare --set x=1": "--set x: unknown key 'x'",
+    }
+    done = without_torch([words.split() for words in lines])
+    for line, (code, _, errors) in zip(lines.values(), done, strict=True):
+        assert (code, errors.count("\n")) == (1, 1), errors
+        assert errors.startswith(f"error: {line}")
 
 
 @pytest.mark.parametrize("script", ["train.py", "infer.py", "eval.py", "reenact/__main__.py"])

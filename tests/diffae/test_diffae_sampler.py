@@ -1,6 +1,7 @@
 """Samplers against the exact denoiser of Gaussian data: everything is known."""
 
 import math
+from functools import partial
 
 import pytest
 import torch
@@ -8,7 +9,7 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from diffae import ENCODER, SAMPLERS, Schedule, sample
-from diffae.sampler import Denoise
+from diffae.sampler import Denoise, ddim_encode
 
 SCHEDULE = Schedule()
 ABAR = torch.tensor(SCHEDULE.alphas_cumprod, dtype=torch.float64)
@@ -109,6 +110,17 @@ def test_encode_then_decode_gives_the_image_back(x: Tensor):
 def test_encoded_data_is_standard_normal(x: Tensor):
     x_T = sample(ENCODER, gaussian_denoiser, x, SCHEDULE, 1000)
     assert gain(x_T, x) == pytest.approx(1 / STD, rel=1e-2)
+
+
+def test_encoding_can_end_and_decoding_can_start_between(x: Tensor):
+    """On the exact ODE x_t is the image times a known factor."""
+    end = 499
+    encoder = ENCODER._replace(steps=partial(ddim_encode, end=end))
+    x_t = sample(encoder, gaussian_denoiser, x, SCHEDULE, 1000, below=end)
+    exact = spread(SCHEDULE.alphas_cumprod[end]) / STD
+    assert gain(x_t, x) == pytest.approx(exact, rel=5e-3)
+    back = sample(TRAILING, gaussian_denoiser, x_t, SCHEDULE, 1000, below=end + 1)
+    assert gain(back, x) == pytest.approx(1, rel=1e-2)
 
 
 def test_last_encoding_step_returns_eps(x: Tensor):

@@ -51,6 +51,16 @@ def test_guided_filter_without_edges_is_a_mean() -> None:
     torch.testing.assert_close(smooth[0, 0], expected, atol=1e-5, rtol=0)
 
 
+def test_the_person_of_a_small_crop_is_the_same(net: PersonMask, person: Tensor) -> None:
+    small = torch.nn.functional.interpolate(person, (128, 128), mode="bilinear", antialias=True)
+    mask, probability = net.of_crops(small.repeat(2, 1, 1, 1)), net(person)
+    assert mask.shape == (2, 1, 128, 128)
+    assert mask.min() >= 0
+    assert mask.max() <= 1
+    expected = torch.nn.functional.avg_pool2d((probability > 0.5).float(), 2)
+    assert (mask[1:] - expected).abs().mean() < 0.02
+
+
 def test_the_person_of_a_photo_is_found_at_any_place(net: PersonMask, person: Tensor) -> None:
     """The photo in a larger one: the same mask, and none of the rest."""
     crop = FaceCrop(crop_from_frame=np.diag([1.0, 1.0, 1.0]), size=256)

@@ -3,7 +3,9 @@
 import dataclasses
 
 import pytest
+import torch
 
+from diffae import DiffAE
 from reenact.errors import UserError
 from reenact.inference import load
 from reenact.inference.config import ReenactorConfig
@@ -89,3 +91,27 @@ def test_the_authors_weights_have_the_published_recipe():
     assert Recipe() == PUBLISHED_RECIPE
     assert (PUBLISHED_RECIPE.encode_steps, PUBLISHED_RECIPE.num_steps) == (50, 20)
     assert (PUBLISHED_RECIPE.x_T, PUBLISHED_RECIPE.sampler) == ("source", "ddim")
+
+
+def test_a_strength_below_one_leaves_out_the_noisiest_steps(weights, fake_face, monkeypatch):
+    config = ReenactorConfig(num_steps=4, encode_steps=4, sampler="ddim_trailing", precision="fp32")
+    calls = []
+    predict = DiffAE.predict_x_0_eps
+
+    def counted(self, x_t, t, *rest, **options):
+        calls.append(int(t[0]))
+        return predict(self, x_t, t, *rest, **options)
+
+    monkeypatch.setattr(DiffAE, "predict_x_0_eps", counted)
+    image, code = torch.rand(1, 3, 32, 32), torch.rand(1, weights.diffae.config.z_channels)
+    for x_T, strength, expected in (
+        ("moved", 0.5, [0, 250, 499, 249]),
+        ("moved", 1.0, [0, 250, 500, 750, 999, 749, 499, 249]),
+        ("source", 0.5, [0, 250, 500, 750, 999, 749, 499, 249]),
+    ):
+        chosen = dataclasses.replace(config, x_T=x_T, strength=strength)
+        networks = Reenactor(weights, fake_face, chosen).networks
+        with torch.no_grad():
+            networks.decode(networks.invert(image, code), code)
+        assert calls == expected, x_T
+        calls.clear()

@@ -16,7 +16,7 @@ from reenact.face.surface.motion_field import pixel_centres
 from reenact.inference.canvas import SourceView, crop_view, photo_view, put_back
 from reenact.inference.config import ReenactorConfig
 from reenact.inference.crop_reenactor import CropReenactor
-from reenact.inference.layers import Layers, layered, make_layers, onto_canvas
+from reenact.inference.layers import Layers, _recoloured, layered, make_layers, onto_canvas
 from reenact.inference.reenactor import Reenactor
 from reenact.inference.source_state import SourceState
 from reenact.media.images import frame_from_image, image_from_frame
@@ -43,7 +43,7 @@ def shifted(x: float, **changes: torch.Tensor) -> LayerField:
     none = torch.zeros(1, 1, SIDE, SIDE)
     grid = grid.permute(0, 2, 3, 1)
     planes = {"mirror": grid, "fill": none.expand(-1, 4, -1, -1)}
-    planes |= dict.fromkeys(("opaque", "sure", "hidden"), none)
+    planes |= dict.fromkeys(("opaque", "sure", "hidden", "behind"), none)
     return LayerField(grid=grid, **(planes | changes))
 
 
@@ -109,6 +109,32 @@ def test_a_cheek_that_turns_into_view_is_skin_not_wall():
     result = layered(torch.zeros(1, 3, 24, 24), layers_of(view()), shifted(0.0, opaque=opaque))
     assert (result[..., 18:30, 12:20] - SHIRT).abs().max() < 1e-4
     assert (result[..., 18:30, :12] - WALL).abs().max() < 1e-4
+
+
+def test_the_networks_person_fills_what_the_moved_person_leaves_open():
+    """It has the colours of the photo, stays behind the person, and grows with `behind`."""
+    people = torch.zeros(1, 1, 24, 24)
+    people[..., 4:20, 4:20] = 1
+    picture = torch.full((1, 3, 24, 24), 0.9)
+    layers = layers_of(view())
+    for share in (0.0, 0.5, 1.0):
+        behind = torch.full((1, 1, SIDE, SIDE), share)
+        result = layered(picture, layers, shifted(0.0, behind=behind), people)
+        expected = torch.full((1, 3, 24, 2), WALL + share * (SHIRT - WALL))
+        torch.testing.assert_close(result[..., 12:36, 11:13], expected, atol=0.05, rtol=0)
+        assert (result[..., :6] - WALL).abs().max() < 0.01
+        assert (result[..., 20:28, 20:28] - SHIRT).abs().max() < 0.05
+
+
+def test_colours_are_fitted_where_both_pictures_show_the_same():
+    generator = torch.Generator().manual_seed(0)
+    drawn = torch.rand(2, 3, 16, 16, generator=generator) - 0.5
+    wanted = 0.8 * drawn[:, [1, 0, 2]] + 0.1
+    weight = torch.zeros(2, 1, 16, 16)
+    weight[:, :, :12] = 1
+    result = _recoloured(drawn, wanted, weight)
+    assert (result - wanted).abs().mean() < 0.1 * (drawn - wanted).abs().mean()
+    torch.testing.assert_close(_recoloured(drawn, wanted, 0 * weight), drawn)
 
 
 def test_a_crop_is_shown_where_the_canvas_has_it():

@@ -67,7 +67,9 @@ def test_the_shipped_weights_have_the_recipe_they_were_trained_with():
         x_T="moved",
         carry_detail=True,
         temperature=0.0,
+        strength=0.5,
     )
+    assert recipe.first_timestep == 499
 
 
 @pytest.mark.parametrize(
@@ -81,6 +83,7 @@ def test_the_shipped_weights_have_the_recipe_they_were_trained_with():
         ('{"temperature": 2.0}', "temperature: must be at least 0 and at most 1, got 2"),
         ('{"sampler": "euler"}', "'sampler' must be one of"),
         ('{"encode_steps": 999}', "encode_steps 999 cannot be spaced"),
+        ('{"strength": 0.0}', "strength: 0 leaves none of 20 steps"),
     ],
 )
 def test_a_broken_recipe_is_one_line_that_names_the_file(tmp_path, networks, text, message):

@@ -1,5 +1,5 @@
 import runpy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +7,7 @@ import pytest
 
 from diffae import DiffAE, DiffAEConfig, save_checkpoint
 from reenact.config import from_dict
+from reenact.threads import torch_threads
 from reenact.training.run_config import TrainRun
 
 write_clips = runpy.run_path(str(Path(__file__).parents[1] / "data" / "conftest.py"))["write_clips"]
@@ -33,6 +34,16 @@ PLAIN_WEIGHTS = {
     "gaze": 0.0,
     "head_pose": 0.0,
 }
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Threads that share the work of such small networks mostly wait for each other.
+
+    A forked process in which they go on would wait forever: it has only the thread that forked.
+    """
+    with torch_threads(1):
+        yield
 
 
 @pytest.fixture

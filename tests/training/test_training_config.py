@@ -75,6 +75,8 @@ def with_value(key: str, value: object) -> dict:
         ("reenact.encode_steps", 60),
         ("reenact.grad_steps", -1),
         ("reenact.one_step_t", [500, 1000]),
+        ("reenact.strength", 1.5),
+        ("reenact.strength", 0.5),  # with render: one_step
         ("reenact.one_step_t", [500, 400]),
         ("reenact.cross_fraction", float("nan")),
         ("reenact.cross_start", -1),

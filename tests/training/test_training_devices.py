@@ -90,10 +90,7 @@ def test_the_loss_of_a_stage(
 def test_a_step_on_mps_equals_the_step_on_the_cpu(
     make_run, stage: str, request: pytest.FixtureRequest
 ):
-    settings = dict(SETTINGS[stage])
-    if stage == "reenact":
-        settings |= {"weights": {**dict.fromkeys(LOSSES, 0.0), "pixel": 1.0}}
-    run = make_run(stage, size=32, **{stage: settings})
+    run = make_run(stage, size=32, **{stage: SETTINGS[stage]})
     batch = runpy.run_path(str(BENCHMARK))["noise_batch"](2, 32)
 
     def measured(device: torch.device) -> torch.Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from reenact.face.params import rotation_matrix
@@ -21,6 +22,15 @@ def facing(rotation: Tensor) -> np.ndarray:
     around them. 1 is frontal, 0 is at the outline, negative values are turned away.
     """
     return rotation_matrix(rotation)[:, 2].cpu().numpy() @ _directions().T
+
+
+def turn_between(source: Tensor, target: Tensor) -> Tensor:
+    """How far heads turn between two pictures: radians (B,), without what they roll.
+
+    source: rotations (B, 3), or (1, 3) for all, see `FaceParams`. target: (B, 3).
+    """
+    before, now = (rotation_matrix(rotation)[:, 2] for rotation in (source, target))
+    return torch.arccos((before * now).sum(1).clamp(-1, 1))
 
 
 @functools.cache

@@ -17,19 +17,20 @@ from reenact.face.head_model import HeadModel
 from reenact.face.params import FaceParams
 from reenact.face.surface.continuation import (
     CHIN_HEIGHT,
+    above_chin,
     continued,
     filled_in,
     skull_motion,
     skull_share,
 )
-from reenact.face.surface.facing import facing
+from reenact.face.surface.facing import facing, turn_between
 from reenact.face.surface.look import (
     MATERIALS,
     Look,
     darken_closing_eyes,
     eye_areas,
+    painted,
     read_look,
-    shaded,
     shares,
 )
 from reenact.face.surface.motion_field import pixel_centres, resampled
@@ -80,6 +81,10 @@ is neck: it bends between the head and the shoulders.
 """
 SOFT_EDGE = 1 / 40
 """What is invented fades out over about this share of the crop's side."""
+TURN_FROM, TURN_TO = 0.175, 0.44
+"""Radians: from the first turn of the head on the networks' person stands behind the moved one, and
+from the second on completely. Below the first the photo knows the outline of the hair best.
+"""
 EYE_TURN = 0.04
 """Radians; of an eye that turns by less than this the photo's own sclera is shown in part."""
 
@@ -96,6 +101,8 @@ class LayerField:
         the source lies inside of it.
     sure: (B, 1, S, S), 1 on what the source shows well of the face.
     hidden: (B, 1, S, S) in [0, 1], with soft edges: parts of the face that the source hides.
+    behind: (B, 1, S, S) in [0, 1], how much of the person that the networks draw stands behind the
+        moved one. It grows with the turn of the head, from `TURN_FROM` to `TURN_TO`.
     fill: (B, 4, S, S), colours in [-1, 1] of teeth, tongue, the mouth's inside and eyeballs where
         the source hides them, and of the sclera where an eye turns, times how much of the pixel
         these cover, and this share.
@@ -106,6 +113,7 @@ class LayerField:
     opaque: Tensor
     sure: Tensor
     hidden: Tensor
+    behind: Tensor
     fill: Tensor
 
     def __getitem__(self, rows: list[int]) -> LayerField:
@@ -143,7 +151,7 @@ class LayerSource:
         maps pixels of the face crop, of side `size`, to pixels of the field.
     points: (1, V, 3), `surface_points` in pixels of the view. planes: what the photo shows of them,
         see `shown`. facing: (V,), see `facing`.
-    gaze: (1, 2) radians. scale: (1,), see `FaceParams`.
+    gaze: (1, 2) radians. rotation: (1, 3) and scale: (1,), see `FaceParams`.
     eyes: (2,), see `eye_areas`.
     front: (1, 1, S, S), 1 on the front of the face.
     cut: (1, 1, S, S), 1 on and beyond the photo's border where it cuts the person. There nothing
@@ -158,6 +166,7 @@ class LayerSource:
     planes: np.ndarray
     facing: np.ndarray
     gaze: Tensor
+    rotation: Tensor
     scale: Tensor
     eyes: np.ndarray
     front: Tensor
@@ -188,6 +197,7 @@ def layer_source(
         planes=shown(points[0], view.size, 0),
         facing=facing(face.rotation)[0],
         gaze=face.gaze,
+        rotation=face.rotation,
         scale=face.scale,
         eyes=eye_areas(part, _middle(points[0])),
         front=torch.from_numpy((part >= 0) & (drawn[..., 2] > FACE_DEPTH)).to(cut)[None, None],
@@ -243,17 +253,24 @@ def layer_field(model: HeadModel, source: LayerSource, target: FaceParams) -> La
     offset = torch.where(known > 0, around, around + pulled * (rigid - around))
     edge = max(1, round(SOFT_EDGE * source.crop_side / 2))
     mirror, hidden = _mirror(opposite - here, hidden, source.crop_side)
-    fill = shaded(fill, source.crop_side)
-    cover = fill.sum(1, keepdim=True)
-    colours = torch.einsum("bkhw,kc->bchw", fill, source.look.colours.to(fill))
     return LayerField(
         grid=(here + offset).permute(0, 2, 3, 1),
         mirror=(here + mirror).permute(0, 2, 3, 1),
         opaque=box_mean(opaque, edge),
         sure=box_mean(anchor * inner * is_face, 1),
         hidden=hidden,
-        fill=torch.cat([colours, cover], 1),
+        behind=_behind(source, target, end).to(drawn.device),
+        fill=painted(fill, source.look, source.crop_side),
     )
+
+
+def _behind(source: LayerSource, target: FaceParams, end: np.ndarray) -> Tensor:
+    """`behind` of `LayerField`: only above the chin, because the body hardly turns."""
+    size = source.view.size
+    turn = turn_between(source.rotation.to(target.rotation), target.rotation)
+    share = ((turn - TURN_FROM) / (TURN_TO - TURN_FROM)).clamp(0, 1)
+    share = (share * share * (3 - 2 * share)).view(-1, 1, 1, 1)
+    return (share.cpu() * above_chin(end, size)).expand(-1, -1, -1, size)
 
 
 def _mirror(offset: Tensor, hidden: Tensor, crop_side: float) -> tuple[Tensor, Tensor]:

@@ -146,6 +146,29 @@ def darken_closing_eyes(
     fill[is_ball, MATERIALS.index("pupil")] += free * dark[_side_of(is_ball, middle)]
 
 
+def painted(fill: Tensor, look: Look, crop_side: float) -> Tensor:
+    """Colours in [-1, 1] times how much of a pixel they cover, and this share: (B, 4, S, S).
+
+    fill: see `shaded`. Only the square around eyes and mouth is computed; elsewhere is nothing.
+    """
+    result = fill.new_zeros(len(fill), 4, *fill.shape[2:])
+    covered = fill.amax((0, 1)) > 0
+    if not bool(covered.any()):
+        return result
+    # No mean over a window reaches farther than this. Beyond it zeros stay zeros.
+    margin = 2 * max(1, round(max(LIPS_REACH / 2, SOFT_MOUTH) * crop_side)) + 2
+    box = []
+    for axis in (1, 0):
+        places = covered.any(axis).nonzero()
+        first, last = int(places[0]), int(places[-1])
+        box.append(slice(max(first - margin, 0), last + margin + 1))
+    rows, columns = box
+    part = shaded(fill[..., rows, columns], crop_side)
+    colours = torch.einsum("bkhw,kc->bchw", part, look.colours.to(part))
+    result[..., rows, columns] = torch.cat([colours, part.sum(1, keepdim=True)], 1)
+    return result
+
+
 def shaded(fill: Tensor, crop_side: float) -> Tensor:
     """Shares (B, 6, S, S) with soft edges, darker behind lips and lids.
 

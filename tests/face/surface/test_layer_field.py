@@ -117,6 +117,27 @@ def test_what_the_border_of_the_photo_cuts_does_not_move(head):
     assert offsets(field)[0, :, 40].abs().max() > 1
 
 
+@pytest.mark.parametrize("angle", [-0.7, 0.7])
+def test_a_turned_head_is_squeezed_less_than_a_flat_picture(head, angle):
+    start, end = (
+        surface_points(head, face(rotation=[turn, 0.0, 0.0])).numpy() for turn in (0.0, angle)
+    )
+    motion = skull_motion(start, end)[0]
+    assert 0.9 < float(torch.linalg.det(motion[:, :2])) < 0.97 / np.cos(angle)
+    still = skull_motion(start, start)[0]
+    torch.testing.assert_close(still, torch.eye(3)[:2], atol=1e-3, rtol=0)
+
+
+def test_the_networks_person_comes_with_the_turn_not_with_rolling(head):
+    rolled, little, far = (
+        field_of(head, face(), face(rotation=rotation)).behind
+        for rotation in ([0.0, 0.0, 0.5], [0.15, 0.0, 0.0], [0.3, -0.4, 0.2])
+    )
+    assert rolled.max() == little.max() == 0
+    assert far[..., :30, :].min() == 1, "above the face"
+    assert far[..., -10:, :].max() == 0, "on the body"
+
+
 def test_a_hidden_cheek_is_mirrored_and_marked(head):
     """A head turned by 63 degrees hides one cheek; seen from the front it is the other one."""
     field = field_of(head, face(rotation=[1.1, 0.0, 0.0]), face())

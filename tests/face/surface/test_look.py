@@ -14,6 +14,7 @@ from reenact.face.surface.look import (
     Look,
     darken_closing_eyes,
     eye_areas,
+    painted,
     read_look,
     shaded,
     shares,
@@ -112,3 +113,15 @@ def test_an_eye_that_closes_gets_the_shadow_of_its_lashes(drawn):
     assert left.max() == 0
     assert 0.5 < right.max() <= 1
     assert right[..., MATERIALS.index("pupil")].sum() == pytest.approx(right.sum())
+
+
+@pytest.mark.parametrize("place", [(slice(40, 52), slice(70, 90)), (slice(0, 5), slice(120, 128))])
+def test_only_the_square_around_eyes_and_mouth_is_computed(place: tuple[slice, slice]) -> None:
+    look = Look(colours=torch.rand(6, 3) - 0.5, iris=0.5, shift=np.zeros(2))
+    fill = torch.zeros(2, 6, 128, 128)
+    assert painted(fill, look, 128.0).abs().sum() == 0
+    fill[(slice(1, 2), slice(None), *place)] = torch.rand(1, 6, 1, 1) / 6
+    whole = shaded(fill, 128.0)
+    colours = torch.einsum("bkhw,kc->bchw", whole, look.colours)
+    expected = torch.cat([colours, whole.sum(1, keepdim=True)], 1)
+    torch.testing.assert_close(painted(fill, look, 128.0), expected, atol=1e-6, rtol=0)
