@@ -59,8 +59,9 @@ def _drawn(groups, nearest, size=8):
     picture = np.zeros((size, size, 3), np.float32)
     cover = np.zeros((size, size, 3), np.float32)
     surface = np.zeros((size, size, 3), np.float32)
-    coverage = np.zeros((size, size, 4), np.float32)
-    coverage[..., [0, 3]] = (nearest < FAR).reshape(size, 2, size, 2).mean((1, 3))[..., None]
+    coverage = np.zeros((size, size, 5), np.float32)
+    # The surface is a hand on the head.
+    coverage[..., [0, 3, 4]] = (nearest < FAR).reshape(size, 2, size, 2).mean((1, 3))[..., None]
     draw_strands(
         np.ascontiguousarray(arrays.points[:, :2]),
         np.ascontiguousarray(arrays.points[:, 2]),
@@ -93,7 +94,7 @@ def test_the_nearer_strand_wins_whatever_the_order():
     for groups in ([red, green], [green, red]):
         picture, coverage = _drawn(groups, empty)
         np.testing.assert_allclose(picture[4, 4], [1, 0, 0], atol=1e-6)
-        assert coverage[4, 4].tolist() == [1, 0, 1, 1]
+        assert coverage[4, 4].tolist() == [1, 0, 1, 1, 0]
         assert coverage[0, 4, 0] == 0
 
 
@@ -109,14 +110,15 @@ def test_a_strand_behind_the_edge_of_a_surface_covers_only_the_rest():
     np.testing.assert_allclose(picture[4, 3], 0)
     # The surface is black and covers half of this pixel.
     np.testing.assert_allclose(picture[4, 4], [0.5, 0, 0], atol=1e-6)
-    np.testing.assert_allclose(coverage[4, 4], [1, 0, 0.5, 1], atol=1e-6)
+    np.testing.assert_allclose(coverage[4, 4], [1, 0, 0.5, 1, 0.5], atol=1e-6)
 
 
 def test_coverage_knows_what_a_strand_is():
     nearest = np.full((16, 16), np.float32(0.9))
     for kind, expected in ((HAIR, [1, 0, 1, 1]), (ON_FACE, [1, 1, 0, 1]), (CLOTH, [1, 0, 0, 0])):
         _, coverage = _drawn([_strand(LINE, kind=kind, width=4.0)], nearest)
-        np.testing.assert_allclose(coverage[4, 4], expected, atol=1e-6)
+        np.testing.assert_allclose(coverage[4, 4], [*expected, 0], atol=1e-6)
+        assert coverage[12, 4, 4] == 1
 
 
 def test_fewer_strands_are_wider():
