@@ -118,7 +118,7 @@ def test_coverage_knows_what_a_strand_is():
     for kind, expected in ((HAIR, [1, 0, 1, 1]), (ON_FACE, [1, 1, 0, 1]), (CLOTH, [1, 0, 0, 0])):
         _, coverage = _drawn([_strand(LINE, kind=kind, width=4.0)], nearest)
         np.testing.assert_allclose(coverage[4, 4], [*expected, 0], atol=1e-6)
-        assert coverage[12, 4, 4] == 1
+        assert coverage[7, 4, 4] == 1
 
 
 def test_fewer_strands_are_wider():
