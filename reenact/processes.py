@@ -155,7 +155,7 @@ def note(line: str) -> None:
 
 
 def warn(text: str) -> None:
-    """Print one line `warning: ...` on stderr, in the main process only."""
+    """As `reenact.errors.warn`, for what all processes of a run notice: only the main one prints."""
     note(f"warning: {text}")
 
 
