@@ -155,7 +155,7 @@ def note(line: str) -> None:
 
 
 def warn(text: str) -> None:
-    """As `reenact.errors.warn`, for what all processes of a run notice: only the main one prints."""
+    """As `reenact.errors.warn`, for what all processes notice. Only the main process prints."""
     note(f"warning: {text}")
 
 
