@@ -22,9 +22,9 @@ KNUCKLES = np.array(
 )
 CARPALS = np.array([[0.15, 0.12, 0.02], [0.05, 0.12, 0], [-0.05, 0.12, 0], [-0.15, 0.12, 0.02]])
 PHALANGES = np.array(
-    [[0.46, 0.27, 0.19], [0.52, 0.31, 0.20], [0.48, 0.29, 0.20], [0.37, 0.21, 0.18]]
+    [[0.43, 0.25, 0.18], [0.49, 0.29, 0.19], [0.45, 0.27, 0.19], [0.35, 0.20, 0.17]]
 )
-FINGER_RADII = np.array([[0.105, 0.092, 0.082, 0.068]] * 3 + [[0.09, 0.08, 0.072, 0.058]])
+FINGER_RADII = np.array([[0.116, 0.104, 0.094, 0.079]] * 3 + [[0.101, 0.091, 0.083, 0.069]])
 SPREAD = np.array([0.12, 0.02, -0.08, -0.20])
 THUMB = np.array([[0.20, 0.14, 0.08], [0.44, 0.48, 0.17], [0.60, 0.78, 0.22], [0.66, 1.04, 0.24]])
 THUMB_ACROSS = np.array(
@@ -32,6 +32,13 @@ THUMB_ACROSS = np.array(
 )
 """The joints of a thumb that lies beside the palm, and of one that lies over a fist."""
 THUMB_RADII = np.array([0.17, 0.135, 0.120, 0.095])
+THUMB_BACK = np.array([0.35, 0, -0.94])
+NAIL_SIZE = (0.085, 0.052)
+"""Half length and half width of a nail."""
+CREASE_REACH = 0.10
+"""How far from a joint the skin is creased."""
+SPHERE_SIZE, FOREARM_SHADE = 1.15, 2.0
+"""Spheres that stand for the cones, in radii of these, up to this distance from the wrist."""
 OPEN, RELAXED, FIST = (
     np.array([0.10, 0.15, 0.10]),
     np.array([0.35, 0.50, 0.30]),
@@ -173,37 +180,34 @@ def hand_shape(bones: Bones) -> HandShape:
     if len(bones.sleeve):
         cloth = _distances(points, bones.sleeve, no_fingers)
         sleeve = 1.0 * (cloth < _distances(points, bones.palm, bones.fingers))
-    nail: np.ndarray = np.zeros(len(points))
-    crease: np.ndarray = np.zeros(len(points))
-    for n, finger in enumerate(bones.fingers):
-        tip, before = finger[-1, 4:7], finger[-1, :3]
-        along = (tip - before) / np.linalg.norm(tip - before)
-        bend = np.cross(before - finger[0, :3], along)
-        straight = np.array([0, 0, -1.0]) if n < 4 else np.array([0.35, 0, -0.94])
-        side = np.cross(along, [1.0, 0, 0]) if n < 4 else straight
-        back = side if side @ straight > 0 or np.linalg.norm(bend) > 0.1 else -side
-        back = back - along * (back @ along)
-        back /= np.linalg.norm(back) + 1e-9
-        middle = tip - 0.015 * along + back * finger[-1, 7]
-        offset = points - middle
-        across = offset - (offset @ along)[:, None] * along
-        inside = ((offset @ along) / 0.085) ** 2 + (np.linalg.norm(across, axis=1) / 0.052) ** 2
-        nail = np.maximum(nail, np.clip(1.6 - inside, 0, 1))
-        for joint in finger[1:, :3]:
-            away = np.linalg.norm(points - joint, axis=1)
-            crease = np.maximum(crease, np.clip(1.5 - away / 0.10, 0, 1))
-    palm_side = np.clip(normals[:, 2] * 1.5, 0, 1)
-    middles = (cones[:, :3] + cones[:, 4:7]) / 2
-    radii = (cones[:, 3] + cones[:, 7]) / 2
-    spheres = np.column_stack([middles, radii * 1.15])[: 5 + 2 + 15]
-    spheres = spheres[np.linalg.norm(spheres[:, :3], axis=1) < 2.0]
+    nails = [_nail(points, finger, is_thumb=n == 4) for n, finger in enumerate(bones.fingers)]
+    joints = bones.fingers[:, 1:, :3].reshape(-1, 1, 3)
+    to_joint = np.linalg.norm(points - joints, axis=2).min(0)
+    middles, mean_radii = (cones[:, :3] + cones[:, 4:7]) / 2, (cones[:, 3] + cones[:, 7]) / 2
+    spheres = np.column_stack([middles, mean_radii * SPHERE_SIZE])
     return HandShape(
         points=points,
         triangles=triangles,
         openness=openness,
         sleeve=sleeve,
-        nail=nail,
-        crease=crease,
-        palm=palm_side,
-        spheres=spheres,
+        nail=np.max(nails, axis=0),
+        crease=np.clip(1.5 - to_joint / CREASE_REACH, 0, 1),
+        palm=np.clip(normals[:, 2] * 1.5, 0, 1),
+        spheres=spheres[np.linalg.norm(middles, axis=1) < FOREARM_SHADE],
     )
+
+
+def _nail(points: np.ndarray, finger: np.ndarray, *, is_thumb: bool) -> np.ndarray:
+    """(V,) 1 on the nail of a finger (3, 8), with a soft edge."""
+    tip, before = finger[-1, 4:7], finger[-1, :3]
+    along = (tip - before) / np.linalg.norm(tip - before)
+    # Fingers bend about X, so the back of one is at a right angle to X.
+    back = THUMB_BACK if is_thumb else np.cross(along, [1.0, 0, 0])
+    back = back - along * (back @ along)
+    back = back / np.linalg.norm(back)
+    offset = points - (tip - 0.015 * along + back * finger[-1, 7])
+    lengthwise = offset @ along
+    across = np.linalg.norm(offset - lengthwise[:, None] * along, axis=1)
+    inside = (lengthwise / NAIL_SIZE[0]) ** 2 + (across / NAIL_SIZE[1]) ** 2
+    nail: np.ndarray = np.clip(1.6 - inside, 0, 1)
+    return nail

@@ -93,8 +93,9 @@ def polygonised(
         quad = np.stack(
             [cells[i, j - 1, k - 1], cells[i, j, k - 1], cells[i, j, k], cells[i, j - 1, k]], 1
         )
-        flipped = first[i, j, k] if axis != 1 else ~first[i, j, k]
-        quad[~flipped] = quad[~flipped][:, ::-1]
+        # Taking Y to the front turns the order of the other two axes round.
+        leaves = first[i, j, k] if axis != 1 else ~first[i, j, k]
+        quad[~leaves] = quad[~leaves][:, ::-1]
         quads.append(quad)
     joined = np.concatenate(quads)
     triangles = np.concatenate([joined[:, [0, 1, 2]], joined[:, [0, 2, 3]]])
