@@ -142,12 +142,11 @@ def test_hoods_and_scarves_belong_to_the_head_and_leave_the_face_free(config, re
 
 def test_a_hand_comes_and_goes_smoothly_and_starts_where_frame_0_shows_it():
     rng = np.random.default_rng(0)
-    paths = [draw_path(rng, 16, 1.0) for _ in range(60)]
+    paths = [draw_path(rng, 16, 1.0) for _ in range(400)]
     away = np.array([np.linalg.norm(path, axis=1) for path in paths])
-    shown = (away < 0.4).mean()
-    assert 0.3 < shown < 0.8
-    assert (away.min(1) < 0.4).mean() > 0.6
-    assert (away.max(1) > 3).mean() > 0.3
+    assert (away[:, 0] < 0.01).mean() == pytest.approx(0.6, abs=0.07)
+    assert (away.max(1) > 3).mean() > 0.5
+    # It moves at most this far between two frames: almost the whole way in a fast move.
     assert np.abs(np.diff(away, axis=1)).max() < 3.0
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from reenact.commands.main import run_command
 from reenact.media.images import read_frame
 from reenact.media.video_reader import VideoReader
 from reenact.media.video_writer import VideoWriter
@@ -33,15 +34,17 @@ def infer(*arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
 
 
-def test_every_missing_file_is_in_one_line(tmp_path):
-    photo = ROOT / "reenact" / "assets" / "demo_source.png"
-    done = infer(photo, photo, "--set", f"face.released.files.folder={tmp_path}")
-    assert done.returncode == 1
-    assert done.stderr.count("\n") == 1
+def test_every_missing_file_is_in_one_line(tmp_path, capsys):
+    photo = str(ROOT / "reenact" / "assets" / "demo_source.png")
+    words = [photo, photo, "--config", str(CONFIG), "--output", str(tmp_path / "result.png")]
+    folder = f"face.released.files.folder={tmp_path}"
+    assert run_command("infer", "infer", [*words, "--set", folder]) == 1
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
     for name in ("diffusionact_model.pt", "*.ckpt", "gaze_estimation", "s3fd-", "2DFAN4-"):
-        assert name in done.stderr
-    assert "5 files are missing" in done.stderr
-    assert "last.ckpt" not in done.stderr
+        assert name in error
+    assert "5 files are missing" in error
+    assert "last.ckpt" not in error
 
 
 @pytest.fixture(scope="module")

@@ -68,7 +68,9 @@ def draw_path(rng: np.random.Generator, num_frames: int, side: float) -> np.ndar
     """How far (num_frames, 3) a hand is from its place: it comes or leaves at most twice."""
     shown = rng.random() < SHOWN_FIRST
     away = np.full(num_frames, 0.0 if shown else 1.0)
-    for start in np.sort(rng.integers(1, max(2, num_frames), rng.integers(0, 3))):
+    # A hand that frame 0 does not show comes later.
+    num_moves = rng.integers(0 if shown else 1, 3)
+    for start in np.sort(rng.integers(1, max(2, num_frames), num_moves)):
         frames = np.arange(num_frames) - start + 1
         moved = minimum_jerk(frames / rng.integers(*MOVE_FRAMES))
         goal = 1.0 if away[start - 1] < 0.5 else 0.0
