@@ -59,8 +59,7 @@ def run_command(name: str, prog: str, arguments: list[str]) -> int:
 
     prog: what the help calls the command.
     """
-    if name != "train":
-        _let_waiting_threads_sleep()
+    _let_waiting_threads_sleep(at_once=name != "train")
 
     def work() -> None:
         keep_freed_memory()
@@ -74,14 +73,18 @@ def run_command(name: str, prog: str, arguments: list[str]) -> int:
     return exit_code(work)
 
 
-def _let_waiting_threads_sleep() -> None:
+def _let_waiting_threads_sleep(*, at_once: bool) -> None:
     """Threads of torch that wait for each other sleep. By default they count to a large number.
 
     Where other programs want the processor too, this counting takes most of it. On a free machine
     waking up takes some hundredths of a millisecond for each operation. In training, where
-    operations with several threads are many, that is too much. torch reads the variables when it
-    is imported.
+    operations with several threads are many, that is too much. So there they count to a small
+    number first. torch reads the variables when it is imported.
     """
+    if not at_once:
+        if "OMP_WAIT_POLICY" not in os.environ:
+            os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+        return
     for variable, value in (("OMP_WAIT_POLICY", "PASSIVE"), ("KMP_BLOCKTIME", "0")):
         os.environ.setdefault(variable, value)
 

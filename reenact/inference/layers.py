@@ -31,6 +31,11 @@ BOTH_ABOVE = 0.9
 BORDER = 1 / 16
 """Beside the border of the face crop the networks' person fades out within this share of its side.
 """
+LIGHT_REACH, LEAST_LIGHT, MOST_GAIN = 1 / 12, 0.1, 1.25
+"""Light and shade on the face that are broader than the first share of the crop's side come from
+the networks. Colours are from 0 to 2 here; the second value keeps dark pixels from large gains. The
+third is the largest gain.
+"""
 OVERLAP = 1 / 60
 """The edge of the moved person fades into the networks' person over about this share of the crop's
 side.
@@ -122,7 +127,8 @@ def layered(
 
     1. The plate.
     2. Where the head turns far, the person of the networks' picture, in the light and colour of the
-       moved person. It is seen where the moved person leaves the wall open.
+       moved person. It is seen where the moved person leaves the wall open. The face of the moved
+       person gets the light of the networks' face.
     3. The person of the source, moved by the field. Where a cheek turns into view its colours go
        on beyond the person's outline in the photo.
     4. Parts of the face that the source hides: fine features of the other half of the face, on the
@@ -143,7 +149,8 @@ def layered(
         person = person.lerp_(resampled(fitted, side), resampled(hidden, side))
     back = layers.plate
     if people is not None and bool(field.behind.any()):
-        colours, cover = _from_networks(images, people, layers, field, person)
+        colours, cover, gain = _from_networks(images, people, layers, field, person)
+        person[:, :3] = (person[:, :3] + person[:, -1:]) * gain - person[:, -1:]
         back = back.lerp(_covering(colours, back.shape[1]), cover)
         edge = max(1, round(OVERLAP * layers.canvas.zoom * layers.face.size / 2))
         inner = box_mean(1 - box_max(1 - person[:, -1:], edge), edge)
@@ -155,9 +162,10 @@ def layered(
 
 def _from_networks(
     images: Tensor, people: Tensor, layers: Layers, field: LayerField, person: Tensor
-) -> tuple[Tensor, Tensor]:
+) -> tuple[Tensor, Tensor, Tensor]:
     """The person that the networks draw, as the canvas shows it: its colours (B, 3, D, D), and how
-    much of it stands behind the moved `person` (B, C + 1, D, D): (B, 1, D, D).
+    much of it stands behind the moved `person` (B, C + 1, D, D): (B, 1, D, D). Also how many times
+    lighter it makes the face (B, 1, D, D).
     """
     size, side = field.grid.shape[1], layers.canvas.size
     width = max(1, round(BORDER * people.shape[-1]))
@@ -168,7 +176,24 @@ def _from_networks(
     small = resampled(person, size)
     both = (torch.minimum(small[:, -1:], cover) > BOTH_ABOVE).to(small)
     drawn = _recoloured(drawn, small[:, :3], both)
-    return resampled(drawn, side), resampled(cover * field.behind.to(cover), side)
+    face, unit = both * (field.sure > 0.5), images.shape[-1] * layers.canvas.zoom / side
+    gain = _light(drawn, small[:, :3], face, unit) ** field.behind.amax((2, 3), keepdim=True)
+    cover = cover * field.behind
+    return resampled(drawn, side), resampled(cover, side), resampled(gain, side)
+
+
+def _light(drawn: Tensor, shown: Tensor, face: Tensor, unit: float) -> Tensor:
+    """How many times lighter than `shown` the face is in `drawn` (both (B, 3, R, R)): (B, 1, R, R).
+
+    Only broad light and shade count. face: (B, 1, R, R), where both show it; beside it the result
+    is 1. unit: the side of the face crop as a share of R.
+    """
+    lights = torch.cat([x.mean(1, keepdim=True) + 1 for x in (drawn, shown)], 1)
+    broad = smooth(lights, face, LIGHT_REACH * unit, 1e-2) + LEAST_LIGHT
+    gain = (broad[:, :1] / broad[:, 1:]).clamp(1 / MOST_GAIN, MOST_GAIN)
+    edge = max(1, round(LIGHT_REACH * unit * face.shape[-1] / 2))
+    inner = 1 - box_max(1 - face, edge)
+    return 1 + (gain - 1) * box_mean(box_mean(inner, edge), edge)
 
 
 def _recoloured(drawn: Tensor, wanted: Tensor, weight: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
@@ -135,6 +136,7 @@ def test_configs_are_copied_to_a_new_folder_only(tmp_path: Path):
 WAITING = """
 import sys, time
 from pathlib import Path
+from unittest.mock import patch
 from reenact.errors import exit_code
 from reenact.files import atomic_output
 
@@ -325,3 +327,23 @@ sys.exit(exit_code(main))
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert (done.stdout, done.stderr) == ("-15\n", "")
     assert time.monotonic() - started < 20
+
+
+@pytest.mark.parametrize(
+    ("name", "known", "expected"),
+    [
+        ("infer", {}, {"OMP_WAIT_POLICY": "PASSIVE", "KMP_BLOCKTIME": "0"}),
+        ("train", {}, {"GOMP_SPINCOUNT": "1000"}),
+        ("train", {"GOMP_SPINCOUNT": "5"}, {"GOMP_SPINCOUNT": "5"}),
+        ("train", {"OMP_WAIT_POLICY": "ACTIVE"}, {"OMP_WAIT_POLICY": "ACTIVE"}),
+    ],
+)
+def test_threads_that_wait_fall_asleep(name: str, known: dict[str, str], expected: dict[str, str]):
+    variables = ("OMP_WAIT_POLICY", "KMP_BLOCKTIME", "GOMP_SPINCOUNT")
+    with patch.dict(os.environ):
+        for variable in variables:
+            os.environ.pop(variable, None)
+        os.environ.update(known)
+        with pytest.raises(SystemExit):
+            run_command(name, name, ["--no-such-option"])
+        assert {v: os.environ[v] for v in variables if v in os.environ} == expected

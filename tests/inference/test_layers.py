@@ -16,7 +16,7 @@ from reenact.face.surface.motion_field import pixel_centres
 from reenact.inference.canvas import SourceView, crop_view, photo_view, put_back
 from reenact.inference.config import ReenactorConfig
 from reenact.inference.crop_reenactor import CropReenactor
-from reenact.inference.layers import Layers, _recoloured, layered, make_layers, onto_canvas
+from reenact.inference.layers import Layers, _light, _recoloured, layered, make_layers, onto_canvas
 from reenact.inference.reenactor import Reenactor
 from reenact.inference.source_state import SourceState
 from reenact.media.images import frame_from_image, image_from_frame
@@ -135,6 +135,20 @@ def test_colours_are_fitted_where_both_pictures_show_the_same():
     result = _recoloured(drawn, wanted, weight)
     assert (result - wanted).abs().mean() < 0.1 * (drawn - wanted).abs().mean()
     torch.testing.assert_close(_recoloured(drawn, wanted, 0 * weight), drawn)
+
+
+def test_light_is_broad_bounded_and_without_colour():
+    face = torch.zeros(1, 1, 48, 48)
+    face[..., 8:40, 8:40] = 1
+    shown = torch.full((1, 3, 48, 48), -0.2)
+    ramp = torch.linspace(-0.6, 0.4, 48).expand(1, 3, 48, 48)
+    gain = _light(ramp, shown, face, 1.0)
+    assert gain.shape == face.shape
+    assert gain[..., 24, 14] < 0.95 < 1.05 < gain[..., 24, 34]
+    assert gain.min() >= 1 / 1.25
+    assert gain.max() <= 1.25
+    assert (gain[..., :4, :] - 1).abs().max() == 0
+    torch.testing.assert_close(_light(shown, shown, face, 1.0), torch.ones_like(face))
 
 
 def test_a_crop_is_shown_where_the_canvas_has_it():
