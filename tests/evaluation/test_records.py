@@ -44,7 +44,10 @@ def test_a_kill_while_a_broken_end_is_repaired_loses_no_record(tmp_path, monkeyp
     monkeypatch.setattr(Path, "write_text", killed)
     child = os.fork()
     if child == 0:
-        files.read()
+        try:
+            files.read()
+        finally:
+            os._exit(1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
     monkeypatch.undo()
     assert files.records_path.read_bytes() == before

@@ -38,10 +38,7 @@ PLAIN_WEIGHTS = {
 
 @pytest.fixture(autouse=True)
 def _one_thread() -> Iterator[None]:
-    """Threads that share the work of such small networks mostly wait for each other.
-
-    A forked process in which they go on would wait forever: it has only the thread that forked.
-    """
+    """Threads that share the work of such small networks mostly wait for each other."""
     with torch_threads(1):
         yield
 
