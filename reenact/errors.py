@@ -40,7 +40,11 @@ class Stopped(BaseException):
 
 
 def warn(text: str) -> None:
-    """One line `warning: ...` on stderr."""
+    """One line `warning: ...` on stderr.
+
+    Each process prints it. Where several processes of a run notice the same thing, take
+    `reenact.processes.warn`.
+    """
     print(f"warning: {text}", file=sys.stderr)
 
 

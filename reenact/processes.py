@@ -155,7 +155,7 @@ def note(line: str) -> None:
 
 
 def warn(text: str) -> None:
-    """Print one line `warning: ...` on stderr, in the main process only."""
+    """As `reenact.errors.warn`, for what all processes notice. Only the main process prints."""
     note(f"warning: {text}")
 
 

@@ -203,7 +203,7 @@ def _recipe(path: Path, header: Mapping[str, str]) -> Recipe | None:
 
 
 def _diffae_beside(path: Path, name: str, config: DiffAEConfig) -> DiffAE:
-    if not name or Path(name).name != name:
+    if name in ("", "..") or Path(name).name != name:
         raise CheckpointError(
             f"{path}: its header names the DiffAE file {name!r}, expected a file beside it"
         )

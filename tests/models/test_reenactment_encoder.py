@@ -1,8 +1,10 @@
 import copy
+import json
 from dataclasses import replace
 
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import save_file
 
 from diffae import CheckpointError, DiffAE, DiffAEConfig, save_checkpoint
@@ -136,13 +138,12 @@ def test_unusable_files_are_one_line_errors(tmp_path, ae, encoder):
         (lambda t: t.update({"encoder.more": torch.zeros(1)}), "extra tensor 'more'"),
         (lambda t: t.update({"other.more": torch.zeros(1)}), "unknown tensor 'other.more'"),
         (lambda t: t.update({"encoder.zero_conv.bias": torch.zeros(4)}), r"is \(4,\)"),
+        (lambda t: t["encoder.zero_conv.bias"].fill_(torch.nan), r"conv\.bias is not finite"),
     ],
 )
 def test_tensors_that_do_not_fit_the_config_are_named(tmp_path, ae, encoder, change, message):
     path = tmp_path / "weights.safetensors"
     save_reenactor(path, ae, encoder)
-    from safetensors import safe_open
-
     with safe_open(path, "pt") as file:
         metadata, tensors = file.metadata(), {n: file.get_tensor(n) for n in file.keys()}  # noqa: SIM118
     change(tensors)
@@ -163,4 +164,17 @@ def test_the_diffae_may_lie_in_a_file_beside(tmp_path, ae, encoder):
         load_reenactor(path)
     (tmp_path / "diffae.safetensors").unlink()
     with pytest.raises(CheckpointError, match=r"diffae\.safetensors"):
+        load_reenactor(path)
+
+
+@pytest.mark.parametrize("name", ["", "../../etc/passwd", "/etc/passwd", "..", "folder/a"])
+def test_a_header_names_no_file_elsewhere(tmp_path, ae, encoder, name):
+    path = tmp_path / "weights.safetensors"
+    save_reenactor(path, ae, encoder, diffae_file="diffae.safetensors")
+    with safe_open(path, "pt") as file:
+        metadata, tensors = file.metadata(), {n: file.get_tensor(n) for n in file.keys()}  # noqa: SIM118
+    ((entry, header),) = metadata.items()
+    header = json.dumps(json.loads(header) | {"diffae_file": name})
+    save_file(tensors, path, metadata={entry: header})
+    with pytest.raises(CheckpointError, match="expected a file beside it"):
         load_reenactor(path)
