@@ -150,7 +150,8 @@ def layered(
     back = layers.plate
     if people is not None and bool(field.behind.any()):
         colours, cover, gain = _from_networks(images, people, layers, field, person)
-        person[:, :3] = (person[:, :3] + person[:, -1:]) * gain - person[:, -1:]
+        lit = (person[:, :3] + person[:, -1:]) * gain - person[:, -1:]
+        person = torch.cat([lit, person[:, 3:]], 1)
         back = back.lerp(_covering(colours, back.shape[1]), cover)
         edge = max(1, round(OVERLAP * layers.canvas.zoom * layers.face.size / 2))
         inner = box_mean(1 - box_max(1 - person[:, -1:], edge), edge)

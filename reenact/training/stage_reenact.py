@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import cast
 
@@ -14,6 +15,7 @@ from diffae import ConditionalUNet, DiffAE
 from reenact.data.dataset import PairConfig
 from reenact.errors import UserError
 from reenact.face.params import FaceParams
+from reenact.face.person_mask import PersonMask
 from reenact.inference.canvas import middle
 from reenact.inference.drawings import Drawings
 from reenact.inference.networks import Networks
@@ -153,6 +155,11 @@ class ReenactStage:
         tallies = {name: tally(*term) for name, term in terms.items()}
         return total, {"loss": tally(total)} | tallies
 
+    @cached_property
+    def person_mask(self) -> PersonMask:
+        """The network that finds the person in the networks' pictures."""
+        return PersonMask(self.draw.device)
+
     def _composed(
         self, prediction: Tensor, drawings: Drawings
     ) -> tuple[Tensor | None, Tensor | None]:
@@ -161,7 +168,8 @@ class ReenactStage:
             return None, None
         with torch.autocast(prediction.device.type, enabled=False):
             moved = drawings.moved_layers()
-            pictures = (moved.composed(prediction.float()), moved.decided())
+            people = self.person_mask.of_crops(prediction) if moved.need_people else None
+            pictures = (moved.composed(prediction.float(), people), moved.decided())
             whole, decided = (middle(picture, self.image_size) for picture in pictures)
         return whole, decided
 

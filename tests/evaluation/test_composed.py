@@ -94,7 +94,9 @@ def test_without_motion_the_result_is_the_source(batch):
 
 
 def test_the_moved_layers_alone_depend_on_no_network(batch):
-    """Ours differs from them only in what the source hides: here half a face that turns round."""
+    """Ours differs from them in what the source hides, in the light on the face and behind the
+    head: here half a face that turns round.
+    """
     turns = torch.tensor([[0.6, 0.0, 0.0], [-0.4, 0.0, 0.0]])
     source, target = (
         dataclasses.replace(face, rotation=turn.expand_as(face.rotation))
@@ -105,7 +107,7 @@ def test_the_moved_layers_alone_depend_on_no_network(batch):
     assert torch.equal(first["warp_only"], second["warp_only"])
     drawn = (first["ours"] - second["ours"]).abs().amax(1) > 0
     added = (first["ours"] - first["warp_only"]).abs().amax(1) > 1e-3
-    assert 0.01 < drawn.float().mean() < 0.3
-    assert not (added & ~drawn).any()
+    assert 0.01 < drawn.float().mean() < 0.6
+    assert (added & ~drawn).float().mean() < 0.02, "both networks rarely add the same"
     moved = (first["warp_only"] - batch.source).abs().mean((1, 2, 3))
     assert (moved > 0.1).all(), "the person turns"
