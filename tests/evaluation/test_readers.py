@@ -14,6 +14,7 @@ from reenact.evaluation.measuring.comparison import Comparison
 from reenact.evaluation.measuring.measure import readings
 from reenact.evaluation.measuring.metrics import PAIR_METRICS, TRACES
 from reenact.evaluation.mediapipe_tracker import MediaPipeTracker
+from reenact.evaluation.methods.batches import REGIONS
 from reenact.evaluation.readers import StackReader, TrackerReader
 from reenact.face.open.stack import OpenFaceStack
 from reenact.face.params import FaceParams
@@ -66,7 +67,7 @@ def test_a_picture_against_itself_is_perfect_and_a_lost_face_is_none(reader, ima
         source_face=reading[[0, 0]],
         effnet=NoDistance(),
         lpips=None,
-        regions=torch.zeros(2, 4, *images.shape[-2:]),
+        regions=torch.zeros(2, len(REGIONS), *images.shape[-2:]),
     )
     same, lost = readings(comparison, [True, True])
     assert same["found"]
