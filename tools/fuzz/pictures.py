@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import warnings
 from pathlib import Path
 from typing import Any
@@ -71,7 +72,7 @@ def encoded(rng: np.random.Generator, folder: Path, suffix: str) -> bytes:
         warnings.simplefilter("ignore")  # Pillow itself doubts damaged EXIF
         try:
             picture.save(path, **options)
-        except (OSError, ValueError, TypeError, SyntaxError):
+        except (OSError, ValueError, TypeError, SyntaxError, struct.error):
             picture.convert("RGB").save(path.with_suffix(".png"))
             path = path.with_suffix(".png")
     data = path.read_bytes()
