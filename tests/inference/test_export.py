@@ -36,6 +36,7 @@ def test_onnx_runs_at_any_batch_size(unet, tmp_path: Path):
     torch.testing.assert_close(torch.from_numpy(got), expected, atol=1e-4, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_program_of_torch_export_runs(unet, tmp_path: Path):
     assert export_program(unet, tmp_path) < 1e-4
     inputs = [value.example(4) for value in unet.inputs]

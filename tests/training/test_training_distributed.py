@@ -147,6 +147,7 @@ def a_run(make_run, stage: str, **changes) -> TrainRun:
     return run
 
 
+@pytest.mark.slow
 def test_two_processes_do_what_one_does(make_run):
     logging = to_dict(make_run().logging) | {"validate_every": 3, "num_validation": 3}
     runs = [

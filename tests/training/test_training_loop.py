@@ -183,6 +183,7 @@ train(load_config(Path(sys.argv[1]), TrainRun), torch.device("cpu"))
 """
 
 
+@pytest.mark.slow
 def test_a_kill_in_the_middle_of_a_checkpoint_leaves_the_old_one(make_run, tmp_path):
     run = make_run(num_steps=1)
     train(run, CPU)
