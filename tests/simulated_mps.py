@@ -90,8 +90,11 @@ class _Index(TorchFunctionMode):
         if func is Tensor.new_tensor and isinstance(args[0], MpsTensor):
             like, *args = args
             func, kwargs = torch.tensor, {"dtype": like.dtype, "device": MPS, **kwargs}
-        if func is torch.tensor and kwargs.get("device") == MPS:
-            return torch.tensor(*args, **{**kwargs, "device": "cpu"}).to(MPS)
+        makes = func is torch.tensor or (
+            func is torch.as_tensor and not isinstance(args[0], Tensor)
+        )
+        if makes and kwargs.get("device") == MPS:
+            return func(*args, **{**kwargs, "device": "cpu"}).to(MPS)
         return func(*args, **kwargs)
 
 
