@@ -155,13 +155,9 @@ class CropReenactor:
         drawn = moved.drawn_rows
         others = [i for i in range(len(images)) if i not in drawn]
         if not (drawn and others):
-            return self._finished_alike(moved, images)
-        parts = [self._finished_alike(moved[rows], images[rows]) for rows in (drawn, others)]
+            return moved.composed(images, self.person_mask)
+        parts = [moved[rows].composed(images[rows], self.person_mask) for rows in (drawn, others)]
         return torch.cat(parts)[np.argsort([*drawn, *others])]
-
-    def _finished_alike(self, moved: MovedLayers, images: Tensor) -> Tensor:
-        people = self.person_mask.of_crops(images) if moved.need_people else None
-        return moved.composed(images, people)
 
     def _drawn(self, state: SourceState, drawings: Drawings) -> Tensor:
         """The networks' pictures (B, 3, S, S)."""

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from reenact.face.batch import FaceBatch
+from reenact.face.person_mask import PersonMask
 from reenact.face.sampling import sample_patches
 from reenact.face.stack import FaceModel
 from reenact.face.surface.layer_field import LayerField
@@ -82,20 +83,16 @@ class MovedLayers:
         is_drawn = [(field.hidden + field.behind).flatten(1).any(1) for field in self.fields]
         return torch.cat(is_drawn).nonzero().flatten().tolist()
 
-    @property
-    def need_people(self) -> bool:
-        """Whether `composed` makes use of masks of the people in the networks' pictures."""
-        return any(bool(field.behind.any()) for field in self.fields)
-
-    def composed(self, images: Tensor, people: Tensor | None = None) -> Tensor:
+    def composed(self, images: Tensor, net: PersonMask) -> Tensor:
         """The finished pictures (B, 3, D, D) from the networks' pictures (B, 3, S, S).
 
-        people: see `layered`.
+        net: finds the people in the networks' pictures where a head turns far.
         """
         counts = [len(field.grid) for field in self.fields]
-        rows = images.split(counts)
-        masks = [None] * len(counts) if people is None else people.split(counts)
-        parts = zip(rows, self.layers, self.fields, masks, strict=True)
+        people: Sequence[Tensor | None] = [None] * len(counts)
+        if any(bool(field.behind.any()) for field in self.fields):
+            people = net.of_crops(images).split(counts)
+        parts = zip(images.split(counts), self.layers, self.fields, people, strict=True)
         return torch.cat([layered(*part) for part in parts])
 
     def decided(self) -> Tensor:

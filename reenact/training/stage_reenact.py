@@ -168,8 +168,8 @@ class ReenactStage:
             return None, None
         with torch.autocast(prediction.device.type, enabled=False):
             moved = drawings.moved_layers()
-            people = self.person_mask.of_crops(prediction) if moved.need_people else None
-            pictures = (moved.composed(prediction.float(), people), moved.decided())
+            finished = moved.composed(prediction.float(), self.person_mask)
+            pictures = (finished, moved.decided())
             whole, decided = (middle(picture, self.image_size) for picture in pictures)
         return whole, decided
 

@@ -21,8 +21,6 @@ LEG, LEG_DROP = 1.25, 1.45
 """How far the sides of a hood go on below its arch (arch radians), and dm per radian."""
 MIDDLE = 0.15
 """Height (dm) of the middle of a hood's arch."""
-FACE_MIDDLE = -0.30
-"""Height (dm) of the middle of a scarf's opening."""
 
 
 @dataclass(frozen=True, kw_only=True)
