@@ -1,4 +1,4 @@
-"""Animate the face of a photo with the motion of a video, a picture or a motion file.
+"""Animate the face of a photo with the motion of a video, picture or motion file.
 
 Without source and target: the demo, into results/demo.mp4. @smile and other names after @ are
 motions that ship with the package (`diffusionact motion --list`).
@@ -8,6 +8,10 @@ import argparse
 from pathlib import Path
 
 from reenact.commands.animating import (
+    EXPERT,
+    FACES,
+    MOTION,
+    OUTPUT,
     add_frames,
     add_motion,
     add_part,
@@ -42,29 +46,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="*",
         type=Path,
         metavar="TARGET",
-        help="video, picture, motion file, or @name; several for several faces",
+        help="video, picture, motion file, @name; or one for each face",
     )
     everyday.add_argument(
         "--output",
         type=Path,
         metavar="FILE",
-        help="a name that ends in .mp4 .m4v .mov .webm .gif .webp or %%06d.png for a video, .png "
-        ".jpg .jpeg .webp .bmp .tif .tiff for a picture (default: results/SOURCE_TARGET.mp4, .png)",
+        help="a name that ends in .mp4 .m4v .mov .webm .gif .webp or %%06d.png for a video, "
+        "in .png .jpg .webp .bmp or .tif for a picture "
+        "(default: results/SOURCE_TARGET.mp4 or .png)",
     )
     add_part(everyday)
-    motion = parser.add_argument_group("motion")
+    motion = parser.add_argument_group("motion", MOTION)
     add_motion(motion)
     add_smoothing(motion)
     add_source_pose(motion)
     add_playing(motion)
-    faces = parser.add_argument_group("faces (`diffusionact faces` draws their numbers)")
+    faces = parser.add_argument_group("faces", FACES)
     add_source_face(faces)
     add_target_face(faces)
-    output = parser.add_argument_group("output")
+    output = parser.add_argument_group("output", OUTPUT)
     add_frames(output)
     add_video(output)
     output.add_argument("--grid", action="store_true", help="source | target | result side by side")
-    expert = parser.add_argument_group("expert")
+    expert = parser.add_argument_group("expert", EXPERT)
     add_config(expert, default="embedded/infer")
     add_rendering(expert)
     add_device(expert)

@@ -8,6 +8,7 @@ import argparse
 from pathlib import Path
 
 from reenact.commands.animating import (
+    EXPERT,
     add_part,
     add_smoothing,
     add_target_face,
@@ -22,16 +23,22 @@ ENDING = ".motion.safetensors"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("target", nargs="?", type=Path, help="video or picture")
-    parser.add_argument(
-        "--output", type=Path, help="file to write (default: results/<target>.motion.safetensors)"
+    parser.usage = "%(prog)s [TARGET] [OPTION ...]"
+    everyday = parser.add_argument_group("everyday")
+    everyday.add_argument("target", nargs="?", type=Path, metavar="TARGET", help="video or picture")
+    everyday.add_argument(
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="file to write (default: results/TARGET.motion.safetensors)",
     )
-    parser.add_argument("--list", action="store_true", help="name the shipped motions")
-    add_part(parser)
-    add_target_face(parser)
-    add_smoothing(parser)
-    add_config(parser, default="embedded/infer")
-    add_device(parser)
+    everyday.add_argument("--list", action="store_true", help="name the shipped motions")
+    add_part(everyday)
+    add_target_face(everyday)
+    add_smoothing(everyday)
+    expert = parser.add_argument_group("expert", EXPERT)
+    add_config(expert, default="embedded/infer")
+    add_device(expert)
 
 
 def run(arguments: argparse.Namespace) -> None:

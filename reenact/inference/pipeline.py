@@ -72,8 +72,8 @@ def reenact_files(
     targets = [targets] if isinstance(targets, Path) else targets
     opened = open_source(source, run)
     clips = [open_target(target, run) for target in targets]
-    is_picture = not isinstance(opened, MediaClip) and all(map(_is_picture, clips))
-    output = output or default_output(source, targets[0], is_picture=is_picture)
+    is_picture = not isinstance(opened, MediaClip) and all(map(shows_one_picture, clips))
+    output = output or default_output(source, targets[0], run, is_picture=is_picture)
     for target in targets:
         check_output(output, source, target, is_picture=is_picture)
     check_signing(output, run.c2pa_certificate, run.c2pa_key)
@@ -115,7 +115,8 @@ def reenact_files(
     )
 
 
-def _is_picture(clip: Opened) -> bool:
+def shows_one_picture(clip: Opened) -> bool:
+    """Whether the target is a picture, or the motion of one."""
     return clip.is_picture if isinstance(clip, Motion) else not isinstance(clip, MediaClip)
 
 

@@ -82,12 +82,36 @@ def test_without_options_the_config_decides():
     assert read_config(arguments, InferRun, {}) == InferRun()
 
 
-def test_the_help_says_the_true_defaults_and_fits_on_a_screen(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("COLUMNS", "100")
-    text = parser().format_help()
-    assert text.count("\n") <= 60
-    for title in ("everyday", "motion", "faces", "output", "expert"):
-        assert re.search(rf"^{title}", text, re.M)
+def test_the_help_of_a_group_shows_its_options_and_that_of_all_shows_every_one():
+    everyday = parser().help_of(None)
+    assert "--from SECONDS" in everyday
+    assert "--region" not in everyday
+    for title, option in (
+        ("motion", "--region PART"),
+        ("faces", "--source-face FACE"),
+        ("output", "--background WHAT"),
+        ("expert", "--set KEY=VALUE"),
+    ):
+        assert f"  --help {title} " in everyday
+        assert option in parser().help_of(title)
+        assert "--from SECONDS" not in parser().help_of(title)
+    everything = parser().help_of("all")
+    for action in parser()._actions:
+        assert action.dest == "==SUPPRESS==" or (action.help or "")[:20] in everything, action.dest
+
+
+def test_help_takes_the_name_of_a_group(capsys):
+    for words, code in ((["--help", "faces"], 0), (["-h", "all"], 0), (["--help", "nose"], 2)):
+        with pytest.raises(SystemExit) as stop:
+            parser().parse_args(words)
+        assert stop.value.code == code
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        "infer: error: --help: there is no group 'nose', choose everyday, motion, faces, output, "
+        "expert, all"
+    )
+
+
+def test_the_help_says_the_true_defaults():
     helps = {a.dest: a.help or "" for a in parser()._actions if a.option_strings != ["--relative"]}
     for key in KEYS:
         said = re.search(r"\(default: (.*)\)", helps[key])
