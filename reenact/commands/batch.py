@@ -28,8 +28,8 @@ from reenact.commands.animating import (
     given_options,
 )
 from reenact.commands.arguments import add_config, add_device, read_config
-from reenact.commands.motion import shipped_motion
 from reenact.errors import UserError, say
+from reenact.inference.shipped_motions import is_shipped, shipped_motion
 from reenact.media.formats import FORMATS
 
 
@@ -128,7 +128,7 @@ def run(arguments: argparse.Namespace) -> None:
 
     def animate_all(name: str) -> None:
         """All sources with one target. Raises UserError for what is wrong with the target."""
-        target = shipped_motion(name) if name.startswith("@") else Path(name)
+        target = shipped_motion(name) if is_shipped(name) else Path(name)
         clip = open_target(target, settings)
         outputs = {path: output_of(path, target, clip) for path in sources}
         motions = None

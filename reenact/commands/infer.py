@@ -25,9 +25,9 @@ from reenact.commands.animating import (
     given_options,
 )
 from reenact.commands.arguments import add_config, add_device, read_config
-from reenact.commands.motion import shipped_motion
 from reenact.errors import UsageError, say
 from reenact.files import check_input_file, check_output_path
+from reenact.inference.shipped_motions import is_shipped, shipped_motion
 from reenact.media.formats import check_written_kind
 
 
@@ -79,9 +79,8 @@ def run(arguments: argparse.Namespace) -> None:
     source, output = arguments.source, arguments.output
     if source is not None and not arguments.targets:
         raise UsageError("give both source and target, or none for the demo")
-    is_shipped = any(str(target).startswith("@") for target in arguments.targets)
     targets = [
-        shipped_motion(str(target)) if str(target).startswith("@") else target
+        shipped_motion(str(target)) if is_shipped(target) else target
         for target in arguments.targets
     ]
     for path in (source, *targets):
@@ -95,7 +94,9 @@ def run(arguments: argparse.Namespace) -> None:
     from reenact.inference.run_config import InferRun
 
     options = given_options(arguments)
-    if is_shipped:  # the change of a stranger's face, not the face itself
+    if any(
+        map(is_shipped, arguments.targets)
+    ):  # the change of a stranger's face, not the face itself
         options.setdefault("motion", "relative")
     settings = read_config(arguments, InferRun, options)
     if source is None:

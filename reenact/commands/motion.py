@@ -17,9 +17,7 @@ from reenact.commands.animating import (
 from reenact.commands.arguments import add_config, add_device, read_config
 from reenact.errors import UsageError, UserError, say
 from reenact.files import check_input_file
-
-ENDING = ".motion.safetensors"
-"""`motion_file.SUFFIX`, which cannot be imported here without torch."""
+from reenact.inference.shipped_motions import SUFFIX, shipped_names
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -51,7 +49,7 @@ def run(arguments: argparse.Namespace) -> None:
     check_input_file(target)
     from reenact.files import check_output_path, make_folder, shortened
     from reenact.inference.inputs import load_for, open_target, track_target
-    from reenact.inference.motion_file import SUFFIX, save_motion
+    from reenact.inference.motion_file import save_motion
     from reenact.inference.run_config import InferRun
 
     output = arguments.output or Path("results") / f"{shortened(target.stem, 200)}{SUFFIX}"
@@ -65,22 +63,3 @@ def run(arguments: argparse.Namespace) -> None:
     make_folder(output.parent)
     save_motion(motion, output)
     say(f"{output}: {len(motion)} frames, {output.stat().st_size / 1000:.0f} kB")
-
-
-def shipped_names() -> list[str]:
-    """The names of the shipped motions, without the @."""
-    return sorted(path.name.removesuffix(ENDING) for path in _folder().glob(f"*{ENDING}"))
-
-
-def shipped_motion(name: str) -> Path:
-    """The file of "@smile". Raises UserError for an unknown name."""
-    names = shipped_names()
-    if name[1:] not in names:
-        raise UserError(f"{name}: no shipped motion has this name; there are @{', @'.join(names)}")
-    return _folder() / f"{name[1:]}{ENDING}"
-
-
-def _folder() -> Path:
-    from reenact.assets import ASSETS_DIR
-
-    return ASSETS_DIR / "motions"

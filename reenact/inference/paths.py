@@ -6,8 +6,9 @@ from pathlib import Path
 from reenact.errors import UserError
 from reenact.files import check_output_path, shortened
 from reenact.inference.background import TRANSPARENT
-from reenact.inference.motion_file import SUFFIX, is_motion_path
+from reenact.inference.motion_file import is_motion_path
 from reenact.inference.run_config import InferRun
+from reenact.inference.shipped_motions import SUFFIX
 from reenact.media.clip import MediaClip
 from reenact.media.formats import check_written_kind, is_sequence
 from reenact.media.frame_sequence import FrameSequenceWriter, is_part

@@ -26,7 +26,7 @@ from reenact.inference.inputs import (
     track_source,
     track_targets,
 )
-from reenact.inference.motion import Motion, repeated
+from reenact.inference.motion import Motion
 from reenact.inference.paths import check_output, default_output, open_result
 from reenact.inference.reenactor import Reenactor
 from reenact.inference.run_config import InferRun, face_numbers
@@ -156,7 +156,7 @@ def animate_to_file(
     motions = at_common_times(motions)
     sounding = next((t for t in targets if isinstance(t, MediaClip) and t.has_audio), targets[0])
     if run.repeat > 1 and not motions[0].is_picture:
-        motions = [repeated(motion, run.repeat, pingpong=run.pingpong) for motion in motions]
+        motions = [motion.repeated(run.repeat, pingpong=run.pingpong) for motion in motions]
         sounding = motions[0]  # the sound belongs to one playing only
     if run.sound == "source":  # a photo has none
         sounding = motions[0]
