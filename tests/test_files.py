@@ -16,6 +16,7 @@ from reenact.files import (
     shortened,
 )
 from reenact.inference.paths import check_output, default_output
+from reenact.inference.run_config import InferRun
 
 CJK = "漢" * 80  # 240 bytes
 
@@ -80,13 +81,17 @@ def test_names_of_255_bytes_can_be_written(tmp_path: Path) -> None:
 
 
 def test_default_names_fit(tmp_path: Path) -> None:
-    output = default_output(Path(f"{CJK}.jpg"), Path(f"{CJK}.mp4"), is_picture=False)
+    output = default_output(Path(f"{CJK}.jpg"), Path(f"{CJK}.mp4"), InferRun(), is_picture=False)
     assert output == Path("results") / f"{'漢' * 33}_{'漢' * 33}.mp4"
-    motion = default_output(Path("a.jpg"), Path("b.motion.safetensors"), is_picture=False)
+    motion = default_output(
+        Path("a.jpg"), Path("b.motion.safetensors"), InferRun(), is_picture=False
+    )
     assert motion == Path("results/a_b.mp4")
-    assert default_output(Path("a.b.jpg"), Path("c.png"), is_picture=True) == Path(
+    assert default_output(Path("a.b.jpg"), Path("c.png"), InferRun(), is_picture=True) == Path(
         "results/a.b_c.png"
     )
+    clear = InferRun(background="transparent")
+    assert default_output(Path("a.jpg"), Path("b.mp4"), clear, is_picture=False).suffix == ".webm"
     check_output(tmp_path / output, tmp_path / "a.jpg", tmp_path / "b.mp4", is_picture=False)
 
 

@@ -25,6 +25,13 @@ KEYS = (
 """The keys of the config that have an option. A section is left out of the option's name."""
 
 
+MOTION = "relative motion, strengths, regions, retargeting, smoothing"
+FACES = "which of several faces (see `diffusionact faces`)"
+OUTPUT = "what is shown, size, background, sound, label, signature"
+EXPERT = "config, rendering, device"
+"""What the groups of options are about."""
+
+
 def given_options(arguments: argparse.Namespace) -> dict[str, Any]:
     """The keys of the config that the command line gives, with their values."""
     values = {key: getattr(arguments, key, None) for key in KEYS}
@@ -84,13 +91,16 @@ def add_source_pose(group: Any) -> None:
 
 def add_source_face(group: Any) -> None:
     """Which face of the photo is animated."""
-    text = "largest, leftmost, rightmost, topmost, 2, photo.jpg, all, or 1,3 (default: largest)"
+    text = (
+        "face that moves: largest, leftmost, rightmost, topmost, 2, photo.jpg, all, or 1,3 "
+        "(default: largest)"
+    )
     _add(group, "source_face", number_or_text, "FACE", text)
 
 
 def add_target_face(group: Any) -> None:
     """Which face of the target drives."""
-    text = "the same for the target, without all (default: largest)"
+    text = "face that drives: largest, leftmost, 2, photo.jpg, or 2,1 (default: largest)"
     _add(group, "target_face", number_or_text, "FACE", text)
 
 

@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import shutil
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn, TypeVar
 
@@ -19,30 +20,101 @@ MAX_MESSAGE = 300  # characters
 WIDTH, OPTION_WIDTH = 100, 33  # of the help, and of the column of options
 
 
-class Help(argparse.RawDescriptionHelpFormatter):
-    """Help with one line for most options, where the terminal is wide enough."""
+class Help(argparse.HelpFormatter):
+    """Help with one line for most options, where the terminal is wide enough.
+
+    Paragraphs of a text are filled one by one; indented lines stay as they are.
+    """
 
     def __init__(self, prog: str) -> None:
         width = min(WIDTH, shutil.get_terminal_size((WIDTH, 24)).columns)
         super().__init__(prog, max_help_position=OPTION_WIDTH, width=width)
 
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        paragraphs = [
+            part if part.startswith(" ") else textwrap.fill(part, width)
+            for part in text.strip().split("\n\n")
+        ]
+        return textwrap.indent("\n\n".join(paragraphs), indent)
+
+
+class ShowHelp(argparse.Action):
+    """`--help`, or `--help GROUP`."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *given: Any) -> NoReturn:
+        assert isinstance(parser, Parser)
+        _, name, _ = given
+        print(parser.help_of(name or None), end="")
+        parser.exit()
+
 
 class Parser(argparse.ArgumentParser):
-    """An ArgumentParser that explains how to pass a file name that starts with a dash."""
+    """An ArgumentParser with short help, and a hint for a file name that starts with a dash.
 
-    def __init__(self, prog: str, description: str, epilog: str | None = None) -> None:
+    A command with groups of options has its most important options in the first group. Its help
+    shows this group, and one line for each further one.
+    """
+
+    def __init__(self, prog: str, description: str) -> None:
         super().__init__(
             prog=prog,
             description=description,
-            epilog=epilog,
             formatter_class=Help,
             allow_abbrev=False,
+            add_help=False,
+        )
+        self._help = self.add_argument(
+            "-h",
+            "--help",
+            action=ShowHelp,
+            nargs=0,
+            dest=argparse.SUPPRESS,
+            default=argparse.SUPPRESS,
+            help="show this help",
         )
         self._given: Sequence[str] = ()
 
+    def format_help(self) -> str:
+        """What `--help` prints."""
+        return self.help_of(None)
+
+    def help_of(self, name: str | None) -> str:
+        """The help of one group of options, of "all", or (None) in short.
+
+        A name that no group has is a usage error.
+        """
+        groups = self._groups()
+        if not groups:
+            return super().format_help()
+        if name not in (None, "all", *groups):
+            self.error(f"--help: there is no group {name!r}, choose {', '.join([*groups, 'all'])}")
+        formatter = self._get_formatter()
+        formatter.add_usage(self.usage, self._actions, [])
+        first, *others = groups
+        if name in (None, "all"):
+            formatter.add_text(self.description)
+        for title in groups if name == "all" else [name or first]:
+            formatter.start_section(title)
+            formatter.add_text(groups[title].description)
+            formatter.add_arguments(groups[title]._group_actions)
+            formatter.end_section()
+        if name is None:
+            formatter.start_section("more options")
+            for title in others:
+                formatter.add_argument(_line(f"--help {title}", groups[title].description))
+            formatter.add_argument(_line("--help all", "all options"))
+            formatter.end_section()
+        return formatter.format_help()
+
     def parse_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def]
         self._given = args or ()
+        if self._groups():
+            self._help.nargs = "?"
         return super().parse_args(args, namespace)
+
+    def _groups(self) -> dict[str, Any]:
+        """The groups of the command by their titles, without the two that every parser has."""
+        return {str(group.title): group for group in self._action_groups[2:]}
 
     def error(self, message: str) -> NoReturn:
         if len(message) > MAX_MESSAGE:  # a number of 5,000 digits, for example
@@ -52,6 +124,11 @@ class Parser(argparse.ArgumentParser):
         if files:
             message += f" (for the file {files[0]!r} write ./{files[0]})"
         super().error(message)
+
+
+def _line(option: str, text: str | None) -> argparse.Action:
+    """A line of the help."""
+    return argparse.Action([option], dest=argparse.SUPPRESS, nargs=0, help=text)
 
 
 def add_config(parser: Any, default: str | None = None, *, run: str = "infer") -> None:

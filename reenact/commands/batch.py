@@ -1,15 +1,20 @@
 """Animate many photos or videos with many targets: each source with each target.
 
-The networks are loaded once, and each target is tracked once. Results that are there already are
-left out, so the same command continues a run that was stopped. A table at the end says what failed.
+Results that are there already are left out: the same command continues a stopped run. A table at
+the end says what failed.
 """
 
 import argparse
 import time
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from reenact.commands.animating import (
+    EXPERT,
+    FACES,
+    MOTION,
+    OUTPUT,
     add_frames,
     add_motion,
     add_part,
@@ -17,33 +22,48 @@ from reenact.commands.animating import (
     add_rendering,
     add_smoothing,
     add_source_face,
+    add_source_pose,
     add_target_face,
     add_video,
     given_options,
 )
 from reenact.commands.arguments import add_config, add_device, read_config
-from reenact.commands.motion import shipped_motion
 from reenact.errors import UserError, say
+from reenact.inference.shipped_motions import is_shipped, shipped_motion
+from reenact.media.formats import FORMATS
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--sources", nargs="+", type=Path, required=True, help="photos or videos")
-    parser.add_argument(
-        "--targets", nargs="+", required=True, help="videos, pictures, motion files, @names"
+    parser.usage = "%(prog)s --sources S ... --targets T ... --out DIR [OPTION ...]"
+    everyday = parser.add_argument_group("everyday")
+    everyday.add_argument(
+        "--sources", nargs="+", type=Path, required=True, metavar="FILE", help="photos or videos"
     )
-    parser.add_argument("--out", type=Path, required=True, help="folder of the results")
-    motion = parser.add_argument_group("motion")
-    add_part(motion)
+    text = "videos, pictures, motion files, or @names"
+    everyday.add_argument("--targets", nargs="+", required=True, metavar="TARGET", help=text)
+    everyday.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="folder of the results"
+    )
+    add_part(everyday)
+    motion = parser.add_argument_group("motion", MOTION)
     add_motion(motion)
     add_smoothing(motion)
+    add_source_pose(motion)
     add_playing(motion)
-    faces = parser.add_argument_group("faces")
+    faces = parser.add_argument_group("faces", FACES)
     add_source_face(faces)
     add_target_face(faces)
-    output = parser.add_argument_group("output")
+    output = parser.add_argument_group("output", OUTPUT)
     add_frames(output)
     add_video(output)
-    expert = parser.add_argument_group("expert")
+    output.add_argument(
+        "--format",
+        choices=[suffix[1:] for suffix in FORMATS],
+        metavar="FORMAT",
+        help=f"of videos: {', '.join(suffix[1:] for suffix in FORMATS)} (default: mp4, webm if "
+        "transparent)",
+    )
+    expert = parser.add_argument_group("expert", EXPERT)
     add_config(expert, default="embedded/infer")
     add_rendering(expert)
     add_device(expert)
@@ -52,6 +72,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     from reenact.files import make_folder
     from reenact.inference.inputs import (
+        Opened,
+        check_transparency,
         find_sources,
         keeping_alpha,
         load_for,
@@ -61,24 +83,34 @@ def run(arguments: argparse.Namespace) -> None:
         track_source,
         track_targets,
     )
+    from reenact.inference.motion import Motion
     from reenact.inference.paths import default_output
-    from reenact.inference.pipeline import animate_to_file, video_to_file
+    from reenact.inference.pipeline import animate_to_file, shows_one_picture, video_to_file
     from reenact.inference.run_config import InferRun
+    from reenact.inference.video_source import check_video_source
     from reenact.media.animation import is_photo
     from reenact.media.clip import MediaClip
     from reenact.media.content_credentials import check_signing
 
     settings = read_config(arguments, InferRun, given_options(arguments))
-    targets = [
-        shipped_motion(name) if name.startswith("@") else Path(name) for name in arguments.targets
-    ]
+    sources = list(dict.fromkeys(arguments.sources))
     check_signing(arguments.out / "result.mp4", settings.c2pa_certificate, settings.c2pa_key)
     make_folder(arguments.out)
     reenactor = load_for(settings, arguments.device)
     known: dict[Path, Any] = {}  # the faces of photos, and the motions of source videos
 
-    def animate(path: Path, clip: Any, motions: Any, output: Path) -> None:
+    def output_of(path: Path, target: Path, clip: Opened) -> Path:
+        is_picture = shows_one_picture(clip) and is_photo(path)
+        name = default_output(path, target, settings, is_picture=is_picture).name
+        output: Path = arguments.out / name
+        if arguments.format and not is_picture:
+            output = output.with_suffix(f".{arguments.format}")
+        return output
+
+    def animate(path: Path, clip: Opened, motions: list[Motion], output: Path) -> None:
         if not is_photo(path):
+            check_video_source(len(motions), settings)
+            check_transparency(output, settings)
             source = open_source(path, settings)
             assert isinstance(source, MediaClip)
             if path not in known:
@@ -92,32 +124,63 @@ def run(arguments: argparse.Namespace) -> None:
         run = keeping_alpha(settings, known[path], reenactor)
         animate_to_file(reenactor, known[path], motions, [clip], output, run)
 
-    rows: list[tuple[str, str, Path | None, str]] = []
-    for target in targets:
-        try:
-            clip = open_target(target, settings)
+    table = Table()
+
+    def animate_all(name: str) -> None:
+        """All sources with one target. Raises UserError for what is wrong with the target."""
+        target = shipped_motion(name) if is_shipped(name) else Path(name)
+        clip = open_target(target, settings)
+        outputs = {path: output_of(path, target, clip) for path in sources}
+        motions = None
+        if not all(output.exists() for output in outputs.values()):
             motions = track_targets(reenactor, [clip], [target], settings)
-        except UserError as error:
-            rows += [(path.name, target.name, None, str(error)) for path in arguments.sources]
-            continue
-        for path in arguments.sources:
-            started = time.perf_counter()
-            is_picture = motions[0].is_picture and is_photo(path)
-            output: Path | None = (
-                arguments.out / default_output(path, target, is_picture=is_picture).name
-            )
-            assert output is not None
+        for path, output in outputs.items():
             try:
-                if output.exists():
-                    verdict = "was there already"
-                else:
-                    animate(path, clip, motions, output)
-                    verdict = f"{time.perf_counter() - started:.1f} s"
+                table.check_name(output, path, name)
+                if motions is None or output.exists():
+                    table.made(path, name, f"{output} was there already")
+                    continue
+                started = time.perf_counter()
+                animate(path, clip, motions, output)
+                table.made(path, name, f"{output} {time.perf_counter() - started:.1f} s")
             except UserError as error:
-                output, verdict = None, str(error)
-            rows.append((path.name, target.name, output, verdict))
-    for source, name, output, verdict in rows:
-        say(f"{'ok    ' if output else 'FAILED'} {source} x {name}: {output or ''} {verdict}")
-    failed = sum(output is None for *_, output, _ in rows)
-    if failed:
-        raise UserError(f"{failed} of {len(rows)} results could not be made, see the lines above")
+                table.failed(path, name, error)
+
+    try:
+        for name in dict.fromkeys(arguments.targets):
+            try:
+                animate_all(name)
+            except UserError as error:
+                for path in sources:
+                    table.failed(path, name, error)
+    finally:  # Ctrl-C also shows what is done
+        say("\n".join(table.lines))
+    if table.num_failed:
+        raise UserError(
+            f"{table.num_failed} of {len(table.lines)} results could not be made, see the lines "
+            "above"
+        )
+
+
+@dataclass
+class Table:
+    """A line for each source and target, and which result belongs to which of them."""
+
+    lines: list[str] = field(default_factory=list)
+    num_failed: int = 0
+    pair_of_result: dict[Path, str] = field(default_factory=dict)
+
+    def check_name(self, output: Path, source: Path, target: str) -> None:
+        """Raises UserError if the result of another source and target has this path."""
+        pair = f"{source} x {target}"
+        if self.pair_of_result.setdefault(output, pair) != pair:
+            raise UserError(
+                f"{output} is the result of {self.pair_of_result[output]}, rename one of the files"
+            )
+
+    def made(self, source: Path, target: str, text: str) -> None:
+        self.lines.append(f"ok     {source} x {target}: {text}")
+
+    def failed(self, source: Path, target: str, error: UserError) -> None:
+        self.lines.append(f"FAILED {source} x {target}: {error}")
+        self.num_failed += 1

@@ -7,7 +7,7 @@ Writes the picture with numbered boxes and prints a table. The numbers count fro
 import argparse
 from pathlib import Path
 
-from reenact.commands.animating import add_part, given_options
+from reenact.commands.animating import EXPERT, add_part, given_options
 from reenact.commands.arguments import add_config, add_device, read_config
 from reenact.errors import UserError, say
 from reenact.files import check_input_file, check_output_path, make_folder, shortened
@@ -15,13 +15,19 @@ from reenact.media.formats import WRITABLE_SUFFIXES
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("picture", type=Path, help="photo or video")
-    parser.add_argument(
-        "--output", type=Path, help="picture to write (default: results/<picture>_faces.png)"
+    parser.usage = "%(prog)s PICTURE [OPTION ...]"
+    everyday = parser.add_argument_group("everyday")
+    everyday.add_argument("picture", type=Path, metavar="PICTURE", help="photo or video")
+    everyday.add_argument(
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="picture to write (default: results/PICTURE_faces.png)",
     )
-    add_part(parser)
-    add_config(parser, default="embedded/infer")
-    add_device(parser)
+    add_part(everyday)
+    expert = parser.add_argument_group("expert", EXPERT)
+    add_config(expert, default="embedded/infer")
+    add_device(expert)
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -1,4 +1,4 @@
-"""Animate the face of a photo with the motion of a video, a picture or a motion file.
+"""Animate the face of a photo with the motion of a video, picture or motion file.
 
 Without source and target: the demo, into results/demo.mp4. @smile and other names after @ are
 motions that ship with the package (`diffusionact motion --list`).
@@ -8,6 +8,10 @@ import argparse
 from pathlib import Path
 
 from reenact.commands.animating import (
+    EXPERT,
+    FACES,
+    MOTION,
+    OUTPUT,
     add_frames,
     add_motion,
     add_part,
@@ -21,9 +25,9 @@ from reenact.commands.animating import (
     given_options,
 )
 from reenact.commands.arguments import add_config, add_device, read_config
-from reenact.commands.motion import shipped_motion
 from reenact.errors import UsageError, say
 from reenact.files import check_input_file, check_output_path
+from reenact.inference.shipped_motions import is_shipped, shipped_motion
 from reenact.media.formats import check_written_kind
 
 
@@ -42,29 +46,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="*",
         type=Path,
         metavar="TARGET",
-        help="video, picture, motion file, or @name; several for several faces",
+        help="video, picture, motion file, @name; or one for each face",
     )
     everyday.add_argument(
         "--output",
         type=Path,
         metavar="FILE",
-        help="a name that ends in .mp4 .m4v .mov .webm .gif .webp or %%06d.png for a video, .png "
-        ".jpg .jpeg .webp .bmp .tif .tiff for a picture (default: results/SOURCE_TARGET.mp4, .png)",
+        help="a name that ends in .mp4 .m4v .mov .webm .gif .webp or %%06d.png for a video, "
+        "in .png .jpg .webp .bmp or .tif for a picture "
+        "(default: results/SOURCE_TARGET.mp4 or .png)",
     )
     add_part(everyday)
-    motion = parser.add_argument_group("motion")
+    motion = parser.add_argument_group("motion", MOTION)
     add_motion(motion)
     add_smoothing(motion)
     add_source_pose(motion)
     add_playing(motion)
-    faces = parser.add_argument_group("faces (`diffusionact faces` draws their numbers)")
+    faces = parser.add_argument_group("faces", FACES)
     add_source_face(faces)
     add_target_face(faces)
-    output = parser.add_argument_group("output")
+    output = parser.add_argument_group("output", OUTPUT)
     add_frames(output)
     add_video(output)
     output.add_argument("--grid", action="store_true", help="source | target | result side by side")
-    expert = parser.add_argument_group("expert")
+    expert = parser.add_argument_group("expert", EXPERT)
     add_config(expert, default="embedded/infer")
     add_rendering(expert)
     add_device(expert)
@@ -74,9 +79,8 @@ def run(arguments: argparse.Namespace) -> None:
     source, output = arguments.source, arguments.output
     if source is not None and not arguments.targets:
         raise UsageError("give both source and target, or none for the demo")
-    is_shipped = any(str(target).startswith("@") for target in arguments.targets)
     targets = [
-        shipped_motion(str(target)) if str(target).startswith("@") else target
+        shipped_motion(str(target)) if is_shipped(target) else target
         for target in arguments.targets
     ]
     for path in (source, *targets):
@@ -90,7 +94,9 @@ def run(arguments: argparse.Namespace) -> None:
     from reenact.inference.run_config import InferRun
 
     options = given_options(arguments)
-    if is_shipped:  # the change of a stranger's face, not the face itself
+    if any(
+        map(is_shipped, arguments.targets)
+    ):  # the change of a stranger's face, not the face itself
         options.setdefault("motion", "relative")
     settings = read_config(arguments, InferRun, options)
     if source is None:

@@ -8,6 +8,10 @@ import argparse
 from pathlib import Path
 
 from reenact.commands.animating import (
+    EXPERT,
+    FACES,
+    MOTION,
+    OUTPUT,
     add_frames,
     add_motion,
     add_rendering,
@@ -45,14 +49,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     everyday.add_argument(
         "--virtual-camera", action="store_true", help="a camera that other programs can use"
     )
-    motion = parser.add_argument_group("motion (relative, unless you say absolute)")
+    motion = parser.add_argument_group("motion", f"{MOTION}; relative by default")
     add_motion(motion)
     add_smoothing(motion)
-    faces = parser.add_argument_group("faces")
+    faces = parser.add_argument_group("faces", FACES)
     add_source_face(faces)
     add_target_face(faces)
-    add_frames(parser.add_argument_group("output"))
-    expert = parser.add_argument_group("expert")
+    add_frames(parser.add_argument_group("output", OUTPUT))
+    expert = parser.add_argument_group("expert", EXPERT)
     add_config(expert, default="embedded/infer")
     add_rendering(expert)
     add_device(expert)

@@ -8,6 +8,7 @@ import argparse
 from pathlib import Path
 
 from reenact.commands.animating import (
+    EXPERT,
     add_part,
     add_smoothing,
     add_target_face,
@@ -16,22 +17,26 @@ from reenact.commands.animating import (
 from reenact.commands.arguments import add_config, add_device, read_config
 from reenact.errors import UsageError, UserError, say
 from reenact.files import check_input_file
-
-ENDING = ".motion.safetensors"
-"""`motion_file.SUFFIX`, which cannot be imported here without torch."""
+from reenact.inference.shipped_motions import SUFFIX, shipped_names
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("target", nargs="?", type=Path, help="video or picture")
-    parser.add_argument(
-        "--output", type=Path, help="file to write (default: results/<target>.motion.safetensors)"
+    parser.usage = "%(prog)s [TARGET] [OPTION ...]"
+    everyday = parser.add_argument_group("everyday")
+    everyday.add_argument("target", nargs="?", type=Path, metavar="TARGET", help="video or picture")
+    everyday.add_argument(
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="file to write (default: results/TARGET.motion.safetensors)",
     )
-    parser.add_argument("--list", action="store_true", help="name the shipped motions")
-    add_part(parser)
-    add_target_face(parser)
-    add_smoothing(parser)
-    add_config(parser, default="embedded/infer")
-    add_device(parser)
+    everyday.add_argument("--list", action="store_true", help="name the shipped motions")
+    add_part(everyday)
+    add_target_face(everyday)
+    add_smoothing(everyday)
+    expert = parser.add_argument_group("expert", EXPERT)
+    add_config(expert, default="embedded/infer")
+    add_device(expert)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -44,7 +49,7 @@ def run(arguments: argparse.Namespace) -> None:
     check_input_file(target)
     from reenact.files import check_output_path, make_folder, shortened
     from reenact.inference.inputs import load_for, open_target, track_target
-    from reenact.inference.motion_file import SUFFIX, save_motion
+    from reenact.inference.motion_file import save_motion
     from reenact.inference.run_config import InferRun
 
     output = arguments.output or Path("results") / f"{shortened(target.stem, 200)}{SUFFIX}"
@@ -58,22 +63,3 @@ def run(arguments: argparse.Namespace) -> None:
     make_folder(output.parent)
     save_motion(motion, output)
     say(f"{output}: {len(motion)} frames, {output.stat().st_size / 1000:.0f} kB")
-
-
-def shipped_names() -> list[str]:
-    """The names of the shipped motions, without the @."""
-    return sorted(path.name.removesuffix(ENDING) for path in _folder().glob(f"*{ENDING}"))
-
-
-def shipped_motion(name: str) -> Path:
-    """The file of "@smile". Raises UserError for an unknown name."""
-    names = shipped_names()
-    if name[1:] not in names:
-        raise UserError(f"{name}: no shipped motion has this name; there are @{', @'.join(names)}")
-    return _folder() / f"{name[1:]}{ENDING}"
-
-
-def _folder() -> Path:
-    from reenact.assets import ASSETS_DIR
-
-    return ASSETS_DIR / "motions"

@@ -1,13 +1,15 @@
-"""Change the pose and expression of a photo with sliders: diffusionact pose photo.jpg --yaw 15
+"""Change the pose and expression of a photo: diffusionact pose photo.jpg --yaw 15
 
-Angles are in degrees. yaw turns to the right of the picture, pitch up, roll clockwise. The others
-go from -1 or 0 to 1. 0 changes nothing.
+Angles are in degrees. Right is the right of the picture. 0 changes nothing.
 """
 
 import argparse
 from pathlib import Path
 
 from reenact.commands.animating import (
+    EXPERT,
+    FACES,
+    OUTPUT,
     add_frames,
     add_rendering,
     add_source_face,
@@ -19,14 +21,14 @@ from reenact.files import check_input_file, check_output_path, make_folder, shor
 from reenact.media.formats import WRITABLE_SUFFIXES
 
 ANGLES = {
-    "yaw": "turn of the head to the right of the picture",
+    "yaw": "turn of the head to the right",
     "pitch": "turn of the head up",
     "roll": "turn of the head clockwise",
-    "gaze-yaw": "turn of the eyes to the right of the picture",
+    "gaze-yaw": "turn of the eyes to the right",
     "gaze-pitch": "turn of the eyes up",
 }
 SHARES = {
-    "smile": "corners of the mouth, from -1 (down) to 1 (up)",
+    "smile": "mouth corners, from -1 (down) to 1 (up)",
     "open-mouth": "opening of the jaw, from 0 to 1",
     "blink": "closing of both lids, from 0 to 1",
     "brow": "brows, from -1 (down) to 1 (up)",
@@ -34,23 +36,29 @@ SHARES = {
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("source", type=Path, help="photo of the face")
-    parser.add_argument(
-        "--output", type=Path, help="file to write (default: results/<source>_posed.png)"
+    parser.usage = "%(prog)s SOURCE [OPTION ...]"
+    everyday = parser.add_argument_group("everyday")
+    everyday.add_argument("source", type=Path, metavar="SOURCE", help="photo of the face")
+    everyday.add_argument(
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="picture to write (default: results/SOURCE_posed.png)",
     )
     for name, text in (ANGLES | SHARES).items():
-        parser.add_argument(
+        everyday.add_argument(
             f"--{name}",
             type=float,
             default=0.0,
             metavar="DEGREES" if name in ANGLES else "SHARE",
             help=f"{text} (default: 0)",
         )
-    add_source_face(parser)
-    add_frames(parser)
-    add_config(parser, default="embedded/infer")
-    add_rendering(parser)
-    add_device(parser)
+    add_source_face(parser.add_argument_group("faces", FACES))
+    add_frames(parser.add_argument_group("output", OUTPUT))
+    expert = parser.add_argument_group("expert", EXPERT)
+    add_config(expert, default="embedded/infer")
+    add_rendering(expert)
+    add_device(expert)
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -19,8 +19,16 @@ REPO = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("weights", type=Path, help="the .safetensors that a training run exported")
-    parser.add_argument("--out", type=Path, required=True, help="new folder to write")
+    parser.usage = "%(prog)s WEIGHTS --out DIR --data TEXT --licence ID ..."
+    parser.add_argument(
+        "weights",
+        type=Path,
+        metavar="WEIGHTS",
+        help="the .safetensors that a training run exported",
+    )
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="new folder to write"
+    )
     parser.add_argument("--name", help="title of the card (default: the name of the file)")
     parser.add_argument(
         "--data", required=True, metavar="TEXT", help="the training data in a sentence"

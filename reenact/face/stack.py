@@ -21,7 +21,8 @@ from reenact.face.crop import FaceCrop
 
 if TYPE_CHECKING:  # the motion field compiles functions, which configs and readers do not need
     from reenact.face.control import Control, Sliders
-    from reenact.face.surface.layer_field import LayerField, LayerSource
+    from reenact.face.surface.layer_field import LayerField
+    from reenact.face.surface.layer_source import LayerSource
     from reenact.face.surface.motion_field import MotionField
 
 Frame = np.ndarray
@@ -214,7 +215,7 @@ class FaceModel(Protocol[Params]):
     def layer_source(
         self, source: Params, size: int, view: FaceCrop, picture: Tensor, cut: Tensor
     ) -> LayerSource:
-        """What `layer_field` needs to know of a photo with one face; see `surface.layer_field`."""
+        """What `layer_field` needs to know of a photo with one face; see `surface.layer_source`."""
         ...
 
     def layer_field(self, source: LayerSource, target: Params) -> LayerField:

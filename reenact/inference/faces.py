@@ -5,30 +5,34 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
 from reenact.errors import UserError, warn
-from reenact.face.stack import FaceStack, SourceFace, Watch, Which
+from reenact.face.stack import FaceStack, SourceFace, Watch
 from reenact.inference.canvas import is_cut
 from reenact.inference.group import close_pairs, neighbours_of
 from reenact.inference.motion import Motion
+from reenact.inference.opening import open_file, useless_tracking_options
 from reenact.inference.pictures import Frames, Picture, frame_and_alpha
+from reenact.inference.run_config import Choice, which_face
 from reenact.media.timeline import DEFAULT_RATE, Timeline, constant_timeline, exact_rate
 from reenact.ranges import Range
 
 
 def find_face(
-    stack: FaceStack[Any], photo: Picture, where: str, *, size: int, which: Which
+    stack: FaceStack[Any], photo: Picture, where: str, *, size: int, which: Choice
 ) -> SourceFace[Any]:
     """The chosen face of a photo in a crop of side `size`.
 
     where: names the photo in errors. Raises UserError if there is no such face in it.
     """
+    where = _name_of(photo, where)
     frame, alpha = frame_and_alpha(photo, where)
     with _named(where):
-        face = stack.source_face(frame, size, which=which)
+        face = stack.source_face(frame, size, which=which_face(which, "source_face"))
     if face is None:
         raise UserError(f"{where}: no face found, take a photo that shows one face clearly")
     return face if alpha is None else replace(face, alpha=alpha)
@@ -47,6 +51,7 @@ def find_faces(
     Faces that touch or overlap give a warning. Raises UserError if there is no face, or none with
     such a number.
     """
+    where = _name_of(photo, where)
     frame, alpha = frame_and_alpha(photo, where)
     found = stack.source_faces(frame, size)
     if not found:
@@ -75,19 +80,27 @@ def warn_if_cut(stack: FaceStack[Any], face: SourceFace[Any], where: str) -> Non
 
 def track_face(
     stack: FaceStack[Any],
-    target: Picture | Iterable[Picture],
+    target: Motion | Picture | Iterable[Picture],
     fps: float | None,
     where: str,
     *,
     size: int,
     watch: Watch | None,
-    which: Which,
+    which: Choice,
     smoothing: float,
     role: Literal["target", "source"],
 ) -> Motion:
     """The motion of a target's face, for crops of side `size`; see `Reenactor.track`."""
     if smoothing not in Range(at_least=0, at_most=2):
         raise UserError(f"smoothing: must be at least 0 and at most 2, got {smoothing:g}")
+    which, where = which_face(which, "target_face"), _name_of(target, where)
+    if isinstance(target, str | Path):
+        target = open_file(Path(target), fps=None if fps is None else exact_rate(fps))
+        fps = None
+    if isinstance(target, Motion):
+        for line in useless_tracking_options(which, smoothing):
+            warn(f"{where}: {line}")
+        return target
     if is_picture := not isinstance(target, Iterable) or (
         isinstance(target, np.ndarray) and target.ndim < 4
     ):
@@ -114,6 +127,11 @@ def track_face(
         size=size,
         is_picture=is_picture,
     )
+
+
+def _name_of(picture: object, where: str) -> str:
+    """How errors call a picture or target: by its path, if it is one."""
+    return str(picture) if isinstance(picture, str | Path) else where
 
 
 @contextmanager

@@ -14,19 +14,16 @@ from tqdm import tqdm
 from reenact.errors import UserError, warn
 from reenact.face.stack import Frame, SourceFace, Watch, Which
 from reenact.inference.background import PHOTO, TRANSPARENT
-from reenact.inference.motion import Motion, repeated
-from reenact.inference.motion_file import is_motion_path, load_motion
+from reenact.inference.motion import Motion
+from reenact.inference.opening import Opened, open_file, useless_tracking_options
 from reenact.inference.reenactor import Reenactor
 from reenact.inference.run_config import InferRun, face_numbers, which_face
 from reenact.inference.video_source import VideoSource, driven_video
-from reenact.media.animation import is_photo, is_still, open_clip
+from reenact.media.animation import is_photo, open_clip
 from reenact.media.clip import MediaClip
 from reenact.media.formats import holds_alpha
 from reenact.media.images import over_white, read_frame
 from reenact.media.timeline import exact_rate
-
-Opened = MediaClip | Frame | Motion
-"""A video or animation, the frame of a picture, or the motion of a motion file."""
 
 
 def load_for(run: InferRun, device: str) -> Reenactor:
@@ -58,11 +55,7 @@ def open_target(target: Path, run: InferRun | None = None) -> Opened:
         "max_frames": run.max_frames,
         "fps": None if run.fps is None else exact_rate(run.fps),
     }
-    if is_motion_path(target):
-        return load_motion(target).part(str(target), **part)
-    if is_still(target):
-        return read_frame(target)
-    return open_clip(target, **part)
+    return open_file(target, **part)
 
 
 def read_source(source: Path, output: Path, run: InferRun) -> Frame:
@@ -129,7 +122,7 @@ def track_source(reenactor: Reenactor, source: MediaClip, path: Path, run: Infer
 def driven_source(reenactor: Reenactor, own: Motion, motion: Motion, run: InferRun) -> VideoSource:
     """The person of a source video with the motion `own`, driven by a target's motion."""
     if not motion.is_picture:
-        motion = repeated(motion, run.repeat, pingpong=run.pingpong)
+        motion = motion.repeated(run.repeat, pingpong=run.pingpong)
     return driven_video(reenactor.face, own, motion, run, run.source_pose)
 
 
@@ -177,6 +170,8 @@ def track_target(
     which: another face than the run's `target_face`.
     """
     if isinstance(clip, Motion):
+        for line in useless_tracking_options(run.target_face, run.smoothing):
+            warn(f"{target}: {line}")
         return clip
     return reenactor.track(
         clip,

@@ -1,4 +1,4 @@
-"""Layers: the moved person of the source photo over the photo's own background (ours)."""
+"""The layers of a source photo: its person, and the background behind (ours)."""
 
 from __future__ import annotations
 
@@ -6,40 +6,17 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 
 from reenact.face.box import box_max, box_mean
 from reenact.face.crop import FaceCrop
 from reenact.face.surface.continuation import filled_in
-from reenact.face.surface.layer_field import LayerField, LayerSource
-from reenact.face.surface.motion_field import resampled
+from reenact.face.surface.layer_field import LayerSource
 from reenact.inference.canvas import SourceView
-from reenact.inference.smoothing import smooth
 
 MOST_GRAIN = 2.0
 """The largest grain of the plate, in units of its median."""
-FEATURE_REACH = 1 / 32
-"""Mirrored features are finer than about this share of the side of the face crop."""
-COLOUR_DOUBT = 0.003
-"""Networks' colours are fitted to the photo's by least squares. This holds the fit near to no
-change where few pixels or few colours are known.
-"""
-BOTH_ABOVE = 0.9
-"""Where both masks are above this value, both pictures show the person."""
-BORDER = 1 / 16
-"""Beside the border of the face crop the networks' person fades out within this share of its side.
-"""
-LIGHT_REACH, LEAST_LIGHT, MOST_GAIN = 1 / 12, 0.1, 1.25
-"""Light and shade on the face that are broader than the first share of the crop's side come from
-the networks. Colours are from 0 to 2 here; the second value keeps dark pixels from large gains. The
-third is the largest gain.
-"""
-OVERLAP = 1 / 60
-"""The edge of the moved person fades into the networks' person over about this share of the crop's
-side.
-"""
 INSIDE_DEPTH = 1 / 50
 """The person's own colours end this far inside its outline, as a share of the crop's side."""
 PERSON_ABOVE = 0.02
@@ -115,163 +92,3 @@ def _with_grain(plate: Tensor, known: Tensor, radius: int) -> Tensor:
     usual = grain.abs().mean(1, keepdim=True)[known > 0].median()
     grain = grain.clamp(-MOST_GRAIN * usual, MOST_GRAIN * usual)
     return plate + (1 - known) * grain[..., there[0], there[1]]
-
-
-def layered(
-    images: Tensor, layers: Layers, field: LayerField, people: Tensor | None = None
-) -> Tensor:
-    """Pictures (B, C, D, D) of the canvas from the networks' pictures (B, 3, S, S).
-
-    field: of the canvas, of any side R. people: (B, 1, S, S) in [0, 1], the person in each of the
-    networks' pictures; None leaves layer 2 out. Layers from back to front:
-
-    1. The plate.
-    2. Where the head turns far, the person of the networks' picture, in the light and colour of the
-       moved person. It is seen where the moved person leaves the wall open. The face of the moved
-       person gets the light of the networks' face.
-    3. The person of the source, moved by the field. Where a cheek turns into view its colours go
-       on beyond the person's outline in the photo.
-    4. Parts of the face that the source hides: fine features of the other half of the face, on the
-       networks' picture in the light and colour of the surroundings.
-    5. The usual teeth and eyes where the source hides its own.
-
-    A grey photo stays grey. Without any motion the result is the photo itself, whatever the
-    networks draw.
-    """
-    side = layers.canvas.size
-    if layers.face.look.is_grey:
-        images = images.mean(1, keepdim=True).expand_as(images)
-    person = _moved(layers.person, layers.inside, field.resized_grid(side), layers.reach)
-    hidden = field.hidden
-    fitted = _fitted(images, layers, field, person) if bool(hidden.any()) else None
-    if fitted is not None:
-        fitted = _covering(fitted, person.shape[1])
-        person = person.lerp_(resampled(fitted, side), resampled(hidden, side))
-    back = layers.plate
-    if people is not None and bool(field.behind.any()):
-        colours, cover, gain = _from_networks(images, people, layers, field, person)
-        lit = (person[:, :3] + person[:, -1:]) * gain - person[:, -1:]
-        person = torch.cat([lit, person[:, 3:]], 1)
-        back = back.lerp(_covering(colours, back.shape[1]), cover)
-        edge = max(1, round(OVERLAP * layers.canvas.zoom * layers.face.size / 2))
-        inner = box_mean(1 - box_max(1 - person[:, -1:], edge), edge)
-        person = person * (1 - cover * (1 - inner))
-    if bool(field.fill.any()):
-        person = _filled(person, resampled(field.fill, side))
-    return torch.addcmul(person[:, :-1], 1 - person[:, -1:], back)
-
-
-def _from_networks(
-    images: Tensor, people: Tensor, layers: Layers, field: LayerField, person: Tensor
-) -> tuple[Tensor, Tensor, Tensor]:
-    """The person that the networks draw, as the canvas shows it: its colours (B, 3, D, D), and how
-    much of it stands behind the moved `person` (B, C + 1, D, D): (B, 1, D, D). Also how many times
-    lighter it makes the face (B, 1, D, D).
-    """
-    size, side = field.grid.shape[1], layers.canvas.size
-    width = max(1, round(BORDER * people.shape[-1]))
-    middle_part = torch.ones_like(people[..., width:-width, width:-width])
-    fading = box_mean(F.pad(middle_part, (width,) * 4), width - 1)
-    cover = onto_canvas(people * fading, layers.canvas, size).clamp(0, 1)
-    drawn = onto_canvas(images, layers.canvas, size)
-    small = resampled(person, size)
-    both = (torch.minimum(small[:, -1:], cover) > BOTH_ABOVE).to(small)
-    drawn = _recoloured(drawn, small[:, :3], both)
-    face, unit = both * (field.sure > 0.5), images.shape[-1] * layers.canvas.zoom / side
-    gain = _light(drawn, small[:, :3], face, unit) ** field.behind.amax((2, 3), keepdim=True)
-    cover = cover * field.behind
-    return resampled(drawn, side), resampled(cover, side), resampled(gain, side)
-
-
-def _light(drawn: Tensor, shown: Tensor, face: Tensor, unit: float) -> Tensor:
-    """How many times lighter than `shown` the face is in `drawn` (both (B, 3, R, R)): (B, 1, R, R).
-
-    Only broad light and shade count. face: (B, 1, R, R), where both show it; beside it the result
-    is 1. unit: the side of the face crop as a share of R.
-    """
-    lights = torch.cat([x.mean(1, keepdim=True) + 1 for x in (drawn, shown)], 1)
-    broad = smooth(lights, face, LIGHT_REACH * unit, 1e-2) + LEAST_LIGHT
-    gain = (broad[:, :1] / broad[:, 1:]).clamp(1 / MOST_GAIN, MOST_GAIN)
-    edge = max(1, round(LIGHT_REACH * unit * face.shape[-1] / 2))
-    inner = 1 - box_max(1 - face, edge)
-    return 1 + (gain - 1) * box_mean(box_mean(inner, edge), edge)
-
-
-def _recoloured(drawn: Tensor, wanted: Tensor, weight: Tensor) -> Tensor:
-    """`drawn` (B, 3, R, R) with the colours of `wanted`, by one affine map of colours per picture.
-
-    weight: (B, 1, R, R), where both show the same. The map is least squares there.
-    """
-    colours = F.pad(drawn.flatten(2).mT, (0, 1), value=1.0)
-    known = colours * weight.flatten(2).mT
-    size = colours.shape[1]
-    squares = known.mT @ colours / size + COLOUR_DOUBT * torch.eye(4).to(drawn)
-    missing = (wanted - drawn).flatten(2).mT
-    change = colours @ torch.linalg.solve(squares, known.mT @ missing / size)
-    return (drawn + change.mT.view_as(drawn)).clamp(-1, 1)
-
-
-def _filled(person: Tensor, fill: Tensor) -> Tensor:
-    """The person (B, C + 1, H, W) under the opaque colours of `fill`, see `LayerField`."""
-    cover = fill[:, 3:]
-    planes = [fill[:, :3], *[cover] * (person.shape[1] - 3)]
-    return person.mul_(1 - cover).add_(torch.cat(planes, 1))
-
-
-def _covering(colours: Tensor, planes: int) -> Tensor:
-    """Colours (B, 3, H, W) with further planes of ones: opaque."""
-    return F.pad(colours, (0, 0, 0, 0, 0, planes - 3), value=1.0)
-
-
-def draft(layers: Layers, field: LayerField) -> Tensor:
-    """The layers (B, 3, R, R) without the networks, in the pixels of the field.
-
-    What the source hides of a face is as on its other half.
-    """
-    size = field.grid.shape[1]
-    wide = round(size * layers.reach)
-    person, inside = resampled(layers.person, wide), resampled(layers.inside, wide)
-    opposite = field.opposite(inside, layers.reach)
-    person = _moved(person, inside, field, layers.reach)
-    person = person.lerp(_covering(opposite, person.shape[1]), field.hidden)
-    person = _filled(person, field.fill)
-    return person[:, :-1] + (1 - person[:, -1:]) * resampled(layers.plate, size)
-
-
-def _moved(person: Tensor, inside: Tensor, field: LayerField, reach: float) -> Tensor:
-    """The person (B, C + 1, D, D) moved by a field whose grid has D pixels; see `Layers`."""
-    moved = field.warp(person, reach)
-    if not bool(field.opaque.any()):
-        return moved
-    colours = field.warp(inside, reach)
-    opaque = resampled(field.opaque, moved.shape[-1])
-    return moved.addcmul_(1 - moved[:, -1:], opaque * _covering(colours, moved.shape[1]))
-
-
-def _fitted(images: Tensor, layers: Layers, field: LayerField, person: Tensor) -> Tensor:
-    """What is drawn where the source hides the face: (B, 3, R, R)."""
-    size = field.grid.shape[1]
-    unit = images.shape[-1] * layers.canvas.zoom / layers.canvas.size
-    small = resampled(person[:, :3], size)
-    small_source = resampled(layers.inside, round(size * layers.reach))
-    opposite = field.opposite(small_source, layers.reach)
-    drawn = onto_canvas(images, layers.canvas, size)
-    everywhere = torch.ones_like(field.hidden)
-    drawn = drawn + opposite - smooth(opposite, everywhere, FEATURE_REACH * unit)
-    known = (field.sure * (1 - field.hidden) > 0.99).to(small)
-    missing = smooth(small - drawn, known, FEATURE_REACH * unit)
-    return drawn + filled_in(missing * known, known)
-
-
-def onto_canvas(images: Tensor, canvas: FaceCrop, size: int) -> Tensor:
-    """Pictures of the face crop (B, C, S, S) as the canvas shows them in `size` pixels. Bicubic;
-    beyond the crop its outermost pixels are repeated.
-    """
-    crop = images.shape[-1]
-    view = canvas.resized(size)
-    matrix = images.new_tensor(view.frame_from_crop)
-    ticks = torch.arange(size, device=images.device) + 0.5
-    y, x = torch.meshgrid(ticks, ticks, indexing="ij")
-    places = torch.stack([x, y], -1) @ matrix[:2, :2].T + matrix[:2, 2]
-    grid = (places * (2 / crop) - 1)[None].expand(len(images), -1, -1, -1)
-    return F.grid_sample(images, grid, mode="bicubic", padding_mode="border", align_corners=False)

@@ -11,6 +11,7 @@ import numpy as np
 
 from reenact.errors import UserError
 from reenact.face.control import Control
+from reenact.face.params import FaceParams
 from reenact.face.stack import FaceModel, SourceFace, TargetMotion
 from reenact.media.clip import chosen_frames
 from reenact.media.timeline import DEFAULT_RATE, Timeline, constant_timeline
@@ -72,6 +73,40 @@ class Motion:
         )
         return self._picked(numbers, timeline)
 
+    def repeated(self, repeat: int, *, pingpong: bool = False) -> Motion:
+        """The motion played several times, one after the other.
+
+        pingpong: every second time it is played backwards; the frames at the turns are shown once.
+        """
+        numbers: list[int] = []
+        for k in range(repeat):
+            one = list(range(len(self)))
+            if pingpong and k > 0:
+                one = one[1:] if k % 2 == 0 else one[-2::-1]
+            numbers += one
+        return self if repeat == 1 else self[numbers]
+
+    def resized(self, size: int) -> Motion:
+        """The same motion for crops with `size` pixels a side, as other weights need them.
+
+        Raises UserError for a motion of the authors' face stack, which knows one size only.
+        """
+        tracked = self.tracked
+        if size == self.size:
+            return self
+        if not isinstance(tracked.params, FaceParams):
+            raise UserError(
+                f"target: its motion was tracked for crops of {self.size} pixels, this reenactor "
+                f"needs {size} pixels: track the target with it"
+            )
+        resized = replace(
+            tracked,
+            params=tracked.params.transformed(np.diag([size / self.size, size / self.size, 1.0])),
+            crops=[crop.resized(size) for crop in tracked.crops],
+            windows=[window.resized(size) for window in tracked.windows],
+        )
+        return replace(self, tracked=resized, size=size)
+
     def _picked(self, numbers: Sequence[int], timeline: Timeline) -> Motion:
         tracked, chosen = self.tracked, list(numbers)
         picked = replace(
@@ -102,20 +137,6 @@ def still_motion(source: SourceFace[Any], params: Any) -> Motion:
     return Motion(tracked=tracked, timeline=timeline, size=source.crop.size, is_picture=True)
 
 
-def repeated(motion: Motion, times: int, *, pingpong: bool = False) -> Motion:
-    """The motion played several times, one after the other.
-
-    pingpong: every second time it is played backwards; the frames at the turns are shown once.
-    """
-    numbers: list[int] = []
-    for k in range(times):
-        one = list(range(len(motion)))
-        if pingpong and k > 0:
-            one = one[1:] if k % 2 == 0 else one[-2::-1]
-        numbers += one
-    return motion if times == 1 else motion[numbers]
-
-
 def driving_faces(
     face: FaceModel[Any],
     source: SourceFace[Any],
@@ -128,15 +149,15 @@ def driving_faces(
     shown: the frames of the target that are taken, in this order; None takes all. source: one face,
     or one for each of these frames.
 
-    Raises UserError if another face stack, or one for crops of another size, tracked the target,
-    for a reference frame that is not there, and for control that the stack cannot do.
+    Raises UserError if another face stack tracked the target, for a reference frame that is not
+    there, and for control that the stack cannot do.
     """
-    tracked = motion.tracked
-    if type(tracked.params) is not type(source.params) or motion.size != source.crop.size:
+    if type(motion.tracked.params) is not type(source.params):
         raise UserError(
-            f"target: its motion was tracked for crops of {motion.size} pixels or by another face "
-            f"stack, this reenactor needs {source.crop.size} pixels: track the target with it"
+            "target: its motion was tracked by another face stack: track the target with this one"
         )
+    motion = motion.resized(source.crop.size)
+    tracked = motion.tracked
     params = tracked.params if shown is None else tracked.params[shown]
     if options.motion == "absolute":
         driven = face.retarget(source.params, params)

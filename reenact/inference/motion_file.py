@@ -33,10 +33,10 @@ from reenact.face.factory import STACKS
 from reenact.face.stack import TargetMotion
 from reenact.files import atomic_output, check_input_file
 from reenact.inference.motion import Motion
+from reenact.inference.shipped_motions import SUFFIX
 from reenact.media.timeline import Timeline
 
 FORMAT = "motion-1"
-SUFFIX = ".motion.safetensors"
 MAX_FRAMES = 1_000_000
 MAX_SECONDS = 1_000_000
 SIZES = range(16, 4097)

@@ -16,7 +16,8 @@ from reenact.face.stack import FaceModel
 from reenact.face.surface.layer_field import LayerField
 from reenact.face.surface.motion_field import resampled
 from reenact.inference.canvas import SourceView
-from reenact.inference.layers import Layers, draft, layered, make_layers
+from reenact.inference.layered import draft, layered
+from reenact.inference.layers import Layers, make_layers
 
 FIELD_SIZE = 256
 """The motion of layers is drawn with at most this many pixels for the side of the face crop. For

@@ -5,7 +5,10 @@ from pathlib import Path
 
 from reenact.errors import UserError
 from reenact.files import check_output_path, shortened
-from reenact.inference.motion_file import SUFFIX, is_motion_path
+from reenact.inference.background import TRANSPARENT
+from reenact.inference.motion_file import is_motion_path
+from reenact.inference.run_config import InferRun
+from reenact.inference.shipped_motions import SUFFIX
 from reenact.media.clip import MediaClip
 from reenact.media.formats import check_written_kind, is_sequence
 from reenact.media.frame_sequence import FrameSequenceWriter, is_part
@@ -16,10 +19,14 @@ from reenact.media.video_writer import VideoWriter
 MAX_STEM_BYTES = 100
 
 
-def default_output(source: Path, target: Path, *, is_picture: bool) -> Path:
-    """results/<source>_<target>: a PNG for a picture, an MP4 for a video. Long names are cut."""
+def default_output(source: Path, target: Path, run: InferRun, *, is_picture: bool) -> Path:
+    """results/<source>_<target>: a PNG for a picture, else an MP4, or a WebM if it is transparent.
+
+    Long names are cut.
+    """
     stems = [shortened(_stem(path), MAX_STEM_BYTES) for path in (source, target)]
-    return Path("results") / f"{'_'.join(stems)}{'.png' if is_picture else '.mp4'}"
+    video = ".webm" if run.background == TRANSPARENT else ".mp4"
+    return Path("results") / f"{'_'.join(stems)}{'.png' if is_picture else video}"
 
 
 def check_output(output: Path, source: Path, target: Path, *, is_picture: bool) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -12,13 +13,14 @@ from PIL import Image
 from reenact.errors import UserError, warn
 from reenact.face.stack import Frame
 from reenact.media.clip import MediaClip
-from reenact.media.images import frame_from_pil, is_transparent, over_white
+from reenact.media.images import frame_from_pil, is_transparent, over_white, read_frame
 from reenact.threads import read_ahead
 
-Picture = np.ndarray | Image.Image
-"""uint8 (H, W, 3) RGB, (H, W, 4) RGBA or (H, W) grey; or an image of PIL in any mode."""
+Picture = np.ndarray | Image.Image | str | Path
+"""uint8 (H, W, 3) RGB, (H, W, 4) RGBA or (H, W) grey; an image of PIL in any mode; or the path of a
+picture."""
 
-WANTED = "give a numpy array (H, W, 3) uint8 RGB or a PIL image"
+WANTED = "give a numpy array (H, W, 3) uint8 RGB, a PIL image or the path of a picture"
 
 
 def frame_of(picture: Picture, where: str, *, quiet: bool = False) -> Frame:
@@ -27,6 +29,8 @@ def frame_of(picture: Picture, where: str, *, quiet: bool = False) -> Frame:
     where: names the picture in the error line. quiet: no warnings, see `read_frame`. Raises
     UserError for anything else than `Picture`.
     """
+    if isinstance(picture, str | Path):
+        return read_frame(picture, quiet=quiet)
     if isinstance(picture, np.ndarray) and picture.dtype == np.uint8 and _is_grey_or_rgba(picture):
         picture = Image.fromarray(picture)
     if isinstance(picture, Image.Image):
@@ -39,11 +43,7 @@ def frame_of(picture: Picture, where: str, *, quiet: bool = False) -> Frame:
         except (OSError, SyntaxError, ValueError) as error:  # PIL reads files late
             raise UserError(f"{where}: PIL cannot read it ({error})") from error
     elif not isinstance(picture, np.ndarray):
-        hint = " (read the file first, for example with PIL.Image.open)"
-        raise UserError(
-            f"{where}: got {type(picture).__name__}, {WANTED}"
-            + (hint if isinstance(picture, str) or hasattr(picture, "__fspath__") else "")
-        )
+        raise UserError(f"{where}: got {type(picture).__name__}, {WANTED}")
     elif picture.dtype != np.uint8:
         raise UserError(
             f"{where}: its values are {picture.dtype}, {WANTED} (for values from 0 to 1: "
@@ -67,6 +67,8 @@ def frame_and_alpha(picture: Picture, where: str) -> tuple[Frame, np.ndarray | N
 
     None where the picture has no transparent parts.
     """
+    if isinstance(picture, str | Path):
+        picture = read_frame(picture, keep_alpha=True)
     if isinstance(picture, np.ndarray) and picture.dtype == np.uint8 and _is_grey_or_rgba(picture):
         picture = Image.fromarray(picture)
     if not isinstance(picture, Image.Image) or not is_transparent(picture):

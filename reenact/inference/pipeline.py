@@ -26,7 +26,7 @@ from reenact.inference.inputs import (
     track_source,
     track_targets,
 )
-from reenact.inference.motion import Motion, repeated
+from reenact.inference.motion import Motion
 from reenact.inference.paths import check_output, default_output, open_result
 from reenact.inference.reenactor import Reenactor
 from reenact.inference.run_config import InferRun, face_numbers
@@ -73,8 +73,8 @@ def reenact_files(
     targets = [targets] if isinstance(targets, Path) else targets
     opened = open_source(source, run)
     clips = [open_target(target, run) for target in targets]
-    is_picture = not isinstance(opened, MediaClip) and all(map(_is_picture, clips))
-    output = output or default_output(source, targets[0], is_picture=is_picture)
+    is_picture = not isinstance(opened, MediaClip) and all(map(shows_one_picture, clips))
+    output = output or default_output(source, targets[0], run, is_picture=is_picture)
     for target in targets:
         check_output(output, source, target, is_picture=is_picture)
     check_signing(output, run.c2pa_certificate, run.c2pa_key)
@@ -122,7 +122,8 @@ def reenact_files(
     )
 
 
-def _is_picture(clip: Opened) -> bool:
+def shows_one_picture(clip: Opened) -> bool:
+    """Whether the target is a picture, or the motion of one."""
     return clip.is_picture if isinstance(clip, Motion) else not isinstance(clip, MediaClip)
 
 
@@ -162,7 +163,7 @@ def animate_to_file(
     motions = at_common_times(motions)
     sounding = next((t for t in targets if isinstance(t, MediaClip) and t.has_audio), targets[0])
     if run.repeat > 1 and not motions[0].is_picture:
-        motions = [repeated(motion, run.repeat, pingpong=run.pingpong) for motion in motions]
+        motions = [motion.repeated(run.repeat, pingpong=run.pingpong) for motion in motions]
         sounding = motions[0]  # the sound belongs to one playing only
     if run.sound == "source":  # a photo has none
         sounding = motions[0]

@@ -8,15 +8,20 @@ from typing import Any, Literal
 
 from reenact.face.control import Sliders
 from reenact.face.factory import FaceConfig
-from reenact.face.stack import Frame, SourceFace, Watch, Which
+from reenact.face.stack import Frame, SourceFace, Watch
 from reenact.inference.config import ReenactorConfig
 from reenact.inference.faces import find_face, find_faces, track_face, warn_if_cut
 from reenact.inference.frame_reenactor import FrameReenactor
 from reenact.inference.load import load_parts
 from reenact.inference.motion import Motion, SourcePose, still_motion
 from reenact.inference.pictures import Frames, Picture
-from reenact.inference.run_config import AnimateOptions
+from reenact.inference.run_config import AnimateOptions, Choice
+from reenact.inference.shipped_motions import is_shipped
 from reenact.inference.video_source import driven_video
+from reenact.media.animation import open_clip
+
+Target = Motion | Picture | Iterable[Picture]
+"""What drives a source; see `Reenactor.track`."""
 
 
 class Reenactor(FrameReenactor):
@@ -57,11 +62,11 @@ class Reenactor(FrameReenactor):
     def animate(
         self,
         photo: Picture | SourceFace[Any],
-        target: Motion | Picture | Iterable[Picture],
+        target: Target,
         *,
         fps: float | None = None,
-        source_face: Which = "largest",
-        target_face: Which = "largest",
+        source_face: Choice = "largest",
+        target_face: Choice = "largest",
         smoothing: float = 1.0,
         **options: Any,
     ) -> Iterator[Frame]:
@@ -69,11 +74,12 @@ class Reenactor(FrameReenactor):
 
         Args:
             photo: the source, or its face as `find` gives it.
-            target: frames or a single picture, or their motion as `track` gives it. Frames may come
-                from a generator; all of them are read before the first result.
+            target: what `track` takes, or its motion as `track` gives it. All frames are read
+                before the first result.
             fps, smoothing: see `track`.
-            source_face, target_face: which of several faces, see `face.stack.Which`.
-            options: the fields of `AnimateOptions`.
+            source_face, target_face: which of several faces, see `run_config.Choice`.
+            options: the fields of `AnimateOptions`. Motions that ship with the package ("@smile")
+                are relative, unless you say otherwise.
 
         Returns:
             A generator of frames (H, W, 3) uint8 RGB, or (H, W, 4) RGBA for the background
@@ -82,6 +88,8 @@ class Reenactor(FrameReenactor):
         Raises:
             UserError: an option or a picture that cannot be used, or no face.
         """
+        if isinstance(target, str) and is_shipped(target):
+            options = {"motion": "relative"} | options
         chosen = AnimateOptions(**options)
         source = photo if isinstance(photo, SourceFace) else self.find(photo, which=source_face)
         motion = (
@@ -94,15 +102,15 @@ class Reenactor(FrameReenactor):
     def animate_all(
         self,
         photo: Picture | Sequence[SourceFace[Any]],
-        targets: Motion | Sequence[Motion],
+        targets: Motion | str | Path | Sequence[Motion | str | Path],
         **options: Any,
     ) -> Iterator[Frame]:
         """Several people of one photo at a time.
 
         Args:
             photo: the source, whose faces are all animated, or those that `find_all` gives.
-            targets: one motion for all, or one for each face. The result is as long as the longest
-                one; a shorter one holds its last frame.
+            targets: one motion for all, or one for each face; also as paths. The result is as long
+                as the longest one; a shorter one holds its last frame.
             options: the fields of `AnimateOptions`; `compose` must be "photo".
 
         Returns:
@@ -110,26 +118,27 @@ class Reenactor(FrameReenactor):
             there are neither one target nor as many as faces.
         """
         chosen = AnimateOptions(**options)
-        sources = photo if isinstance(photo, Sequence) else self.find_all(photo)
-        motions = [targets] if isinstance(targets, Motion) else list(targets)
+        sources = self.find_all(photo) if isinstance(photo, Picture) else photo
+        several = [targets] if isinstance(targets, Motion | str | Path) else targets
+        motions = [m if isinstance(m, Motion) else self.track(m) for m in several]
         return self.group_frames(sources, motions, chosen)
 
     def animate_video(
         self,
-        source: Iterable[Picture],
-        target: Motion | Picture | Iterable[Picture],
+        source: str | Path | Iterable[Picture],
+        target: Target,
         *,
         source_pose: SourcePose = "keep",
-        source_face: Which = "largest",
-        target_face: Which = "largest",
+        source_face: Choice = "largest",
+        target_face: Choice = "largest",
         smoothing: float = 1.0,
         **options: Any,
     ) -> Iterator[Frame]:
         """The person of a source video with the expression of a target, frame by frame.
 
         Args:
-            source: frames of one size, for example a list or a `VideoReader`. They are read twice;
-                those of a generator are held in memory.
+            source: the path of a video, or frames of one size, for example a list or a
+                `VideoReader`. They are read twice; those of a generator are held in memory.
             target: as for `animate`.
             source_pose: "keep" = the head moves as in the source video, "take" = as the target's.
             source_face, target_face, smoothing: as for `animate`.
@@ -141,7 +150,9 @@ class Reenactor(FrameReenactor):
             UserError as `animate` does.
         """
         chosen = AnimateOptions(**options)
-        if iter(source) is source:
+        if isinstance(source, str | Path):
+            source = open_clip(source)
+        elif iter(source) is source:
             source = list(source)
         own = self.track(
             source, where="source", which=source_face, smoothing=smoothing, role="source"
@@ -152,7 +163,7 @@ class Reenactor(FrameReenactor):
         return self.video_frames(video, Frames(source, "source"), chosen)
 
     def find(
-        self, photo: Picture, where: str = "photo", *, which: Which = "largest"
+        self, photo: Picture, where: str = "photo", *, which: Choice = "largest"
     ) -> SourceFace[Any]:
         """The face of a photo; `which` chooses one of several.
 
@@ -179,24 +190,26 @@ class Reenactor(FrameReenactor):
 
     def track(
         self,
-        target: Picture | Iterable[Picture],
+        target: Target,
         fps: float | None = None,
         *,
         where: str = "target",
         watch: Watch | None = None,
-        which: Which = "largest",
+        which: Choice = "largest",
         smoothing: float = 1.0,
         role: Literal["target", "source"] = "target",
     ) -> Motion:
         """The motion of a target's face. It can be kept and used for many sources.
 
         Args:
-            target: a single picture, or frames of one size, for example a list, an array
-                (N, H, W, 3), a generator or a `VideoReader`. No frame is kept.
-            fps: frames per second; None takes 25, or the times of a `VideoReader`.
+            target: the path of a video, picture or motion file, or a motion that ships with the
+                package ("@smile"); a single picture; or frames of one size, for example a list, an
+                array (N, H, W, 3), a generator or a `VideoReader`. No frame is kept.
+            fps: frames per second; None takes 25, or the times of a file or a `VideoReader`. A file
+                is read at this rate, as `--fps` does it.
             where: names the target in errors.
             watch: shows the progress, see `face.stack.Watch`.
-            which: chooses one of several faces, see `face.stack.Which`.
+            which: chooses one of several faces, see `run_config.Choice`.
             smoothing: how much small jitter is calmed, from 0 (not at all) to 2; 1 is usual.
             role: "source" for a source video; the warnings then say what becomes of its frames.
 

@@ -17,6 +17,9 @@ from reenact.inference.motion import MotionOptions, SourcePose
 from reenact.media.images import read_frame
 from reenact.ranges import Count, NonNegative, Range
 
+Choice = Which | str | Path
+"""Which of several faces, see `face.stack.Which`; also the path of a reference picture."""
+
 Side = Annotated[int, Range(at_least=16, at_most=4096)]
 
 
@@ -110,17 +113,20 @@ def face_numbers(choice: int | str, option: str) -> list[int]:
     return numbers
 
 
-def which_face(choice: int | str, option: str) -> Which:
-    """The one face that `source_face` or `target_face` names.
+def which_face(choice: Choice, option: str) -> Which:
+    """The one face that `source_face` or `target_face` names; a reference picture is read.
 
     option: the name of the option, for errors. Raises UserError for a word that is neither a place
     nor a number nor a file, and for a file that is no picture.
     """
+    if not isinstance(choice, str | Path):
+        return choice
+    choice = str(choice)
     if choice in get_args(Place):
         return choice  # type: ignore[return-value]
     if len(numbers := face_numbers(choice, option)) == 1:
         return numbers[0]
-    path = Path(str(choice))
+    path = Path(choice)
     if not os.path.exists(path):  # `path.exists()` fails for a name that no file can have
         raise UserError(
             f"{option} {choice!r}: choose {', '.join(get_args(Place))}, a number from the left, or "

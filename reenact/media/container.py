@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from av.audio.stream import AudioStream
     from av.container import InputContainer
     from av.packet import Packet
+    from av.video.codeccontext import VideoCodecContext
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
@@ -72,15 +73,38 @@ def decoded(container: "InputContainer", stream: "VideoStream") -> Iterator["Vid
     """Every picture that can be decoded, in the order in which they are shown."""
     import av
 
+    decoder = _decoder_of(stream)
     # A damaged end of the file ends the loop. The decoder still holds some pictures then.
     with contextlib.suppress(av.error.FFmpegError):
         for packet in container.demux(stream):
             if packet.size == 0:  # the demuxer's own end mark; the decoder is flushed below
                 break
             with contextlib.suppress(av.error.FFmpegError):
-                yield from stream.codec_context.decode(packet)
+                yield from decoder.decode(packet)
     with contextlib.suppress(av.error.FFmpegError):
-        yield from stream.codec_context.decode(None)
+        yield from decoder.decode(None)
+
+
+def _decoder_of(stream: "VideoStream") -> "VideoCodecContext":
+    """The decoder of a stream; for VP8 and VP9 with transparency the one that gives it.
+
+    FFmpeg's own decoders of these two leave transparency out.
+    """
+    import av
+    from av.codec.codec import UnknownCodecError
+    from av.video.codeccontext import VideoCodecContext
+
+    own = stream.codec_context
+    name = {"vp8": "libvpx", "vp9": "libvpx-vp9"}.get(own.codec.canonical_name)
+    if name is None or stream.metadata.get("alpha_mode") != "1":
+        return own
+    try:
+        decoder = av.CodecContext.create(name, "r")
+    except UnknownCodecError:
+        return own
+    assert isinstance(decoder, VideoCodecContext)
+    decoder.extradata = own.extradata
+    return decoder
 
 
 def first_picture_time(path: Path, stream: "VideoStream", first: Fraction | None) -> Fraction:

@@ -9,10 +9,10 @@ from typing import Any
 import gradio as gr
 
 from reenact.assets import asset_path
-from reenact.inference.motion_file import SUFFIX
+from reenact.inference.shipped_motions import SUFFIX, shipped_names
 from reenact.web.options import OPTIONS, SLIDERS, Option
 from reenact.web.studio import LARGEST, Studio
-from reenact.web.visitors import ONE_FACE, shipped_names
+from reenact.web.visitors import ONE_FACE
 
 KINDS = {"shipped": "Ready-made", "video": "Video", "file": "File", "sliders": "Sliders"}
 

@@ -19,7 +19,8 @@ from reenact.face.control import Sliders
 from reenact.face.stack import FoundFace, Frame, SourceFace, Which
 from reenact.inference.background import TRANSPARENT
 from reenact.inference.inputs import open_target
-from reenact.inference.motion import Motion, repeated
+from reenact.inference.motion import Motion
+from reenact.inference.opening import useless_tracking_options
 from reenact.inference.pipeline import write_result
 from reenact.inference.reenactor import Reenactor
 from reenact.inference.run_config import InferRun, which_face
@@ -104,9 +105,11 @@ class Studio:
                 sources = [self._find(photo, face)]
             motion = self._motion(job, clip, target, run)
             notes = motion.tracked.warnings()
+            if isinstance(clip, Motion):
+                notes += useless_tracking_options(run.target_face, run.smoothing)
             sound: MediaClip | Frame | Motion = clip
             if run.repeat > 1 and not motion.is_picture:
-                motion = repeated(motion, run.repeat, pingpong=run.pingpong)
+                motion = motion.repeated(run.repeat, pingpong=run.pingpong)
                 sound = motion
             frames = self._reenactor.group_frames(sources, [motion], run)
             video = ".webm" if run.background == TRANSPARENT else ".mp4"

@@ -15,9 +15,8 @@ from typing import Any
 
 import gradio as gr
 
-from reenact.assets import ASSETS_DIR
 from reenact.errors import UserError
-from reenact.inference.motion_file import SUFFIX
+from reenact.inference.shipped_motions import shipped_motion, shipped_names
 from reenact.web.job import Job, Progress, Stopped
 from reenact.web.options import OPTIONS, SLIDERS, keys_of, run_of, sliders_of
 from reenact.web.storage import Storage
@@ -157,17 +156,12 @@ def waiting() -> str:
     return _note("Waiting until the work of others is done.")
 
 
-def shipped_names() -> list[str]:
-    folder = ASSETS_DIR / "motions"
-    return sorted(path.name.removesuffix(SUFFIX) for path in folder.glob(f"*{SUFFIX}"))
-
-
 def _target(kind: str, shipped: Any, clip: Path | None, other: Path | None) -> Path:
     """The target that the open tab says. Raises UserError if there is none."""
     if kind == "shipped":
         if shipped not in shipped_names():
             raise UserError("Choose a motion: step 2.")
-        return ASSETS_DIR / "motions" / f"{shipped}{SUFFIX}"
+        return shipped_motion(f"@{shipped}")
     path = clip if kind == "video" else other
     if path is None:
         what = "a video" if kind == "video" else "a picture or a motion file"

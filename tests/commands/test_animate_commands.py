@@ -1,12 +1,14 @@
 """The commands that animate, on tiny weights and a few frames of the demo."""
 
 from pathlib import Path
+from unittest.mock import patch
 
 import av
 import pytest
 from PIL import Image
 
 from reenact.commands.main import run_command
+from reenact.inference.inputs import track_targets
 from tools.fuzz import material
 
 
@@ -67,6 +69,39 @@ def test_batch_makes_all_pairs_and_says_what_failed(tmp_path: Path, weights: str
     assert run_command("batch", "batch", words) == 1
     assert "was there already" in capsys.readouterr().out
     assert (out / "face_clip.mp4").stat().st_mtime_ns == before
+
+
+def test_batch_never_takes_one_result_for_another(tmp_path: Path, weights: str, capsys):
+    source = material.write_photo(tmp_path / "face.png")
+    (tmp_path / "b").mkdir()
+    clips = [material.write_clip(folder / "clip.mp4") for folder in (tmp_path, tmp_path / "b")]
+    words = ["--sources", str(source), str(source), "--targets", *map(str, clips), "--out"]
+    words += [str(tmp_path / "out"), weights, "--set=output_size=32", "--format", "gif"]
+    for first in ("face_clip.gif", "was there already"):  # the same again
+        assert run_command("batch", "batch", words) == 1
+        lines = capsys.readouterr().out.splitlines()
+        assert len(lines) == 2
+        assert first in lines[0]
+        assert lines[1].endswith(f"is the result of {source} x {clips[0]}, rename one of the files")
+    assert [p.name for p in (tmp_path / "out").iterdir()] == ["face_clip.gif"]
+
+
+def test_a_batch_that_is_interrupted_says_what_is_done(tmp_path: Path, weights: str, capsys):
+    source = material.write_photo(tmp_path / "face.png")
+    clips = [material.write_clip(tmp_path / f"{name}.mp4") for name in "ab"]
+    words = ["--sources", str(source), "--targets", *map(str, clips), "--out"]
+    words += [str(tmp_path / "out"), weights, "--set=output_size=32"]
+
+    def interrupted(*arguments: object) -> object:
+        if arguments[2] == [clips[1]]:
+            raise KeyboardInterrupt
+        return track_targets(*arguments)
+
+    with patch("reenact.inference.inputs.track_targets", interrupted):
+        assert run_command("batch", "batch", words) == 130
+    assert capsys.readouterr().out.startswith(f"ok     {source} x {clips[0]}: ")
+    assert run_command("batch", "batch", words) == 0
+    assert "was there already" in capsys.readouterr().out.splitlines()[0]
 
 
 def test_batch_takes_videos_as_sources(tmp_path: Path, weights: str):

@@ -77,6 +77,17 @@ def test_help_of_every_command_answers_without_torch():
 
 
 @pytest.mark.parametrize("name", COMMANDS)
+def test_help_fits_on_a_screen_of_80_times_24(name: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    module = importlib.import_module(COMMANDS[name][0])
+    parser = Parser(f"diffusionact {name}", str(module.__doc__))
+    module.add_arguments(parser)
+    lines = parser.format_help().splitlines()
+    assert len(lines) <= 24
+    assert max(map(len, lines)) <= 80
+
+
+@pytest.mark.parametrize("name", COMMANDS)
 def test_help_explains_every_option_and_says_what_holds_without_it(name: str):
     module = importlib.import_module(COMMANDS[name][0])
     parser = Parser(name, "")

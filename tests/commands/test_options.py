@@ -1,9 +1,13 @@
 """Every option of the commands that animate is a key of the config, and acts as that key does."""
 
 import dataclasses
+import inspect
+import itertools
 import re
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -13,12 +17,15 @@ from reenact.commands import infer
 from reenact.commands.animating import KEYS, given_options, option_of
 from reenact.commands.arguments import Parser, read_config
 from reenact.commands.main import run_command
-from reenact.inference.run_config import InferRun
+from reenact.inference.motion import Motion
+from reenact.inference.reenactor import Reenactor
+from reenact.inference.run_config import AnimateOptions, InferRun
 from reenact.media.images import read_frame
 from reenact.media.video_reader import VideoReader
 from reenact.media.video_writer import VideoWriter
 from tools.fuzz import material
 
+ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = {
     "start": 0.5,
     "end": 2.25,
@@ -82,12 +89,36 @@ def test_without_options_the_config_decides():
     assert read_config(arguments, InferRun, {}) == InferRun()
 
 
-def test_the_help_says_the_true_defaults_and_fits_on_a_screen(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("COLUMNS", "100")
-    text = parser().format_help()
-    assert text.count("\n") <= 60
-    for title in ("everyday", "motion", "faces", "output", "expert"):
-        assert re.search(rf"^{title}", text, re.M)
+def test_the_help_of_a_group_shows_its_options_and_that_of_all_shows_every_one():
+    everyday = parser().help_of(None)
+    assert "--from SECONDS" in everyday
+    assert "--region" not in everyday
+    for title, option in (
+        ("motion", "--region PART"),
+        ("faces", "--source-face FACE"),
+        ("output", "--background WHAT"),
+        ("expert", "--set KEY=VALUE"),
+    ):
+        assert f"  --help {title} " in everyday
+        assert option in parser().help_of(title)
+        assert "--from SECONDS" not in parser().help_of(title)
+    everything = parser().help_of("all")
+    for action in parser()._actions:
+        assert action.dest == "==SUPPRESS==" or (action.help or "")[:20] in everything, action.dest
+
+
+def test_help_takes_the_name_of_a_group(capsys):
+    for words, code in ((["--help", "faces"], 0), (["-h", "all"], 0), (["--help", "nose"], 2)):
+        with pytest.raises(SystemExit) as stop:
+            parser().parse_args(words)
+        assert stop.value.code == code
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        "infer: error: --help: there is no group 'nose', choose everyday, motion, faces, output, "
+        "expert, all"
+    )
+
+
+def test_the_help_says_the_true_defaults():
     helps = {a.dest: a.help or "" for a in parser()._actions if a.option_strings != ["--relative"]}
     for key in KEYS:
         said = re.search(r"\(default: (.*)\)", helps[key])
@@ -184,6 +215,31 @@ def test_a_face_that_is_not_there_is_one_line(tmp_path: Path, weights: str, caps
         assert error.count("\n") == 1
     assert run_command("infer", "infer", [*plain, "--source-face", str(photo)]) == 0
     assert output.exists()
+
+
+def test_python_has_the_options_under_the_same_names():
+    """The page is compared in tests/web/test_web_parts.py."""
+    documented = (ROOT / "docs/python.md").read_text()
+    table = documented[documented.index("| about | options |") :].splitlines()[2:]
+    rows = [row.split("|") for row in itertools.takewhile(bool, table)]
+    said = {name: row[3] for row in rows for name in re.findall(r"`(\w+)`", row[2])}
+    assert set(said) == {key for key in KEYS if "." not in key} | {"levels"}
+    places: dict[str, Callable[..., Any]] = {
+        "animate": Reenactor.animate,
+        "animate_video": Reenactor.animate_video,
+        "track": Reenactor.track,
+        "VideoReader": VideoReader.__init__,
+        "motion.part": Motion.part,
+        "motion.repeated": Motion.repeated,
+        "InferRun": InferRun,
+    }
+    options = {field.name for field in dataclasses.fields(AnimateOptions)}
+    for name, where in said.items():
+        for place, call in places.items():
+            if re.search(rf"`{re.escape(place)}[`(]", where):
+                takes = set(inspect.signature(call).parameters)
+                takes |= options if "options" in takes else set()
+                assert name in takes, (name, place)
 
 
 def test_keys_are_fields():

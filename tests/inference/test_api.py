@@ -1,5 +1,6 @@
 """The reenactor from Python: pictures in memory, generators in and out."""
 
+import dataclasses
 import re
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from reenact.inference import load
 from reenact.inference.compose import COMPOSITIONS
 from reenact.inference.config import ReenactorConfig
 from reenact.inference.motion import driving_faces
+from reenact.inference.motion_file import save_motion
 from reenact.inference.reenactor import Reenactor
 from reenact.inference.run_config import AnimateOptions
 from reenact.media.video_reader import VideoReader
@@ -48,6 +50,44 @@ def test_arrays_pil_images_generators_and_motions_give_the_same(reenactor):
     pictures = (Image.fromarray(frame) for frame in TARGET)
     assert np.array_equal(list(reenactor.animate(PHOTO, pictures, **SQUARE)), wanted)
     assert np.array_equal(list(reenactor.animate(PHOTO, np.stack(TARGET), **SQUARE)), wanted)
+
+
+def test_paths_are_read_as_what_they_are(reenactor, make_clip, tmp_path, capsys):
+    photo, other = tmp_path / "photo.png", tmp_path / "other.png"
+    Image.fromarray(PHOTO).save(photo)
+    Image.fromarray(TARGET[1]).save(other)
+    clip, motion_file = make_clip(num_frames=4), tmp_path / "clip.motion.safetensors"
+    save_motion(reenactor.track(VideoReader(clip)), motion_file)
+    wanted = np.stack(list(reenactor.animate(PHOTO, VideoReader(clip), **SQUARE)))
+    for target in (clip, str(clip), motion_file):
+        assert np.array_equal(list(reenactor.animate(str(photo), target, **SQUARE)), wanted)
+    video = reenactor.animate_video(str(clip), other)
+    assert np.array_equal(list(video), list(reenactor.animate_video(VideoReader(clip), TARGET[1])))
+    assert reenactor.track(other).is_picture
+    assert len(reenactor.track([photo, other])) == 2
+    assert len(reenactor.track(clip, fps=12.5)) == 2, "as --fps does it"
+    assert capsys.readouterr().err == ""
+    reenactor.track(motion_file, smoothing=2)
+    line = "its motion is tracked: target_face and smoothing change nothing"
+    assert capsys.readouterr().err == f"warning: {motion_file}: {line}\n"
+
+
+def test_names_of_motions_and_of_reference_pictures(tmp_path, monkeypatch):
+    reenactor = Reenactor.load(material.write_weights(tmp_path / "tiny.safetensors"), device="cpu")
+    path, frame = material.write_photo(tmp_path / "face.png"), np.asarray(material.face())
+    source = reenactor.find(path)
+    group = next(reenactor.animate_all(str(path), ["@nod"]))
+    assert np.array_equal(group, next(reenactor.animate_all([source], reenactor.track("@nod"))))
+    both = np.concatenate([np.full_like(frame, 30), frame], 1)
+    assert reenactor.find(both, which=path).crop.zoom == reenactor.find(both).crop.zoom
+    with pytest.raises(UserError, match="target_face 'nobody': choose largest"):
+        reenactor.track(both, which="nobody")
+    with pytest.raises(UserError, match="there are @blink"):
+        reenactor.track("@fly")
+    monkeypatch.setattr(reenactor, "frames", lambda source, motion, options: options.motion)
+    assert reenactor.animate(source, "@nod") == "relative"
+    assert reenactor.animate(source, "@nod", motion="absolute") == "absolute"
+    assert reenactor.animate(source, path) == "absolute"
 
 
 def test_a_motion_serves_many_sources_and_keeps_no_pixels(reenactor, monkeypatch):
@@ -129,8 +169,9 @@ def unusable_photos():
     yield PHOTO.transpose(2, 0, 1), r"photo: its shape is \(3, 80, 96\)"
     yield np.zeros((0, 5, 3), np.uint8), "photo: it has no pixels"
     yield torch.zeros(3, 8, 8), "photo: got Tensor, give a numpy array"
-    yield "face.png", "photo: got str, .* .read the file first"
-    yield Path("face.png"), "photo: got PosixPath, .* .read the file first"
+    yield "face.png", "face.png: no such file"
+    yield Path("face.png"), "face.png: no such file"
+    yield DOCUMENT, "python.md: is not a picture"
     yield None, "photo: got NoneType"
     yield np.full((80, 96, 3), 30, np.uint8), "photo: no face found, take a photo"
 
@@ -151,7 +192,8 @@ def unusable_targets():
         "target, frame 1: it has 96x79 pixels, the first one has 96x80",
     )
     yield torch.zeros(2, 8, 8, 3), "target, frame 0: got Tensor"
-    yield Path("clip.mp4"), "target, frame 0: got PosixPath"
+    yield Path("clip.mp4"), "clip.mp4: no such file"
+    yield [Path("a.png")], "a.png: no such file"
     yield [wall, wall], "target: no face found in any of the 2 frames"
     yield wall, "target: no face found in the picture"
 
@@ -172,11 +214,21 @@ def test_wrong_options_are_refused_at_once(reenactor):
         reenactor.animate(PHOTO, TARGET, size=8)
 
 
-def test_the_motion_of_another_reenactor_is_refused_if_it_does_not_fit(reenactor):
-    motion = reenactor.track(TARGET)
+def test_a_motion_serves_weights_of_every_size(reenactor):
+    small = reenactor.track(TARGET)
     reenactor.size = 64
-    with pytest.raises(UserError, match=r"tracked for crops of 32 pixels .* needs 64 pixels"):
-        reenactor.animate(PHOTO, motion)
+    large, source = reenactor.track(TARGET), reenactor.find(PHOTO)
+    assert (small.size, large.size) == (32, 64)
+    driven = [driving_faces(reenactor.face, source, m, AnimateOptions()) for m in (small, large)]
+    for name, values in driven[1].tensors().items():
+        torch.testing.assert_close(driven[0].tensors()[name], values, rtol=1e-4, atol=1e-4)
+
+
+def test_the_motion_of_another_face_stack_is_refused(reenactor):
+    motion = reenactor.track(TARGET)
+    tracked = dataclasses.replace(motion.tracked, params=object())
+    with pytest.raises(UserError, match="tracked by another face stack"):
+        list(reenactor.animate(PHOTO, dataclasses.replace(motion, tracked=tracked)))
 
 
 def test_a_stack_that_reads_twice_gets_a_generator_twice(reenactor, monkeypatch):
@@ -243,4 +295,14 @@ def test_the_documented_groups_and_source_videos_run(tmp_path, monkeypatch):
     assert len(list(names["frames"])) == 2
     material.write_clip(tmp_path / "person.mp4")
     monkeypatch.chdir(tmp_path)
-    exec(video, names | {"VideoReader": VideoReader})
+    exec(video, names)
+
+
+def test_the_documented_file_is_written(tmp_path, monkeypatch):
+    (block,) = re.findall(r"```python\n([^`]*reenact_files[^`]*)```", DOCUMENT.read_text())
+    weights = material.write_weights(tmp_path / "tiny.safetensors")
+    monkeypatch.chdir(tmp_path)
+    material.write_photo(tmp_path / "photo.png")
+    material.write_clip(tmp_path / "clip.mp4")
+    exec(block.replace("InferRun(", f"InferRun(weights=Path({str(weights)!r}), "), {})
+    assert VideoReader(tmp_path / "result.mp4").num_frames == 2 * material.NUM_FRAMES - 1

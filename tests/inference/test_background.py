@@ -8,10 +8,11 @@ from PIL import Image
 from reenact.errors import UserError
 from reenact.face.head_model import HeadModel
 from reenact.face.params import FaceParams
-from reenact.face.surface.layer_field import layer_source
+from reenact.face.surface.layer_source import layer_source
 from reenact.inference.background import check_background, cut_person, finished
 from reenact.inference.canvas import SourceView
-from reenact.inference.layers import layered, make_layers
+from reenact.inference.layered import layered
+from reenact.inference.layers import make_layers
 from reenact.inference.pictures import frame_and_alpha
 from tests.inference.test_layers import CANVAS, SIDE, shifted
 

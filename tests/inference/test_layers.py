@@ -11,12 +11,14 @@ from reenact.face.head_model import HeadModel
 from reenact.face.open.model import OpenFaceModel
 from reenact.face.params import FaceParams
 from reenact.face.person_mask import PersonMask
-from reenact.face.surface.layer_field import LayerField, layer_source
+from reenact.face.surface.layer_field import LayerField
+from reenact.face.surface.layer_source import layer_source
 from reenact.face.surface.motion_field import pixel_centres
 from reenact.inference.canvas import SourceView, crop_view, photo_view, put_back
 from reenact.inference.config import ReenactorConfig
 from reenact.inference.crop_reenactor import CropReenactor
-from reenact.inference.layers import Layers, _light, _recoloured, layered, make_layers, onto_canvas
+from reenact.inference.layered import _light, _recoloured, layered, onto_canvas
+from reenact.inference.layers import Layers, make_layers
 from reenact.inference.reenactor import Reenactor
 from reenact.inference.source_state import SourceState
 from reenact.media.images import frame_from_image, image_from_frame

@@ -8,13 +8,13 @@ import torch
 from safetensors.numpy import load_file, save_file
 
 from reenact.commands.main import run_command
-from reenact.commands.motion import ENDING, shipped_motion, shipped_names
 from reenact.errors import UserError
 from reenact.inference.inputs import open_target
-from reenact.inference.motion import driving_faces, reference_frame, repeated
-from reenact.inference.motion_file import FORMAT, SUFFIX, load_motion, save_motion
+from reenact.inference.motion import driving_faces, reference_frame
+from reenact.inference.motion_file import FORMAT, load_motion, save_motion
 from reenact.inference.reenactor import Reenactor
 from reenact.inference.run_config import AnimateOptions
+from reenact.inference.shipped_motions import shipped_motion, shipped_names
 from reenact.media.images import read_frame
 
 
@@ -96,9 +96,9 @@ def test_another_file_is_refused(tmp_path, weights_path):
 
 
 def test_repeating_and_pingpong(motion):
-    assert repeated(motion, 1) is motion
-    assert len(repeated(motion, 3)) == 15
-    forth_and_back = repeated(motion, 3, pingpong=True)
+    assert motion.repeated(1) is motion
+    assert len(motion.repeated(3)) == 15
+    forth_and_back = motion.repeated(3, pingpong=True)
     x = motion.tracked.params.translation[:, 0]
     order = [0, 1, 2, 3, 4, 3, 2, 1, 0, 1, 2, 3, 4]
     assert torch.equal(forth_and_back.tracked.params.translation[:, 0], x[order])
@@ -147,10 +147,6 @@ def test_shipped_motions_start_and_end_at_rest():
         assert max(float(v.std(0).max()) for v in params.tensors().values()) > 0.05
     with pytest.raises(UserError, match="there are @blink"):
         shipped_motion("@fly")
-
-
-def test_the_commands_know_the_ending_of_motion_files():
-    assert ENDING == SUFFIX
 
 
 def test_motion_list_and_usage(capsys):

@@ -11,6 +11,7 @@ from PIL import Image
 from reenact.media.formats import FORMATS, holds_alpha
 from reenact.media.images import read_frame, write_frame
 from reenact.media.label import labelled
+from reenact.media.video_reader import VideoReader
 from reenact.media.video_writer import VideoWriter
 
 DECODERS = {".webm": "libvpx-vp9", ".mov": "prores"}
@@ -38,7 +39,7 @@ def decoded(path: Path) -> list[np.ndarray]:
 
 
 @pytest.mark.parametrize("suffix", [".webm", ".mov"])
-def test_videos_keep_transparency(tmp_path, suffix):
+def test_videos_keep_transparency(tmp_path, suffix, capsys):
     path = tmp_path / f"a{suffix}"
     with VideoWriter(path, width=64, height=48, fps=Fraction(25), alpha=True) as writer:
         for shift in (0, 4, 8):
@@ -51,6 +52,12 @@ def test_videos_keep_transparency(tmp_path, suffix):
         assert frame[24, 24 + shift, 3] > 250
         assert frame[2, 2, 3] < 5
         assert abs(int(frame[24, 24 + shift, 0]) - 200) < 12
+    reader = VideoReader(path)
+    assert reader.num_frames == 3
+    for shift, frame in zip((0, 4, 8), reader, strict=True):
+        assert frame[2, 2].min() > 250, "what is transparent is read as white"
+        assert np.abs(frame[24, 24 + shift].astype(int) - (200, 0, 0)).max() < 12
+    assert capsys.readouterr().err.count("its transparent parts are shown as white") == 1
 
 
 def test_animations_and_pictures_keep_transparency(tmp_path):

@@ -29,7 +29,10 @@ def find_faces(tracker: FaceTracker, frame: Frame) -> list[tuple[FoundFace, Tens
     """
     image, found = tracker.images(frame), []
     for roi in tracker.faces(frame, thorough=True):
-        points = tracker.mesh_from_rois(image, roi[None]).points[0, :, :2]
+        tracked = tracker.mesh_from_rois(image, roi[None])
+        if not tracked.found[0]:
+            continue
+        points = tracked.points[0, :, :2]
         low, high = points.amin(0).tolist(), points.amax(0).tolist()
         found.append(((low[0], low[1], high[0], high[1]), roi))
     found.sort(key=lambda face: face[0][0] + face[0][2])

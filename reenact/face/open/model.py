@@ -18,12 +18,8 @@ from reenact.face.openings import with_own_openings
 from reenact.face.params import FaceParams, motion_vector, retarget, retarget_relative
 from reenact.face.points import FACE_OVAL, LANDMARKS_68
 from reenact.face.pose import fit_rotation
-from reenact.face.surface.layer_field import (
-    LayerField,
-    LayerSource,
-    layer_field,
-    layer_source,
-)
+from reenact.face.surface.layer_field import LayerField, layer_field
+from reenact.face.surface.layer_source import LayerSource, layer_source
 from reenact.face.surface.motion_field import MotionField, motion_field
 
 

@@ -210,7 +210,8 @@ class FaceTracker(nn.Module):
             points, presence = self.mesh(image, roi[None])
             if presence > MIN_PRESENCE:
                 # Twice, because the detector's box and angle are rougher than the points' own.
-                points, _ = self.mesh(image, rois_from_points(points))
+                points, presence = self.mesh(image, rois_from_points(points))
+            if presence > MIN_PRESENCE:
                 yield rois_from_points(points)[0]
 
     def track_images(self, images: Tensor) -> TrackedFaces:

@@ -12,7 +12,8 @@ from reenact.face.head_region import soft_ellipse
 from reenact.face.released import gaze_crop, stickman
 from reenact.face.released.flame import Flame
 from reenact.face.released.params import FlameParams, retarget, retarget_relative
-from reenact.face.surface.layer_field import LayerField, LayerSource
+from reenact.face.surface.layer_field import LayerField
+from reenact.face.surface.layer_source import LayerSource
 from reenact.face.surface.motion_field import MotionField
 
 SIZE = 256

@@ -81,3 +81,12 @@ def test_choices_that_cannot_be_met_are_refused(stack, group):
     with pytest.raises(UserError, match="shows no face"):
         stack.source_face(group, 64, which=np.full((64, 64, 3), 90, np.uint8))
     assert stack.source_face(np.full((64, 64, 3), 90, np.uint8), 64, which=2) is None
+
+
+def test_what_looks_like_a_face_for_a_moment_is_none(stack):
+    """In this collar the landmark net sees faces, until it looks at where they should be."""
+    astronaut = pytest.importorskip("skimage.data").astronaut()
+    frame = np.zeros((480, 960, 3), np.uint8)
+    frame[60:, :520] = np.asarray(Image.fromarray(astronaut[:360, 60:420]).resize((520, 520)))[:420]
+    (face,) = stack.faces(frame)
+    assert face.box == pytest.approx((172, 162, 304, 318), abs=8)

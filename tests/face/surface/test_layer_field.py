@@ -9,15 +9,11 @@ import torch
 from reenact.face.crop import FaceCrop
 from reenact.face.head_model import HeadModel
 from reenact.face.params import FaceParams
-from reenact.face.surface.continuation import continued, filled_in, skull_motion
-from reenact.face.surface.layer_field import (
-    BENDING_BORDER,
-    LayerField,
-    LayerSource,
-    layer_field,
-    layer_source,
-)
+from reenact.face.surface.continuation import continued, filled_in
+from reenact.face.surface.layer_field import BENDING_BORDER, LayerField, layer_field
+from reenact.face.surface.layer_source import LayerSource, layer_source
 from reenact.face.surface.motion_field import pixel_centres
+from reenact.face.surface.skull import skull_motion
 from reenact.face.surface.visible import rest_points, surface_points
 
 SIZE = 64
