@@ -95,7 +95,7 @@ def reenact_files(
 
     def prepare() -> None:
         if len(faces) == 1:
-            reenactor.prepare(faces[0], run, is_picture=all(map(_is_picture, clips)))
+            reenactor.prepare(faces[0], run, is_picture=is_picture)
 
     with meanwhile(prepare):
         motions = track_targets(reenactor, clips, targets, run)

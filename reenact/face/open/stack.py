@@ -139,7 +139,9 @@ class OpenFaceStack(OpenFaceModel):
             raise ValueError("the video has no frames")
         size = max(16, self.config.chunk_bytes // first.nbytes)
         # The face is searched in the first frame. Meanwhile others are read ahead.
-        parts = [video.update(chunk).cpu() for chunk in itertools.chain([[first]], chunks(frames, size))]
+        parts = [
+            video.update(chunk).cpu() for chunk in itertools.chain([[first]], chunks(frames, size))
+        ]
         tracked = FollowedFaces.cat(parts)
         person, shot = tracked.person.numpy(), tracked.shot.numpy()
         found = drivers(person, shot)
