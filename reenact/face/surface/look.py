@@ -160,7 +160,7 @@ def painted(fill: Tensor, look: Look, crop_side: float) -> Tensor:
     fill: see `shaded`. Only the square around eyes and mouth is computed; elsewhere is nothing.
     """
     result = fill.new_zeros(len(fill), 4, *fill.shape[2:])
-    covered = fill.amax((0, 1)) > 0
+    covered = fill.amax(1).amax(0) > 0
     if not bool(covered.any()):
         return result
     # No mean over a window reaches farther than this. Beyond it zeros stay zeros.
