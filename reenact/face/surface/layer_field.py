@@ -15,7 +15,7 @@ from reenact.face.params import FaceParams
 from reenact.face.surface.continuation import continued, filled_in
 from reenact.face.surface.facing import facing, roll_between, turn_between
 from reenact.face.surface.layer_source import LayerSource, in_view, middle_column
-from reenact.face.surface.look import eye_areas, painted
+from reenact.face.surface.look import MATERIALS, eye_areas, painted
 from reenact.face.surface.lookup import looked_up
 from reenact.face.surface.motion_field import pixel_centres, resampled
 from reenact.face.surface.skull import above_chin, outline_motion, skull_motion, skull_share
@@ -131,7 +131,7 @@ def layer_field(model: HeadModel, source: LayerSource, target: FaceParams) -> La
     planes = np.stack(list(in_order(one, range(len(end)))))
     drawn = torch.from_numpy(planes).to(target.scale.device)
     place, opposite, is_above, is_below, is_face, anchor, hidden, opaque, fill = drawn.split(
-        [2, 2, 1, 1, 1, 1, 1, 1, 6], 1
+        [2, 2, 1, 1, 1, 1, 1, 1, len(MATERIALS)], 1
     )
     # At the outline single visible pixels lie between hidden ones.
     anchor = _without_specks(anchor, 1)
