@@ -35,7 +35,7 @@ from reenact.media.animation import open_clip
 from reenact.media.clip import MediaClip
 from reenact.media.images import read_frame
 from reenact.memory import keep_freed_memory
-from reenact.threads import torch_threads
+from reenact.threads import meanwhile, torch_threads
 
 PARTS: dict[str, tuple[type, str]] = {
     "field": (Drawings, "moved_layers"),
@@ -113,9 +113,11 @@ def whole(reenactor: Reenactor, source: Path, clip: MediaClip, count: int, run: 
     """Prints the speed and the peak memory of the way from file to file."""
     target: Any = clip if count == clip.num_frames else Clip(clip, count)
     clock, processor = perf_counter(), process_time()
-    motion = reenactor.track(target, None if target is clip else float(clip.fps))
-    tracked = perf_counter() - clock
     face = reenactor.find(read_frame(source))
+    found = perf_counter()
+    with meanwhile(lambda: reenactor.prepare(face, run, is_picture=False)):
+        motion = reenactor.track(target, None if target is clip else float(clip.fps))
+    tracked = perf_counter() - found
     with tempfile.TemporaryDirectory() as folder:
         frames = reenactor.frames(face, motion, run)
         write_result(Path(folder) / "result.mp4", frames, motion, clip, run)

@@ -86,6 +86,26 @@ def read_ahead(items: Iterable[T], count: int = 8) -> Generator[T, None, None]:
 
 
 @contextmanager
+def meanwhile(work: Callable[[], object]) -> Iterator[None]:
+    """Runs `work()`, which may also be left out, in another thread while the block runs.
+
+    The end of the block waits for the end of the work, and raises its error.
+    """
+    if torch.get_num_threads() < 2:
+        yield
+        return
+
+    def alone() -> object:
+        with torch_threads(1):
+            return work()
+
+    with ThreadPoolExecutor(1) as pool:
+        working = pool.submit(alone)
+        yield
+        working.result()
+
+
+@contextmanager
 def torch_threads(count: int) -> Iterator[None]:
     """Operations that this thread begins are computed with `count` threads."""
     before = torch.get_num_threads()

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from reenact.threads import in_order, read_ahead, torch_threads
+from reenact.threads import in_order, meanwhile, read_ahead, torch_threads
 
 
 @pytest.fixture(params=[1, 2, 5], autouse=True)
@@ -118,3 +118,32 @@ def test_a_forgotten_generator_in_a_cycle_ends_its_threads() -> None:
         del cycle, generator
     gc.collect()
     assert running() == before
+
+
+def test_work_beside_a_block_ends_with_it_and_may_be_left_out(threads: int) -> None:
+    ended = []
+
+    def work() -> None:
+        time.sleep(0.02)
+        ended.append(threading.current_thread())
+
+    before = running()
+    with meanwhile(work):
+        assert not ended
+    assert [thread is threading.current_thread() for thread in ended] == [False] * (threads > 1)
+    assert running() == before
+
+
+def test_an_error_beside_a_block_is_raised_at_its_end(threads: int) -> None:
+    def work() -> None:
+        raise KeyError
+
+    reached = []
+    try:
+        with meanwhile(work):
+            reached.append(1)
+    except KeyError:
+        assert threads > 1
+    else:
+        assert threads == 1
+    assert reached == [1]

@@ -1,14 +1,15 @@
 """From generated crops to the frames that are written.
 
-A composition is a function of a `Scene`. To add one, write the function and add a line to
-`COMPOSITIONS`: its name is then a value of `compose` in configs, in Python and on the command line.
+A composition has two functions: one makes a `Stage` of the source alone, the other one makes the
+frames of a `Scene`. To add one, write them and add a line to `COMPOSITIONS`: its name is then a
+value of `compose` in configs, in Python and on the command line.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -30,60 +31,85 @@ Levels = Literal["exact", "stretched"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class Stage:
+    """What a composition makes of a source before it knows the motion.
+
+    source: the source photo and its face, perhaps shrunk.
+    whole: (H, W, 3 or 4), the photo that is composed, with its opacity if the background is not the
+        photo's own.
+    view: the part of the photo that is rendered, whose corner is at this column and row; None where
+        the source's detail is not carried.
+    """
+
+    source: SourceFace[Any]
+    whole: Frame
+    view: SourceView | None = None
+    corner: tuple[int, int] = (0, 0)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Scene:
     """All that a composition can put together for the N frames of a motion.
 
-    source: the source photo and its face.
+    stage: the source.
     motion: the target's motion.
     faces: the N faces of the source person as they are rendered, one by one, in the pixels of the
         source's crop.
     face: the face stack.
-    render: gives N images (1, 3, S, S) in [-1, 1] on the CPU, one after the other. With a view of
-        the photo they have the view's D pixels, and are composed of the photo's layers.
-    person_mask: gives the network that views need; None where the source's detail is not carried
-        and there are no views.
-    size, max_side, levels, background: `output_size` and others of `AnimateOptions`.
+    images: N images (1, 3, S, S) in [-1, 1] on the CPU. With a view of the photo they have the
+        view's D pixels, and are composed of the photo's layers.
+    size, levels, background: `output_size` and others of `AnimateOptions`.
     """
 
-    source: SourceFace[Any]
+    stage: Stage
     motion: Motion
     faces: Iterable[FaceBatch]
     face: FaceStack[Any]
-    render: Callable[[SourceView | None], Iterator[Tensor]]
-    person_mask: Callable[[], PersonFinder] | None
+    images: Iterator[Tensor]
     size: int
-    max_side: int
     levels: Levels
     background: str = PHOTO
 
 
+def photo_stage(
+    source: SourceFace[Any], net: PersonFinder | None, size: int, background: str
+) -> Stage:
+    """A square of the photo's own pixels."""
+    if net is None:
+        return Stage(source=source, whole=source.photo)
+    whole, alpha = _ground(source, net, background)
+    view, corner = photo_view(whole, source.crop, net, alpha)
+    whole = whole if alpha is None else np.dstack([whole, alpha])
+    return Stage(source=source, whole=whole, view=view, corner=corner)
+
+
 def photo(scene: Scene) -> Iterator[Frame]:
-    """The whole source photo with the moved person. For videos it is shrunk to `max_side`."""
-    source = scene.source
-    if not scene.motion.is_picture:
-        source = shrunk(source, scene.max_side)
-    if scene.person_mask is None:
-        yield from _pasted(scene, source)
+    """The whole source photo with the moved person."""
+    stage = scene.stage
+    if stage.view is None:
+        yield from _pasted(scene)
         return
-    whole, alpha = _ground(scene, source)
-    view, corner = photo_view(whole, source.crop, scene.person_mask(), alpha)
-    if alpha is not None:
-        whole = np.dstack([whole, alpha])
-    for image in scene.render(view):
-        result = put_back(whole, _frame(image, image.shape[-1]), corner)
-        yield result if alpha is None else finished(result, scene.background)
+    for image in scene.images:
+        result = put_back(stage.whole, _frame(image, image.shape[-1]), stage.corner)
+        yield result if result.shape[2] == 3 else finished(result, scene.background)
+
+
+def crop_stage(
+    source: SourceFace[Any], net: PersonFinder | None, size: int, background: str
+) -> Stage:
+    """The face crop in at least `size` pixels."""
+    if net is None:
+        return Stage(source=source, whole=source.photo)
+    whole, alpha = _ground(source, net, background)
+    view = crop_view(whole, source.crop, net, max(size, source.crop.size), alpha)
+    return Stage(source=source, whole=whole, view=view)
 
 
 def crop(scene: Scene) -> Iterator[Frame]:
     """The face crop (size, size, 3)."""
-    source, view, alpha = scene.source, None, None
-    if scene.person_mask is not None:
-        size = max(scene.size, source.crop.size)
-        whole, alpha = _ground(scene, source)
-        view = crop_view(whole, source.crop, scene.person_mask(), size, alpha)
-    for image in scene.render(view):
+    for image in scene.images:
         result = _frame(image, scene.size, scene.levels)
-        yield result if alpha is None else finished(result, scene.background)
+        yield result if result.shape[2] == 3 else finished(result, scene.background)
 
 
 def follow(scene: Scene) -> Iterator[Frame]:
@@ -93,14 +119,14 @@ def follow(scene: Scene) -> Iterator[Frame]:
         yield moved(result, own.resized(scene.size), window.resized(scene.size))
 
 
-def _ground(scene: Scene, source: SourceFace[Any]) -> tuple[Frame, np.ndarray | None]:
+def _ground(
+    source: SourceFace[Any], net: PersonFinder, background: str
+) -> tuple[Frame, np.ndarray | None]:
     """The photo that is composed, and its opacity if the background is not the photo's own."""
-    if scene.background == PHOTO:
+    if background == PHOTO:
         return source.photo, None
     if source.alpha is not None:
         return source.photo, source.alpha
-    assert scene.person_mask is not None
-    net = scene.person_mask()
     mask = net.of_photo(image_from_frame(source.photo).to(net.device), source.crop)
     return cut_person(source.photo, mask)
 
@@ -114,20 +140,31 @@ def _frame(image: Tensor, size: int, levels: Levels = "exact") -> Frame:
     return np.dstack([colours, opacity[..., 0]])
 
 
-def _pasted(scene: Scene, source: SourceFace[Any]) -> Iterator[Frame]:
+def _pasted(scene: Scene) -> Iterator[Frame]:
     """Face crops back in the photo, where results are not composed of layers."""
-    place, face = source.crop.resized(scene.size), scene.face
+    source, face = scene.stage.source, scene.face
+    place = source.crop.resized(scene.size)
     before = face.head_region(source.params, source.crop.size)
-    for image, moved_face in zip(scene.render(None), scene.faces, strict=False):
+    for image, moved_face in zip(scene.images, scene.faces, strict=False):
         result = resized_frames(image, scene.size, scene.levels)[0]
         now = face.head_region(moved_face, source.crop.size)
         yield paste_back(source.photo, result, place, paste_mask(before, now, scene.size))
 
 
-COMPOSITIONS: dict[str, Callable[[Scene], Iterator[Frame]]] = {
-    "photo": photo,
-    "crop": crop,
-    "follow": follow,
+class Composition(NamedTuple):
+    """stage: makes the stage of a source, from the network that finds people (None where the
+    source's detail is not carried), `output_size` and `background`.
+    frames: makes the frames of a scene.
+    """
+
+    stage: Callable[[SourceFace[Any], PersonFinder | None, int, str], Stage]
+    frames: Callable[[Scene], Iterator[Frame]]
+
+
+COMPOSITIONS: dict[str, Composition] = {
+    "photo": Composition(photo_stage, photo),
+    "crop": Composition(crop_stage, crop),
+    "follow": Composition(crop_stage, follow),
 }
 SQUARES: dict[str, Callable[[TargetMotion[Any]], list[FaceCrop]]] = {
     "crop": lambda tracked: tracked.crops,
@@ -142,7 +179,7 @@ else:
     CompositionName = Literal[tuple(COMPOSITIONS)]
 
 
-def find_composition(name: CompositionName) -> Callable[[Scene], Iterator[Frame]]:
+def find_composition(name: CompositionName) -> Composition:
     """The composition of this name. Raises UserError for an unknown name."""
     if name not in COMPOSITIONS:
         raise UserError(f"compose: must be one of {', '.join(COMPOSITIONS)}, got {name!r}")

@@ -5,8 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import replace
-from functools import partial
+from dataclasses import dataclass, replace
 from typing import Any
 
 from torch import Tensor
@@ -16,12 +15,12 @@ from reenact.face.batch import FaceBatch
 from reenact.face.person_mask import PersonFinder
 from reenact.face.stack import Frame, SourceFace, chunks
 from reenact.inference.background import PHOTO, TRANSPARENT
-from reenact.inference.canvas import SourceView
-from reenact.inference.compose import Scene, find_composition
+from reenact.inference.compose import Scene, Stage, find_composition, shrunk
 from reenact.inference.crop_reenactor import CropReenactor
 from reenact.inference.group import OwnPart, joined_frames
 from reenact.inference.motion import Motion, driving_faces, still_motion
 from reenact.inference.run_config import AnimateOptions
+from reenact.inference.source_state import SourceState
 from reenact.inference.video_source import VideoSource, check_video_source, without_person
 from reenact.media.images import image_from_frame
 from reenact.threads import in_order, read_ahead
@@ -30,8 +29,25 @@ VIDEO_CHUNK = 16
 """So many frames of a source video are in memory at a time."""
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PreparedSource:
+    """What is computed of a source alone, with the arguments of `FrameReenactor.prepare`."""
+
+    source: SourceFace[Any]
+    options: AnimateOptions
+    is_picture: bool
+    stage: Stage
+    state: SourceState
+
+    def suits(self, source: SourceFace[Any], options: AnimateOptions, is_picture: bool) -> bool:
+        """Whether it was computed for these arguments."""
+        return (self.source, self.options, self.is_picture) == (source, options, is_picture)
+
+
 class FrameReenactor(CropReenactor):
     """Renders frames from faces that were found and motions that were tracked before."""
+
+    _prepared: PreparedSource | None = None
 
     def frames(
         self, source: SourceFace[Any], motion: Motion, options: AnimateOptions
@@ -116,29 +132,62 @@ class FrameReenactor(CropReenactor):
                 "source: its transparent parts are shown as white; "
                 f"background: {TRANSPARENT} keeps them"
             )
+        return self._shown(source, motion, batches, faces, options)
+
+    def _shown(
+        self,
+        source: SourceFace[Any],
+        motion: Motion,
+        batches: Iterable[FaceBatch],
+        faces: Iterable[FaceBatch],
+        options: AnimateOptions,
+    ) -> Iterator[Frame]:
+        prepared, self._prepared = self._prepared, None
+        if prepared is None or not prepared.suits(source, options, motion.is_picture):
+            prepared = self._prepare(source, options, motion.is_picture)
         scene = Scene(
-            source=source,
+            stage=prepared.stage,
             motion=motion,
             faces=faces,
             face=self.face,
-            render=partial(self._images, source, batches),
-            person_mask=partial(self._finder, source) if self.recipe.carry_detail else None,
+            images=self._images(prepared.state, batches),
             size=options.output_size,
-            max_side=options.max_side,
             levels=options.levels,
             background=options.background,
         )
-        return find_composition(options.compose)(scene)
+        yield from find_composition(options.compose).frames(scene)
 
-    def _images(
-        self, source: SourceFace[Any], batches: Iterable[FaceBatch], view: SourceView | None
-    ) -> Iterator[Tensor]:
-        """Images (1, 3, S, S) on the CPU, one for each face. view: see `set_source`.
+    def prepare(
+        self, source: SourceFace[Any], options: AnimateOptions, *, is_picture: bool
+    ) -> None:
+        """Computes now what the next call of `frames` needs of this source alone.
+
+        Another thread may do so while this one tracks the target. is_picture: whether the target is
+        a single picture.
+        """
+        self._prepared = self._prepare(source, options, is_picture)
+
+    def _prepare(
+        self, source: SourceFace[Any], options: AnimateOptions, is_picture: bool
+    ) -> PreparedSource:
+        shown = source
+        if options.compose == "photo" and not is_picture:
+            shown = shrunk(source, options.max_side)
+        net = self._finder(source) if self.recipe.carry_detail else None
+        make_stage = find_composition(options.compose).stage
+        stage = make_stage(shown, net, options.output_size, options.background)
+        image = image_from_frame(source.crop_frame)
+        state = self.set_source(image, source.params, view=stage.view)
+        return PreparedSource(
+            source=source, options=options, is_picture=is_picture, stage=stage, state=state
+        )
+
+    def _images(self, state: SourceState, batches: Iterable[FaceBatch]) -> Iterator[Tensor]:
+        """Images (1, 3, S, S) on the CPU, one for each face.
 
         Batches that are all there are rendered at the same time on the CPU; a GPU renders one
         ahead. Batches that arrive one by one are rendered one by one.
         """
-        state = self.set_source(image_from_frame(source.crop_frame), source.params, view=view)
 
         def rendered(batch: FaceBatch) -> Tensor:
             return self.render(state, batch).cpu()

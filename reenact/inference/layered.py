@@ -30,9 +30,9 @@ LIGHT_REACH, LEAST_LIGHT, MOST_GAIN = 1 / 12, 0.1, 1.25
 the networks. Colours are from 0 to 2 here; the second value keeps dark pixels from large gains. The
 third is the largest gain.
 """
-OVERLAP = 1 / 60
-"""The edge of the moved person fades into the networks' person over about this share of the crop's
-side.
+OVERLAP = 1 / 25
+"""The edge of the moved person fades into what else of the person stands behind it, over about this
+share of the crop's side.
 """
 
 
@@ -48,11 +48,13 @@ def layered(
     2. Where the head turns far, the person of the networks' picture, in the light and colour of the
        moved person. It is seen where the moved person leaves the wall open. The face of the moved
        person gets the light of the networks' face.
-    3. The person of the source, moved by the field. Where a cheek turns into view its colours go
+    3. Where the head turns, the source's own hair at the back of the head. It hides what the
+       networks draw, but not their face.
+    4. The person of the source, moved by the field. Where a cheek turns into view its colours go
        on beyond the person's outline in the photo.
-    4. Parts of the face that the source hides: fine features of the other half of the face, on the
+    5. Parts of the face that the source hides: fine features of the other half of the face, on the
        networks' picture in the light and colour of the surroundings.
-    5. The usual teeth and eyes where the source hides its own.
+    6. The usual teeth and eyes where the source hides its own.
 
     A grey photo stays grey. Without any motion the result is the photo itself, whatever the
     networks draw.
@@ -60,21 +62,23 @@ def layered(
     side = layers.canvas.size
     if layers.face.look.is_grey:
         images = images.mean(1, keepdim=True).expand_as(images)
-    person = _moved(layers.person, layers.inside, field.resized_grid(side), layers.reach)
+    moving, planes = field.resized_grids(side), layers.person.shape[1]
+    person = _moved(layers.person, layers.inside, moving, layers.reach)
     hidden = field.hidden
     fitted = _fitted(images, layers, field, person) if bool(hidden.any()) else None
     if fitted is not None:
-        fitted = _covering(fitted, person.shape[1])
+        fitted = _covering(fitted, planes)
         person = person.lerp_(resampled(fitted, side), resampled(hidden, side))
-    back = layers.plate
+    back, cover = layers.plate, torch.zeros_like(person[:, -1:])
     if people is not None and bool(field.behind.any()):
         colours, cover, gain = _from_networks(images, people, layers, field, person)
         lit = (person[:, :3] + person[:, -1:]) * gain - person[:, -1:]
         person = torch.cat([lit, person[:, 3:]], 1)
-        back = back.lerp(_covering(colours, back.shape[1]), cover)
-        edge = max(1, round(OVERLAP * layers.canvas.zoom * layers.face.size / 2))
-        inner = box_mean(1 - box_max(1 - person[:, -1:], edge), edge)
-        person = person * (1 - cover * (1 - inner))
+        back = back.lerp(_covering(colours, planes - 1), cover)
+    if bool(field.back.any()):
+        back, cover = _with_hair(back, cover, moving.warp_back(layers.back, layers.reach), field)
+    if bool(cover.any()):
+        person = _fading(person, cover, _overlap(layers, side))
     if bool(field.fill.any()):
         person = _filled(person, resampled(field.fill, side))
     return torch.addcmul(person[:, :-1], 1 - person[:, -1:], back)
@@ -130,6 +134,30 @@ def _recoloured(drawn: Tensor, wanted: Tensor, weight: Tensor) -> Tensor:
     return (drawn + change.mT.view_as(drawn)).clamp(-1, 1)
 
 
+def _with_hair(
+    back: Tensor, cover: Tensor, hair: Tensor, field: LayerField
+) -> tuple[Tensor, Tensor]:
+    """What stands behind the person (B, C, H, W), under the hair at the back of the head (B, C + 1,
+    H, W), and how much of each pixel is not the plate (B, 1, H, W).
+    """
+    hair = hair * resampled(field.back, hair.shape[-1])
+    return hair[:, :-1] + (1 - hair[:, -1:]) * back, torch.maximum(cover, hair[:, -1:])
+
+
+def _overlap(layers: Layers, size: int) -> int:
+    """Half of `OVERLAP` in pixels of a canvas of `size` pixels."""
+    crop_side = layers.canvas.zoom * layers.face.size * size / layers.canvas.size
+    return max(1, round(OVERLAP * crop_side / 2))
+
+
+def _fading(person: Tensor, cover: Tensor, edge: int) -> Tensor:
+    """The person (B, C + 1, H, W) without its edge of `edge` pixels where `cover` (B, 1, H, W)
+    stands behind it.
+    """
+    inner = box_mean(1 - box_max(1 - person[:, -1:], edge), edge)
+    return person * (1 - cover * (1 - inner))
+
+
 def _filled(person: Tensor, fill: Tensor) -> Tensor:
     """The person (B, C + 1, H, W) under the opaque colours of `fill`, see `LayerField`."""
     cover = fill[:, 3:]
@@ -153,8 +181,13 @@ def draft(layers: Layers, field: LayerField) -> Tensor:
     opposite = field.opposite(inside, layers.reach)
     person = _moved(person, inside, field, layers.reach)
     person = person.lerp(_covering(opposite, person.shape[1]), field.hidden)
+    back, cover = resampled(layers.plate, size), torch.zeros_like(person[:, -1:])
+    if bool(field.back.any()):
+        hair = field.warp_back(resampled(layers.back, wide), layers.reach)
+        back, cover = _with_hair(back, cover, hair, field)
+        person = _fading(person, cover, _overlap(layers, size))
     person = _filled(person, field.fill)
-    return person[:, :-1] + (1 - person[:, -1:]) * resampled(layers.plate, size)
+    return person[:, :-1] + (1 - person[:, -1:]) * back
 
 
 def _moved(person: Tensor, inside: Tensor, field: LayerField, reach: float) -> Tensor:

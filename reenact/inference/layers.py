@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
@@ -12,13 +12,17 @@ from torch import Tensor
 from reenact.face.box import box_max, box_mean
 from reenact.face.crop import FaceCrop
 from reenact.face.surface.continuation import filled_in
+from reenact.face.surface.hair import HairAreas, hair_areas
 from reenact.face.surface.layer_field import LayerSource
+from reenact.face.surface.motion_field import resampled
 from reenact.inference.canvas import SourceView
 
 MOST_GRAIN = 2.0
 """The largest grain of the plate, in units of its median."""
 INSIDE_DEPTH = 1 / 50
 """The person's own colours end this far inside its outline, as a share of the crop's side."""
+SOLID_ABOVE = 0.95
+"""Where the mask is above this value, nothing of the wall is seen through the person."""
 PERSON_ABOVE = 0.02
 PERSON_MARGIN = 1 / 40
 """The plate is filled where the mask is above the one, and within a margin: a share of the side of
@@ -36,6 +40,8 @@ class Layers:
         the canvas's centre and pixels and W >= D: what moves in from beside the canvas is known. C
         is 3, or 4 with a plane of opacity, which is handled as one more colour.
     inside: (1, 3, W, W) the person's colours, continued beyond its outline.
+    back: (1, C + 1, W, W) as `person`, the hair around the head. Inside of the head's outline,
+        above the eyes, there is hair instead of the face.
     plate: (1, C, D, D) the background, filled from around where the person hides it.
     face: the face whose motion the person follows.
     """
@@ -43,6 +49,7 @@ class Layers:
     canvas: FaceCrop
     person: Tensor
     inside: Tensor
+    back: Tensor
     plate: Tensor
     face: LayerSource
 
@@ -54,28 +61,77 @@ class Layers:
 
 def make_layers(view: SourceView, face: LayerSource) -> Layers:
     """The layers of a photo from its view and the face in it."""
-    margin = max(1, round(PERSON_MARGIN * face.size * view.canvas.zoom))
+    crop_side = face.size * view.canvas.zoom
+    margin, depth = (max(1, round(v * crop_side)) for v in (PERSON_MARGIN, INSIDE_DEPTH))
     known = (box_max(view.mask, margin) < PERSON_ABOVE).to(view.picture)
-    plate = _with_grain(filled_in(view.picture * known, known), known, margin)
-    person = torch.cat([view.picture - (1 - view.mask) * plate, view.mask], 1)
-    depth = max(1, round(INSIDE_DEPTH * face.size * view.canvas.zoom))
+    plate = _with_grain(filled_in(view.picture * known, known), known, margin, MOST_GRAIN)
+    colours = view.picture - (1 - view.mask) * plate
     inner = (box_max(1 - view.mask, depth) < PERSON_ABOVE).to(view.picture)
     inside = filled_in(view.picture[:, :3] * inner, inner)
+    device = face.cut.device
     return Layers(
         canvas=view.canvas,
-        inside=inside.to(face.cut.device),
-        person=person.to(face.cut.device),
-        plate=view.inner(plate).to(face.cut.device),
+        person=torch.cat([colours, view.mask], 1).to(device),
+        inside=inside.to(device),
+        back=_back_of_head(view, colours, face, margin, depth).to(device),
+        plate=view.inner(plate).to(device),
         face=face,
     )
 
 
-def _with_grain(plate: Tensor, known: Tensor, radius: int) -> Tensor:
-    """The plate (1, 3, W, W) with fine grain where it is not `known` (1, 1, W, W).
+def _back_of_head(
+    view: SourceView, colours: Tensor, face: LayerSource, margin: int, depth: int
+) -> Tensor:
+    """`back` of `Layers`. colours: (1, C, W, W), the person's, times alpha. margin, depth: pixels.
+
+    Where the head model lies over the crown, colours tell hair from skin. Hair inside the outline
+    of the head continues the hair around it, with its grain.
+    """
+    areas = _resized_areas(face, view)
+    person = (view.mask > SOLID_ABOVE).to(view.picture)
+    hair = torch.maximum(areas.beside, areas.crown * _is_hair(view.picture, areas, person))
+    known = (box_max(1 - (hair > 0).float(), depth) == 0) * person
+    filled = filled_in(view.picture * known, known)
+    filled = _with_grain(filled, known, margin, None)
+    # The soft edge beside the head keeps its strands. Nothing of the wall comes with them.
+    strands = torch.maximum(torch.minimum(colours, view.mask), -view.mask)
+    is_edge = (areas.beside > 0) * (1 - known)
+    shown = is_edge * strands + (1 - is_edge) * filled * view.mask
+    share = box_mean(torch.maximum(hair, areas.skull), depth)
+    return torch.cat([shown, view.mask], 1) * share
+
+
+def _resized_areas(face: LayerSource, view: SourceView) -> HairAreas:
+    """The hair areas of a photo in the pixels of its view."""
+    side = round(face.view.size * view.mask.shape[-1] / view.canvas.size)
+    areas = hair_areas(face, side)
+    planes = [getattr(areas, f.name) for f in fields(areas)]
+    resized = resampled(torch.cat(planes, 1), view.mask.shape[-1]).clamp(0, 1)
+    names = [f.name for f in fields(areas)]
+    return HairAreas(**dict(zip(names, resized.split(1, 1), strict=True)))
+
+
+def _is_hair(picture: Tensor, areas: HairAreas, person: Tensor) -> Tensor:
+    """1 where the colours of `picture` (1, C, W, W) are more like those beside the head than like
+    those of the face, else 0: (1, 1, W, W). person: (1, 1, W, W), 1 where a person is seen.
+    """
+    colours = picture[:, :3]
+    hair, skin = (_mean_colour(colours, area * person) for area in (areas.beside, areas.face))
+    distances = [(colours - mean).norm(dim=1, keepdim=True) for mean in (hair, skin)]
+    return (distances[0] < distances[1]).to(picture)
+
+
+def _mean_colour(colours: Tensor, weight: Tensor) -> Tensor:
+    total = weight.sum().clamp(min=1)
+    return (colours * weight).sum((2, 3), keepdim=True) / total
+
+
+def _with_grain(plate: Tensor, known: Tensor, radius: int, most: float | None) -> Tensor:
+    """The plate (1, C, W, W) with fine grain where it is not `known` (1, 1, W, W).
 
     Grain is what is finer than `radius` pixels. Each pixel takes that of the point on the other
-    side of the known pixel that is nearest. Larger differences than usual are edges of things, not
-    grain, and are cut off.
+    side of the known pixel that is nearest. Larger differences than `most` times the median are
+    edges of things, not grain, and are cut off; None keeps all.
     """
     if not bool(known.any()):
         return plate
@@ -89,6 +145,7 @@ def _with_grain(plate: Tensor, known: Tensor, radius: int) -> Tensor:
         for near, own in zip((row, column), here, strict=True)
     ]
     grain = (plate - box_mean(plate, radius)) * known
-    usual = grain.abs().mean(1, keepdim=True)[known > 0].median()
-    grain = grain.clamp(-MOST_GRAIN * usual, MOST_GRAIN * usual)
+    if most is not None:
+        usual = grain.abs().mean(1, keepdim=True)[known > 0].median()
+        grain = grain.clamp(-most * usual, most * usual)
     return plate + (1 - known) * grain[..., there[0], there[1]]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,6 +80,10 @@ def frame_and_alpha(picture: Picture, where: str) -> tuple[Frame, np.ndarray | N
     return frame, np.ascontiguousarray(whole[..., 3])
 
 
+READ_AHEAD_BYTES = 64_000_000
+"""About so many bytes of decoded frames wait for their use, but 8 to 128 frames."""
+
+
 @dataclass
 class Frames:
     """Pictures of one size as frames. They can be read as often as the pictures can.
@@ -95,9 +99,11 @@ class Frames:
     def __iter__(self) -> Iterator[Frame]:
         size: tuple[int, ...] | None = None
         self.count = 0
+        pictures: Generator[Picture, None, None] = (p for p in self.pictures)
         # A file is decoded by another thread. A program's own generator stays in its own one.
-        is_file = isinstance(self.pictures, MediaClip)
-        pictures = read_ahead(self.pictures) if is_file else (p for p in self.pictures)
+        if isinstance(self.pictures, MediaClip):
+            fitting = READ_AHEAD_BYTES // (3 * self.pictures.width * self.pictures.height)
+            pictures = read_ahead(self.pictures, min(max(fitting, 8), 128))
         with closing(pictures):
             for i, picture in enumerate(pictures):
                 frame = frame_of(picture, f"{self.where}, frame {i}", quiet=i > 0)

@@ -36,6 +36,7 @@ from reenact.media.content_credentials import check_signing, sign_result
 from reenact.media.formats import holds_alpha
 from reenact.media.images import write_frame
 from reenact.media.label import labelled
+from reenact.threads import meanwhile
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +92,13 @@ def reenact_files(
     run = keeping_alpha(run, faces, reenactor)
     if faces:
         check_group(len(faces), num_targets, run)
-    motions = track_targets(reenactor, clips, targets, run)
+
+    def prepare() -> None:
+        if len(faces) == 1:
+            reenactor.prepare(faces[0], run, is_picture=is_picture)
+
+    with meanwhile(prepare):
+        motions = track_targets(reenactor, clips, targets, run)
     if isinstance(opened, MediaClip):
         own = track_source(reenactor, opened, source, run)
     rendering = time.perf_counter()

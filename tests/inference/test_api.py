@@ -102,6 +102,27 @@ def test_a_motion_serves_many_sources_and_keeps_no_pixels(reenactor, monkeypatch
     assert all(array.ndim == 1 for array in kept)
 
 
+def test_a_source_that_was_prepared_gives_the_same_frames(reenactor, monkeypatch):
+    source, motion = reenactor.find(PHOTO), reenactor.track(TARGET)
+    computed = []
+    original = Reenactor.set_source
+
+    def set_source(self, *args, **options):
+        computed.append(1)
+        return original(self, *args, **options)
+
+    monkeypatch.setattr(Reenactor, "set_source", set_source)
+    crop, photo = (AnimateOptions(compose=name, output_size=40) for name in ("crop", "photo"))
+    for options, times in ((crop, 1), (photo, 2)):
+        wanted = list(reenactor.frames(source, motion, options))
+        computed.clear()
+        reenactor.prepare(source, crop, is_picture=False)
+        assert np.array_equal(list(reenactor.frames(source, motion, options)), wanted)
+        assert len(computed) == times, "what suits is used"
+        assert np.array_equal(list(reenactor.frames(source, motion, options)), wanted)
+        assert len(computed) == times + 1, "only once"
+
+
 def test_results_come_one_by_one(reenactor, monkeypatch):
     rendered = []
     original = Reenactor.render

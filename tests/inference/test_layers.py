@@ -11,6 +11,7 @@ from reenact.face.head_model import HeadModel
 from reenact.face.open.model import OpenFaceModel
 from reenact.face.params import FaceParams
 from reenact.face.person_mask import PersonMask
+from reenact.face.surface.hair import hair_areas
 from reenact.face.surface.layer_field import LayerField
 from reenact.face.surface.layer_source import layer_source
 from reenact.face.surface.motion_field import pixel_centres
@@ -44,8 +45,8 @@ def shifted(x: float, **changes: torch.Tensor) -> LayerField:
     ).clone()
     none = torch.zeros(1, 1, SIDE, SIDE)
     grid = grid.permute(0, 2, 3, 1)
-    planes = {"mirror": grid, "fill": none.expand(-1, 4, -1, -1)}
-    planes |= dict.fromkeys(("opaque", "sure", "hidden", "behind"), none)
+    planes = {"mirror": grid, "back_grid": grid, "fill": none.expand(-1, 4, -1, -1)}
+    planes |= dict.fromkeys(("opaque", "sure", "hidden", "back", "behind"), none)
     return LayerField(grid=grid, **(planes | changes))
 
 
@@ -71,6 +72,40 @@ def test_the_person_moves_and_the_wall_stays():
     expected = torch.full_like(result, WALL)
     expected[..., 16:32, 10:26] = SHIRT
     torch.testing.assert_close(result, expected, atol=1e-4, rtol=0)
+
+
+def test_hair_stands_behind_a_person_who_turns_away():
+    """The person moves to the left, the hair at the back of the head stays."""
+    layers = layers_of(view())
+    hair, here = torch.zeros_like(layers.person), pixel_centres(SIDE, torch.device("cpu"))
+    hair[:, 3:, 16:24, 16:32] = 1
+    hair[:, :3, 16:24, 16:32] = 0.2
+    back = {"back": torch.ones(1, 1, SIDE, SIDE), "back_grid": here.permute(0, 2, 3, 1)}
+    result = layered(torch.rand(1, 3, 24, 24), replace(layers, back=hair), shifted(6.0, **back))
+    assert result[..., 18:22, 29:31].sub(0.2).abs().max() < 1e-4, "hair where the person was"
+    assert result[..., 26:30, 27:31].sub(WALL).abs().max() < 1e-4, "the wall below"
+    assert result[..., 26:30, 14:22].sub(SHIRT).abs().max() < 1e-4, "the person in front"
+
+
+def test_hair_hides_what_the_face_hid_and_shows_no_skin():
+    """A head with dark hair around light skin: at the back of the head there is hair alone."""
+    head, face, skin, hair = HeadModel(), FaceParams.neutral(), 0.6, -0.5
+    side, canvas = 128, FaceCrop(crop_from_frame=np.diag([2.0, 2.0, 1.0]), size=128)
+    face.translation[:], face.scale[:] = 32.0, 14.0
+    none = torch.zeros(1, 1, side, side)
+    source = layer_source(head, face, side // 2, canvas, none.expand(-1, 3, -1, -1), none)
+    areas = hair_areas(source, side)
+    y, x = torch.meshgrid(torch.arange(side), torch.arange(side), indexing="ij")
+    mask = (((x - 64) / 44) ** 2 + ((y - 60) / 52) ** 2 < 1).float()[None, None]
+    colours = torch.where(areas.face > 0, skin, hair).expand(-1, 3, -1, -1) * mask
+    picture = colours + (1 - mask) * WALL
+    back = make_layers(SourceView(canvas=canvas, picture=picture, mask=mask, cut=none), source).back
+    shown = back[0, 3] > 0.5
+    assert shown[int(areas.skull[0, 0].nonzero()[0, 0]), 64], "the top of the head"
+    assert not shown[90:].any(), "the jaw and below"
+    found = back[:, :3] / back[:, 3:].clamp(min=1e-3)
+    assert (found[:, :, shown] - hair).abs().max() < 0.1
+    assert (areas.face[0, 0] * shown).sum() > 200, "hair where the photo shows the forehead"
 
 
 def test_the_networks_draw_what_is_hidden_in_the_light_of_its_surroundings():

@@ -7,11 +7,23 @@ The rules:
 - When the face is lost, or when the picture may have been cut, the identity net compares the faces
   that are there with the first person. Another person is never followed in the first one's place.
 - Whoever was seen beside the first person is another person, even one who looks the same.
+
+Each frame needs the square of the frame before, so frames are read one after the other. Where there
+are two threads, the second one nevertheless reads the second half of some frames at the same time.
+It begins a little before the half, with a square that is only roughly right. A wrong square makes
+hardly any difference after some frames, and squares lie on a grid. So soon both threads read the
+same squares, and what the second one has read is used. It is used only where its square is exactly
+the right one. So results do not depend on the number of threads.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import zip_longest
 
 import numpy as np
 import torch
@@ -23,10 +35,15 @@ from reenact.face.people import People
 from reenact.face.points import five_points_from_points478, rois_from_points
 from reenact.face.shots import Change, CutDetector, jumped
 from reenact.face.stack import Which
+from reenact.threads import torch_threads
 
 _TILES_EVERY = 5  # frames, while the face is lost
 _MAX_READS, _STILL = 8, 5e-4  # a new face is read again until its square moves by less, in sides
 _LOOK_AGAIN_EVERY = 10  # frames: a face that was judged to be another person is judged again
+_GRID = 8192
+"""Squares lie on a grid with at least this many and less than twice as many steps to their side."""
+_WARM_UP = 12
+"""After so many frames a square that was roughly right is mostly the right one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,10 +69,10 @@ class _Reading:
     presence: Tensor  # ()
     roi: Tensor  # (4,) the square that was read
 
-    @property
+    @cached_property
     def next_roi(self) -> Tensor:
-        """(4,) the square around the points themselves."""
-        return rois_from_points(self.points[None])[0]
+        """(4,) the square around the points themselves, on the grid."""
+        return _on_grid(rois_from_points(self.points[None])[0])
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -90,14 +107,19 @@ class VideoTracker:
     _seen_shot: int = 0
     _shot: int = 0
     _lost: _Lost = field(default_factory=_Lost)
+    _guess: _Reading | None = None  # of the frame that is read now, by another thread
 
     @torch.no_grad()
-    def update(self, frames: np.ndarray) -> FollowedFaces:
-        """frames (B, H, W, 3) uint8, the next ones of the film -> their faces."""
-        steps = []
-        for frame in frames:
-            reading, person = self._step(frame)
-            steps.append((reading, person, self._shot))
+    def update(self, frames: Sequence[np.ndarray] | np.ndarray) -> FollowedFaces:
+        """Frames (H, W, 3) uint8, the next ones of the film -> their faces."""
+        has_helper = torch.get_num_threads() > 1 and self.tracker.device.type == "cpu"
+        # The networks are so small that several threads for one picture would wait for each other.
+        with torch_threads(1):
+            steps = list(self._in_halves(list(frames)) if has_helper else self._steps(frames))
+            return self._followed(steps)
+
+    def _followed(self, steps: Sequence[tuple[_Reading, int, int]]) -> FollowedFaces:
+        """From readings with their persons and shots."""
         points = torch.stack([r.points for r, _, _ in steps])
         people = torch.tensor([person for _, person, _ in steps], device=points.device)
         return FollowedFaces(
@@ -109,6 +131,44 @@ class VideoTracker:
             person=people,
             shot=torch.tensor([shot for _, _, shot in steps], device=points.device),
         )
+
+    def _steps(
+        self, frames: Iterable[np.ndarray], guesses: Iterable[_Reading] = ()
+    ) -> Iterator[tuple[_Reading, int, int]]:
+        """What is seen in each frame: the reading, the person and the shot.
+
+        guesses: readings of the first of these frames, perhaps of wrong squares.
+        """
+        for frame, self._guess in zip_longest(frames, guesses):
+            reading, person = self._step(frame)
+            yield reading, person, self._shot
+
+    def _in_halves(self, frames: list[np.ndarray]) -> Iterator[tuple[_Reading, int, int]]:
+        """`_steps`, by two threads."""
+        while frames and (self._seen is None or self._lost.num_frames > 0):
+            yield from self._steps([frames.pop(0)])
+        half = (len(frames) + _WARM_UP) // 2
+        if half >= len(frames):
+            yield from self._steps(frames)
+            return
+        assert self._seen is not None
+        with ThreadPoolExecutor(1) as pool:
+            ahead = pool.submit(self._read_on, frames[half - _WARM_UP :], self._seen.next_roi)
+            yield from self._steps(frames[:half])
+            yield from self._steps(frames[half:], ahead.result()[_WARM_UP:])
+
+    @torch.no_grad()
+    def _read_on(self, frames: Iterable[np.ndarray], roi: Tensor) -> list[_Reading]:
+        """Readings of the first frames that show a face, each where it was in the frame before."""
+        readings: list[_Reading] = []
+        with torch_threads(1):
+            for frame in frames:
+                reading = self._read(frame, roi)
+                if not reading.found:
+                    break
+                readings.append(reading)
+                roi = reading.next_roi
+        return readings
 
     def _step(self, frame: np.ndarray) -> tuple[_Reading, int]:
         change = self._cuts.update(frame)
@@ -248,6 +308,9 @@ class VideoTracker:
         return self.tracker.identity_net()(image, points)[0]
 
     def _read(self, frame: np.ndarray, roi: Tensor) -> _Reading:
+        guess = self._guess
+        if guess is not None and guess.frame is frame and guess.roi.equal(roi):
+            return guess
         image, offset = self._window(frame, roi)
         shifted = torch.cat([roi[:2] - offset, roi[2:]])
         points, presence = self.tracker.mesh(image, shifted[None])
@@ -266,6 +329,13 @@ class VideoTracker:
         left, right = _span(cx - reach, cx + reach, width)
         top, bottom = _span(cy - reach, cy + reach, height)
         return self.tracker.images(frame[top:bottom, left:right]), roi.new_tensor([left, top])
+
+
+def _on_grid(roi: Tensor) -> Tensor:
+    """The square (4,) with its place and side rounded to a grid, and its angle as finely."""
+    *place, angle = roi.tolist()
+    step = 2.0 ** math.floor(math.log2(max(place[2], 1.0) / _GRID))
+    return roi.new_tensor([*(round(v / step) * step for v in place), round(angle * _GRID) / _GRID])
 
 
 def _whole(frame: np.ndarray, device: torch.device) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
@@ -63,7 +64,7 @@ class TrackResult:
 class StackConfig:
     """How a video is read.
 
-    chunk: frames in memory at a time.
+    chunk_bytes: frames of about so many bytes are in memory at a time, but at least 16.
     identity_frames: frames, spread over a video, from which its one identity is fitted.
     steadying: sigma in seconds of the Gaussian that calms small jitter; 0 for none.
     *_jitter: smaller changes are calmed, larger ones are kept (radians; shares of the scale;
@@ -71,7 +72,7 @@ class StackConfig:
     blink_shift: the largest change of the head that a blink can fake, in units of the jitter.
     """
 
-    chunk: int = 16
+    chunk_bytes: int = 128_000_000
     identity_frames: int = 24
     steadying: float = 0.06
     rotation_jitter: float = 0.015
@@ -132,13 +133,15 @@ class OpenFaceStack(OpenFaceModel):
         `FaceStack.target_motion`. Raises ValueError when there is no frame.
         """
         video = VideoTracker(self.tracker, which)
-        parts: list[FollowedFaces] = []
-        for chunk in chunks(frames, self.config.chunk):
-            # The networks are so small that several threads would mostly wait for each other.
-            with torch_threads(1):
-                parts.append(video.update(np.stack(chunk)).cpu())
-        if not parts:
+        frames = iter(frames)
+        first = next(frames, None)
+        if first is None:
             raise ValueError("the video has no frames")
+        size = max(16, self.config.chunk_bytes // first.nbytes)
+        # The face is searched in the first frame. Meanwhile others are read ahead.
+        parts = [
+            video.update(chunk).cpu() for chunk in itertools.chain([[first]], chunks(frames, size))
+        ]
         tracked = FollowedFaces.cat(parts)
         person, shot = tracked.person.numpy(), tracked.shot.numpy()
         found = drivers(person, shot)
@@ -161,9 +164,10 @@ class OpenFaceStack(OpenFaceModel):
         here = np.flatnonzero(found & (tracked.person.numpy() == who))
         spread = np.unique(np.linspace(0, len(here) - 1, self.config.identity_frames).round())
         some = torch.from_numpy(here[spread.astype(int)])
-        shared = fit_params(
-            tracked[some], self.head_model, shared_identity=True, config=self.config.fit
-        )
+        with torch_threads(1):  # many small operations
+            shared = fit_params(
+                tracked[some], self.head_model, shared_identity=True, config=self.config.fit
+            )
 
         def fit(start: int) -> FaceParams:
             part = tracked[start : start + 64]

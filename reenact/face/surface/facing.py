@@ -33,6 +33,18 @@ def turn_between(source: Tensor, target: Tensor) -> Tensor:
     return torch.arccos((before * now).sum(1).clamp(-1, 1))
 
 
+def roll_between(source: Tensor, target: Tensor) -> Tensor:
+    """How far heads roll anticlockwise between two pictures: radians (B,)."""
+    before, now = (_roll(rotation) for rotation in (source, target))
+    return now - before
+
+
+def _roll(rotation: Tensor) -> Tensor:
+    """How far the upward direction of a head leans to the left in the picture: radians (B,)."""
+    up = rotation_matrix(rotation)[:, :2, 1]
+    return torch.atan2(-up[:, 0], up[:, 1])
+
+
 @functools.cache
 def _directions() -> np.ndarray:
     """Unit vectors (V, 3) from the middle of the unposed head to its vertices."""

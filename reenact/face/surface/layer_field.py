@@ -13,12 +13,12 @@ from reenact.face.box import box_max, box_mean
 from reenact.face.head_model import HeadModel
 from reenact.face.params import FaceParams
 from reenact.face.surface.continuation import continued, filled_in
-from reenact.face.surface.facing import facing, turn_between
+from reenact.face.surface.facing import facing, roll_between, turn_between
 from reenact.face.surface.layer_source import LayerSource, in_view, middle_column
-from reenact.face.surface.look import eye_areas, painted
+from reenact.face.surface.look import MATERIALS, eye_areas, painted
 from reenact.face.surface.lookup import looked_up
 from reenact.face.surface.motion_field import pixel_centres, resampled
-from reenact.face.surface.skull import above_chin, skull_motion, skull_share
+from reenact.face.surface.skull import above_chin, outline_motion, skull_motion, skull_share
 from reenact.face.surface.visible import draw_surface, mirrored, rest_points, surface_points
 from reenact.threads import in_order
 
@@ -36,6 +36,8 @@ TURN_FROM, TURN_TO = 0.175, 0.44
 """Radians: from the first turn of the head on the networks' person stands behind the moved one, and
 from the second on completely. Below the first the photo knows the outline of the hair best.
 """
+BACK_FROM, BACK_TO = 0.03, 0.17
+"""Radians: the same for the hair at the back of the head."""
 EYE_TURN = 0.04
 """Radians; of an eye that turns by less than this the photo's own sclera is shown in part."""
 
@@ -52,6 +54,9 @@ class LayerField:
         the source lies inside of it.
     sure: (B, 1, S, S), 1 on what the source shows well of the face.
     hidden: (B, 1, S, S) in [0, 1], with soft edges: parts of the face that the source hides.
+    back_grid: as `grid`, of the hair at the back of the head, which follows the outline of the
+        round head. back: (B, 1, S, S) in [0, 1], how much of this hair stands behind the moved
+        person. It grows with the turn of the head, from `BACK_FROM` to `BACK_TO`.
     behind: (B, 1, S, S) in [0, 1], how much of the person that the networks draw stands behind the
         moved one. It grows with the turn of the head, from `TURN_FROM` to `TURN_TO`.
     fill: (B, 4, S, S), colours in [-1, 1] of teeth, tongue, the mouth's inside and eyeballs where
@@ -64,6 +69,8 @@ class LayerField:
     opaque: Tensor
     sure: Tensor
     hidden: Tensor
+    back_grid: Tensor
+    back: Tensor
     behind: Tensor
     fill: Tensor
 
@@ -84,14 +91,18 @@ class LayerField:
         """As `warp`, with the other half of the face."""
         return _sampled(image, self.mirror, reach)
 
-    def resized_grid(self, size: int) -> LayerField:
-        """The same field for squares of `size` pixels; all but the grid keep their pixels."""
-        old = self.grid.shape[1]
-        if size == old:
+    def warp_back(self, image: Tensor, reach: float = 1.0) -> Tensor:
+        """As `warp`, with the motion of the hair at the back of the head."""
+        return _sampled(image, self.back_grid, reach)
+
+    def resized_grids(self, size: int) -> LayerField:
+        """The same field for squares of `size` pixels. `mirror` and planes keep their pixels, and
+        so does `back_grid` where it is not needed.
+        """
+        if size == self.grid.shape[1]:
             return self
-        offset = self.grid.permute(0, 3, 1, 2) - pixel_centres(old, self.grid.device)
-        grid = pixel_centres(size, self.grid.device) + resampled(offset, size) * (size / old)
-        return replace(self, grid=grid.permute(0, 2, 3, 1))
+        back = _resized(self.back_grid, size) if bool(self.back.any()) else self.back_grid
+        return replace(self, grid=_resized(self.grid, size), back_grid=back)
 
 
 @torch.no_grad()
@@ -120,7 +131,7 @@ def layer_field(model: HeadModel, source: LayerSource, target: FaceParams) -> La
     planes = np.stack(list(in_order(one, range(len(end)))))
     drawn = torch.from_numpy(planes).to(target.scale.device)
     place, opposite, is_above, is_below, is_face, anchor, hidden, opaque, fill = drawn.split(
-        [2, 2, 1, 1, 1, 1, 1, 1, 6], 1
+        [2, 2, 1, 1, 1, 1, 1, 1, len(MATERIALS)], 1
     )
     # At the outline single visible pixels lie between hidden ones.
     anchor = _without_specks(anchor, 1)
@@ -136,28 +147,32 @@ def layer_field(model: HeadModel, source: LayerSource, target: FaceParams) -> La
     around = continued(offset, known, rigid)
     front = _sampled(source.front.to(drawn.device), (here + rigid).permute(0, 2, 3, 1), 1.0)
     held = torch.stack([known, is_below, (to_cut < HELD_BORDER).to(known).expand_as(known)]).amax(0)
-    pulled = skull_share(end, held, front, source.crop_side)
+    pulled = skull_share(end, held, front, around - rigid, source.crop_side)
     offset = torch.where(known > 0, around, around + pulled * (rigid - around))
     edge = max(1, round(SOFT_EDGE * source.crop_side / 2))
     mirror, hidden = _mirror(opposite - here, hidden, source.crop_side)
+    before, size = source.rotation.to(target.rotation), source.view.size
+    turn, roll = turn_between(before, target.rotation), roll_between(before, target.rotation)
+    # Above the chin only, because the body hardly turns.
+    behind = _growing(turn, TURN_FROM, TURN_TO) * above_chin(end, size).to(drawn.device)
+    drawn_face = box_mean(is_face, edge) * behind
     return LayerField(
         grid=(here + offset).permute(0, 2, 3, 1),
         mirror=(here + mirror).permute(0, 2, 3, 1),
         opaque=box_mean(opaque, edge),
         sure=box_mean(anchor * inner * is_face, 1),
         hidden=hidden,
-        behind=_behind(source, target, end).to(drawn.device),
+        back_grid=outline_motion(start, end, roll, size).to(drawn.device).permute(0, 2, 3, 1),
+        back=_growing(turn, BACK_FROM, BACK_TO) * (1 - drawn_face),
+        behind=behind.expand(-1, -1, -1, size),
         fill=painted(fill, source.look, source.crop_side),
     )
 
 
-def _behind(source: LayerSource, target: FaceParams, end: np.ndarray) -> Tensor:
-    """`behind` of `LayerField`: only above the chin, because the body hardly turns."""
-    size = source.view.size
-    turn = turn_between(source.rotation.to(target.rotation), target.rotation)
-    share = ((turn - TURN_FROM) / (TURN_TO - TURN_FROM)).clamp(0, 1)
-    share = (share * share * (3 - 2 * share)).view(-1, 1, 1, 1)
-    return (share.cpu() * above_chin(end, size)).expand(-1, -1, -1, size)
+def _growing(turn: Tensor, start: float, end: float) -> Tensor:
+    """From 0 to 1 where `turn` (B,) grows from `start` to `end`, smoothly: (B, 1, 1, 1)."""
+    share = ((turn - start) / (end - start)).clamp(0, 1)
+    return (share * share * (3 - 2 * share)).view(-1, 1, 1, 1)
 
 
 def _mirror(offset: Tensor, hidden: Tensor, crop_side: float) -> tuple[Tensor, Tensor]:
@@ -171,6 +186,14 @@ def _mirror(offset: Tensor, hidden: Tensor, crop_side: float) -> tuple[Tensor, T
     if not bool(soft.any()):
         return torch.zeros_like(offset), soft
     return filled_in(offset, (hidden > 0).to(hidden)), soft
+
+
+def _resized(grid: Tensor, size: int) -> Tensor:
+    """A grid (B, S, S, 2) for squares of `size` pixels."""
+    old = grid.shape[1]
+    offset = grid.permute(0, 3, 1, 2) - pixel_centres(old, grid.device)
+    places = pixel_centres(size, grid.device) + resampled(offset, size) * (size / old)
+    return places.permute(0, 2, 3, 1)
 
 
 def _sampled(image: Tensor, grid: Tensor, reach: float) -> Tensor:

@@ -8,15 +8,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from reenact.face.box import box_mean
+from reenact.face.box import box_max, box_mean
 from reenact.face.surface.raster import SKIN, TEETH, TONGUE
 from reenact.face.surface.visible import BALLS, INSIDE, rest_points, upper_teeth
 
-MATERIALS = ("teeth", "tongue", "inside", "pupil", "iris", "sclera")
+MATERIALS = ("teeth", "tongue", "inside", "lashes", "pupil", "iris", "sclera")
+TEETH_AT, TONGUE_AT, INSIDE_AT, LASHES_AT, PUPIL_AT, IRIS_AT, SCLERA_AT = range(len(MATERIALS))
 USUAL_LEVELS = (
     (175, 157, 147),
     (95, 50, 46),
     (42, 22, 18),
+    (28, 20, 17),
     (20, 18, 17),
     (80, 56, 42),
     (165, 154, 150),
@@ -53,15 +55,19 @@ SOFT_MOUTH = 1 / 256
 """Edges inside of a mouth are softened over this share of the side of the face crop."""
 LIPS_REACH = 1 / 28
 """Within this share of the side of the face crop lips and lids shade what lies behind them."""
-LASHES_BELOW, LASHES_DARK = 0.7, 0.9
-"""Below this share of the photo's opening an eye gets darker, up to this share of black."""
+LASHES_BELOW, LASHES_DARK = 0.7, 0.7
+"""Below this share of the photo's opening lashes cover an eye more and more, up to this share."""
+LASHES_WIDTH, LASHES_GAIN = 1 / 256, 3.0
+"""Half of the width of closed lashes is this share of the crop's side. The second value makes a
+line of single pixels about as dark in its middle as it was.
+"""
 LIPS_SHADE, TONGUE_SHADE, LIDS_SHADE = 1.0, 0.7, 0.5
 """How dark teeth, tongue and sclera are right behind lips and lids."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Look:
-    """colours: (6, 3) in [-1, 1], those of MATERIALS in one photo. iris: its angle in radians.
+    """colours: (7, 3) in [-1, 1], those of MATERIALS in one photo. iris: its angle in radians.
     is_grey: whether the photo is.
     shift: (2,) how far to the right of the tracked pupil the photo shows the iris, picture's left
     eye first, in radii of the eyeball.
@@ -83,8 +89,8 @@ def read_look(picture: np.ndarray, part: np.ndarray, rest: np.ndarray, middle: f
     skin = _bright(picture[(part == SKIN) & (rest[..., 2] > -0.1) & (rest[..., 1] > -1)])
     skin = np.array(USUAL_SKIN) if skin is None else skin
     usual = np.array(USUAL_LEVELS, float) * (skin.mean() / np.mean(USUAL_SKIN))
-    usual[0] = _tinted(skin, TEETH_LIGHT, TEETH_TINT)
-    usual[5] = _tinted(skin, SCLERA_LIGHT, SCLERA_TINT)
+    usual[TEETH_AT] = _tinted(skin, TEETH_LIGHT, TEETH_TINT)
+    usual[SCLERA_AT] = _tinted(skin, SCLERA_LIGHT, SCLERA_TINT)
     is_ball = part == BALLS
     side, ball = _side_of(is_ball, middle), picture[is_ball]
     shift = np.array(
@@ -92,11 +98,12 @@ def read_look(picture: np.ndarray, part: np.ndarray, rest: np.ndarray, middle: f
     )
     angle = _eye_angle(rest[is_ball], shift[side])
     iris = _iris_angle(angle, light[is_ball])
-    for k, where in ((4, (angle > 0.45 * iris) & (angle < 0.85 * iris)), (3, angle < 0.3 * iris)):
+    ring = (angle > 0.45 * iris) & (angle < 0.85 * iris)
+    for k, where in ((IRIS_AT, ring), (PUPIL_AT, angle < 0.3 * iris)):
         if where.sum() >= LEAST_PIXELS:
             usual[k] = np.median(ball[where], 0)
     sclera = _bright(ball[angle > iris + EDGE_ANGLE])
-    usual[5] = usual[5] if sclera is None else sclera
+    usual[SCLERA_AT] = usual[SCLERA_AT] if sclera is None else sclera
     is_grey = bool(np.ptp(picture, axis=-1).mean() < GREY)
     if is_grey:
         usual[:] = usual.mean(-1, keepdims=True)
@@ -105,26 +112,26 @@ def read_look(picture: np.ndarray, part: np.ndarray, rest: np.ndarray, middle: f
 
 
 def shares(part: np.ndarray, rest: np.ndarray, middle: float, look: Look) -> np.ndarray:
-    """How much of each pixel is of which of MATERIALS (S, S, 6); 0 for skin, 1 in sum elsewhere.
+    """How much of each pixel is of which of MATERIALS (S, S, 7); 0 for skin, 1 in sum elsewhere.
 
     part (S, S), rest (S, S, 3), middle: as for `read_look`.
     """
     result = np.zeros((*part.shape, len(MATERIALS)), np.float32)
-    result[part == INSIDE, 2] = 1
+    result[part == INSIDE, INSIDE_AT] = 1
     depth = (rest[part == TONGUE, 2] - TONGUE_BACK) / (TONGUE_FRONT - TONGUE_BACK)
     light = TONGUE_DARK + (1 - TONGUE_DARK) * depth.clip(0, 1)
-    result[part == TONGUE, 1], result[part == TONGUE, 2] = light, 1 - light
+    result[part == TONGUE, TONGUE_AT], result[part == TONGUE, INSIDE_AT] = light, 1 - light
     is_teeth, is_ball = part == TEETH, part == BALLS
     light = _light_on_teeth(rest[is_teeth])
-    result[is_teeth, 0], result[is_teeth, 2] = light, 1 - light
+    result[is_teeth, TEETH_AT], result[is_teeth, INSIDE_AT] = light, 1 - light
     angle = _eye_angle(rest[is_ball], look.shift[_side_of(is_ball, middle)])
     outside = ((angle - look.iris) / EDGE_ANGLE).clip(0, 1)
     is_pupil = angle < PUPIL_ANGLE * look.iris / IRIS_ANGLE
-    result[is_ball, 3] = (1 - outside) * is_pupil
-    result[is_ball, 4] = (1 - outside) * ~is_pupil
+    result[is_ball, PUPIL_AT] = (1 - outside) * is_pupil
+    result[is_ball, IRIS_AT] = (1 - outside) * ~is_pupil
     away = ((angle - look.iris) / (np.pi / 2 - look.iris)).clip(0, 1)
-    result[is_ball, 5] = outside * (1 - SCLERA_ROUND * away**2)
-    result[is_ball, 2] = outside * SCLERA_ROUND * away**2
+    result[is_ball, SCLERA_AT] = outside * (1 - SCLERA_ROUND * away**2)
+    result[is_ball, INSIDE_AT] = outside * SCLERA_ROUND * away**2
     return result
 
 
@@ -134,16 +141,17 @@ def eye_areas(part: np.ndarray, middle: float) -> np.ndarray:
 
 
 def darken_closing_eyes(
-    fill: np.ndarray, part: np.ndarray, middle: float, openness: np.ndarray
+    fill: np.ndarray, is_eye: np.ndarray, middle: float, openness: np.ndarray
 ) -> None:
-    """Draws the shadow of the lashes over eyes that close: in `fill` (S, S, 6), see `shares`.
+    """Draws the lashes and their shadow over eyes that close: in `fill` (S, S, 7), see `shares`.
 
-    openness: (2,), the visible area of each eye relative to the photo's.
+    is_eye: (S, S), between the lids, or where they touch. openness: (2,), the visible area of each
+    eye relative to the photo's.
     """
-    is_ball = part == BALLS
     dark = LASHES_DARK * ((LASHES_BELOW - openness) / LASHES_BELOW).clip(0, 1)
-    free = 1 - fill[is_ball].sum(-1)
-    fill[is_ball, MATERIALS.index("pupil")] += free * dark[_side_of(is_ball, middle)]
+    covered = dark[_side_of(is_eye, middle)]
+    fill[is_eye] *= 1 - covered[:, None]
+    fill[is_eye, LASHES_AT] = covered
 
 
 def painted(fill: Tensor, look: Look, crop_side: float) -> Tensor:
@@ -152,11 +160,11 @@ def painted(fill: Tensor, look: Look, crop_side: float) -> Tensor:
     fill: see `shaded`. Only the square around eyes and mouth is computed; elsewhere is nothing.
     """
     result = fill.new_zeros(len(fill), 4, *fill.shape[2:])
-    covered = fill.amax((0, 1)) > 0
+    covered = fill.amax(1).amax(0) > 0
     if not bool(covered.any()):
         return result
     # No mean over a window reaches farther than this. Beyond it zeros stay zeros.
-    margin = 2 * max(1, round(max(LIPS_REACH / 2, SOFT_MOUTH) * crop_side)) + 2
+    margin = 2 * max(1, round(max(LIPS_REACH / 2, SOFT_MOUTH, LASHES_WIDTH) * crop_side)) + 2
     box = []
     for axis in (1, 0):
         places = covered.any(axis).nonzero()
@@ -170,13 +178,13 @@ def painted(fill: Tensor, look: Look, crop_side: float) -> Tensor:
 
 
 def shaded(fill: Tensor, crop_side: float) -> Tensor:
-    """Shares (B, 6, S, S) with soft edges, darker behind lips and lids.
+    """Shares (B, 7, S, S) with soft edges, darker behind lips and lids.
 
     crop_side: pixels. Narrow gaps between lips are dark: no teeth are seen in them. The shade has
     the colour of the mouth's inside, which is warm.
     """
     radius = max(1, round(LIPS_REACH * crop_side / 2))
-    teeth, tongue, inside, pupil, iris, sclera = fill.split(1, 1)
+    teeth, tongue, inside, lashes, pupil, iris, sclera = fill.split(1, 1)
     open_mouth = _open(teeth + tongue + inside, radius)
     open_eye = _open(pupil + iris + sclera, radius)
     dark_teeth = teeth * LIPS_SHADE * (1 - open_mouth)
@@ -187,7 +195,17 @@ def shaded(fill: Tensor, crop_side: float) -> Tensor:
     eyes = box_mean(torch.cat([dark_eye, pupil, iris, sclera - dark_eye], 1), 1)
     mouth = box_mean(mouth, max(1, round(SOFT_MOUTH * crop_side)))
     mouth[:, 2:] += eyes[:, :1]
-    return torch.cat([mouth, eyes[:, 1:]], 1)
+    line = _lash_line(lashes, max(1, round(LASHES_WIDTH * crop_side)))
+    others = torch.cat([mouth, eyes[:, 1:]], 1) * (1 - line)
+    return torch.cat([others[:, :LASHES_AT], line, others[:, LASHES_AT:]], 1)
+
+
+def _lash_line(lashes: Tensor, radius: int) -> Tensor:
+    """Lashes (B, 1, S, S), wider by about `radius` pixels and with soft edges. Between lids that
+    touch, the head model leaves an opening of a pixel or none, which would be a hard line.
+    """
+    wide = box_mean(box_mean(lashes, radius), radius) * LASHES_GAIN
+    return torch.minimum(wide, box_max(lashes, 2 * radius))
 
 
 def _side_of(mask: np.ndarray, middle: float) -> np.ndarray:

@@ -7,10 +7,11 @@ import numpy as np
 
 from reenact.face.surface.layer_source import FACE_DEPTH, LayerSource
 from reenact.face.surface.look import MATERIALS, darken_closing_eyes, shares
+from reenact.face.surface.raster import SKIN
 from reenact.face.surface.sight import HIDDEN_BELOW
 from reenact.face.surface.skull import CHIN_HEIGHT
 from reenact.face.surface.usual_look import USUAL_PARTS
-from reenact.face.surface.visible import NUM_PARTS
+from reenact.face.surface.visible import BALLS, NUM_PARTS
 
 SURE_FACING, SURE_STRETCH = 0.45, 1.5
 """Where the head faces the camera by less than the first in the source, and by more than this many
@@ -28,6 +29,8 @@ HIDDEN_FROM, HIDDEN_TO = 0.35, 0.05
 """How much the other half of the face stands in for a part of it: not at all where that faces the
 source's camera by the first value, completely where it faces away by the second one.
 """
+LID_JUMP = 2.0
+"""Pixels between the places in the source of two neighbours: from there on a lid ends there."""
 JAW_SLOPE = 0.7
 """From the chin the lower edge of the jaw rises by so many dm for each dm of depth. What lies below
 is neck: it bends between the head and the shoulders.
@@ -42,7 +45,7 @@ def looked_up(
     turned: float,
     openness: np.ndarray,
 ) -> np.ndarray:
-    """Planes (16, S, S) float32 of a drawn surface.
+    """Planes (17, S, S) float32 of a drawn surface.
 
     middle: the column half-way between the pupils. turned: 1 if the eyes turn, 0 if not. openness:
     see `darken_closing_eyes`.
@@ -57,7 +60,8 @@ def looked_up(
     cut = source.cut[0, 0].cpu().numpy()
     is_usual = np.isin(np.arange(NUM_PARTS), USUAL_PARTS)
     _classify(drawn, part, is_usual, source.planes, cut, turned, fill, planes)
-    darken_closing_eyes(fill, part, middle, openness)
+    is_eye = (part == BALLS) | _is_lid_seam(drawn, part, source.planes[2 + BALLS])
+    darken_closing_eyes(fill, is_eye, middle, openness)
     planes[10:] = fill.transpose(2, 0, 1)
     return planes
 
@@ -111,6 +115,20 @@ def _classify(
                 for k in range(fill.shape[2] - 1):
                     fill[y, x, k] = 0
                 fill[y, x, -1] *= turned
+
+
+def _is_lid_seam(drawn: np.ndarray, part: np.ndarray, eyes: np.ndarray) -> np.ndarray:
+    """Where two lids touch that do not in the source (S, S): there lies an eye between both.
+
+    eyes: (S, S), above 0 in or next to the source's eyes.
+    """
+    above, below = drawn[:-1, :, :2], drawn[1:, :, :2]
+    is_torn = (part[:-1] == SKIN) & (part[1:] == SKIN)
+    is_torn &= np.abs(below[..., 1] - above[..., 1]) > LID_JUMP
+    column, row = np.moveaxis(((above + below) / 2).astype(int).clip(0, len(eyes) - 1), -1, 0)
+    seam = np.zeros(part.shape, bool)
+    seam[:-1] = is_torn & (eyes[row, column] > 0)
+    return seam
 
 
 @nb.njit(cache=True, nogil=True)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from reenact.face.box import box_mean
+from reenact.face.surface.motion_field import pixel_centres, resampled
 from reenact.face.surface.visible import num_head_vertices, rest_points
 
 SKULL_DEPTHS, SKULL_ABOVE = (-1.2, -0.4), -0.7
@@ -18,8 +20,15 @@ near the outline of the head, where hair and hats begin.
 BACK_DEPTH = -0.2
 """dm: vertices behind this depth at rest, and above `SKULL_ABOVE`, are the round back of the head.
 """
-FOREHEAD_HEIGHT, MOUTH_HEIGHT, CHIN_HEIGHT, LEVEL_WIDTH = 0.1, -0.7, -1.1, 0.1
+HAIRLINE_HEIGHT, FOREHEAD_HEIGHT, EYE_HEIGHT = 0.3, 0.1, -0.1
+MOUTH_HEIGHT, CHIN_HEIGHT, LEVEL_WIDTH = -0.7, -1.1, 0.1
 """dm: heights at rest, and how near to a height vertices lie that count as of this height."""
+PULLED = 0.03
+"""Where the face pulls hair inwards by this share of the crop's side, hair follows it completely.
+"""
+NUM_SIDES, OUTLINE_SIZE = 64, 64
+"""Sides of the polygon that is the outline of the round head, and pixels of the map of its motion.
+"""
 NEAR = 1 / 9
 """The motion of a part goes on about this far beside it, in shares of the crop's side. Farther away
 hair moves as the skull does.
@@ -40,6 +49,70 @@ def _round_head() -> np.ndarray:
     """Indices into `surface_points` of vertices all around the head, without the face."""
     head = rest_points()[: num_head_vertices()]
     return np.flatnonzero((head[:, 1] > SKULL_ABOVE) & (head[:, 2] < BACK_DEPTH))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outline:
+    """The outline of the round head in pictures: a convex polygon.
+
+    middle: (B, 2) pixels. reach: (B, NUM_SIDES) pixels, how far away from the middle each side is.
+    """
+
+    middle: Tensor
+    reach: Tensor
+
+    def ratio(self, away: Tensor) -> Tensor:
+        """How many times as far from the middle as the outline (B, K) points are that lie `away`
+        (B, 2, K) from the middle.
+        """
+        return (_sides().mT @ away / self.reach[..., None]).amax(1)
+
+
+@functools.cache
+def _sides() -> Tensor:
+    """The directions (2, NUM_SIDES) in which the sides of an outline lie."""
+    angle = torch.arange(NUM_SIDES).double() * (2 * np.pi / NUM_SIDES)
+    return torch.stack([angle.cos(), angle.sin()])
+
+
+def outline(points: np.ndarray) -> Outline:
+    """The outline of the round head, without the face, from `surface_points` (B, V, 3)."""
+    places = _in_picture(points, _round_head())
+    middle = (places.amax(1) + places.amin(1)) / 2
+    return Outline(middle=middle, reach=((places - middle[:, None]) @ _sides()).amax(1))
+
+
+def inside_outline(points: np.ndarray, size: int) -> Tensor:
+    """1 on the pixels inside the outline of the round head, 0 beside it: (B, 1, size, size)."""
+    head = outline(points)
+    away = _pixels(size).flatten(1) - head.middle[..., None]
+    return (head.ratio(away) <= 1).float().view(-1, 1, size, size)
+
+
+def outline_motion(start: np.ndarray, end: np.ndarray, roll: Tensor, size: int) -> Tensor:
+    """Where each pixel around a head was in the source, so that the outline of the round head there
+    becomes its outline here: x and y (B, 2, size, size).
+
+    A pixel that lies twice as far from the middle as the outline does so in the source, too.
+
+    start, end: `surface_points` (B, V, 3) of the source (or 1 for all) and of the picture to be
+    made. roll: (B,) radians, by which the head is rolled anticlockwise from the source on.
+    """
+    before, now = outline(start), outline(end)
+    # A coarser map is fine enough for what is smooth.
+    coarse = min(size, OUTLINE_SIZE)
+    away = _pixels(coarse).flatten(1) * (size / coarse) - now.middle[..., None]
+    cos, sin = roll.double().cpu().cos(), roll.double().cpu().sin()
+    back = torch.stack([cos, -sin, sin, cos], -1).view(-1, 2, 2) @ away
+    ratio = now.ratio(away) / before.ratio(back).clamp(min=1e-6)
+    places = before.middle[..., None] + back * ratio[:, None]
+    motion = (places - away - now.middle[..., None]).float().view(-1, 2, coarse, coarse)
+    return pixel_centres(size, motion.device) + resampled(motion, size)
+
+
+def _pixels(size: int) -> Tensor:
+    """The centres x and y of pixels: (2, size, size)."""
+    return pixel_centres(size, torch.device("cpu")).double()[0]
 
 
 def skull_motion(start: np.ndarray, end: np.ndarray) -> Tensor:
@@ -80,35 +153,47 @@ def _ellipse(points: Tensor) -> tuple[Tensor, Tensor]:
     return centre, axes @ torch.diag_embed(values.sqrt()) @ axes.mT
 
 
-def skull_share(end: np.ndarray, held: Tensor, front: Tensor, crop_side: float) -> Tensor:
+def skull_share(
+    end: np.ndarray, held: Tensor, front: Tensor, lag: Tensor, crop_side: float
+) -> Tensor:
     """How much the skull's motion moves each pixel that has no motion of its own: (B, 1, S, S).
 
     Hair moves with the skull, which turns less far in the picture than the face before it. The
     share is 1 above the forehead, and falls to 0 at the chin, beside what is `held`, and where the
-    skull's motion would show the front of the face a second time.
+    skull's motion would show the front of the face a second time. It also falls to 0 where the face
+    pulls hair inwards, away from the outline of the head: there hair turns into view.
 
     end: `surface_points` (B, V, 3) of the picture to be made. held: (B, 1, S, S), 1 on parts that
     have a motion of their own. front: (B, 1, S, S), 1 where the skull's motion leads to the front
-    of the face. crop_side: pixels.
+    of the face. lag: (B, 2, S, S) pixels, from where the skull's motion leads to where the motion
+    of the surroundings does. crop_side: pixels.
     """
-    forehead, chin = (
-        end[:, _at_height(height), 1].mean(1) for height in (FOREHEAD_HEIGHT, CHIN_HEIGHT)
-    )
-    rows = np.arange(held.shape[2]) + 0.5
-    above = ((chin[:, None] - rows) / (chin - forehead).clip(1)[:, None]).clip(0, 1)
-    share = torch.from_numpy(above).to(held)[:, None, :, None]
+    share = _above(end, held.shape[2], FOREHEAD_HEIGHT, CHIN_HEIGHT).to(held)
     reach = max(1, round(NEAR * crop_side))
+    away = _pixels(held.shape[2])[None] - outline(end).middle[..., None, None]
+    outwards = (away / away.norm(dim=1, keepdim=True).clamp(min=1)).to(lag)
+    inwards = (lag * outwards).sum(1, keepdim=True) / (PULLED * crop_side)
+    share = share * (1 - inwards.clamp(0, 1))
     return share * (1 - _widened(held, reach)) * (1 - _widened(front, max(1, reach // 2)))
 
 
-def above_chin(end: np.ndarray, size: int) -> Tensor:
+def above_chin(points: np.ndarray, size: int) -> Tensor:
     """1 in the rows of a picture above the mouth, falling to 0 at the chin: (B, 1, size, 1).
 
-    end: `surface_points` (B, V, 3) of the picture.
+    points: `surface_points` (B, V, 3) of the picture.
     """
-    mouth, chin = (end[:, _at_height(height), 1].mean(1) for height in (MOUTH_HEIGHT, CHIN_HEIGHT))
+    return _above(points, size, MOUTH_HEIGHT, CHIN_HEIGHT)
+
+
+def above_eyes(points: np.ndarray, size: int) -> Tensor:
+    """As `above_chin`, from the hairline down to the eyes."""
+    return _above(points, size, HAIRLINE_HEIGHT, EYE_HEIGHT)
+
+
+def _above(points: np.ndarray, size: int, high: float, low: float) -> Tensor:
+    top, bottom = (points[:, _at_height(height), 1].mean(1) for height in (high, low))
     rows = np.arange(size) + 0.5
-    share = (chin[:, None] - rows) / (chin - mouth).clip(1)[:, None]
+    share = (bottom[:, None] - rows) / (bottom - top).clip(1)[:, None]
     return torch.from_numpy(share.clip(0, 1)).float()[:, None, :, None]
 
 

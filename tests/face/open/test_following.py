@@ -1,13 +1,17 @@
 """Films with cuts and several people: frames of the demo clip and a NASA photo, side by side."""
 
+import threading
+
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from reenact.assets import asset_path
 from reenact.face.open.following import VideoTracker
 from reenact.face.open.stack import OpenFaceStack
 from reenact.media.video_reader import VideoReader
+from reenact.threads import torch_threads
 
 SIDE = 256
 
@@ -125,3 +129,28 @@ def test_a_frozen_film_gives_a_frozen_face(stack, man):
     rois = VideoTracker(stack.tracker).update(np.stack(noisy)).rois
     away = (rois - rois[2:].mean(0))[:, :3].abs().amax(1)
     assert away[1] < 2 * away[2:].max()
+
+
+def test_two_threads_share_the_work_and_see_exactly_what_one_sees(stack, monkeypatch):
+    film = [f for f, _ in zip(VideoReader(asset_path("demo_target.mp4")), range(40), strict=False)]
+    readers: list[str] = []
+    read = VideoTracker._read
+
+    def noted(self, frame, roi):
+        reading = read(self, frame, roi)
+        if reading is not self._guess:
+            readers.append(threading.current_thread().name)
+        return reading
+
+    monkeypatch.setattr(VideoTracker, "_read", noted)
+    with torch_threads(1):
+        alone = VideoTracker(stack.tracker).update(film)
+    in_main_thread = len(readers)
+    readers.clear()
+    with torch_threads(2):
+        together = VideoTracker(stack.tracker).update(film)
+    for name, value in vars(alone).items():
+        assert torch.equal(value, getattr(together, name)), name
+    mine = readers.count(threading.main_thread().name)
+    assert mine < 0.8 * in_main_thread
+    assert len(readers) < 1.5 * in_main_thread

@@ -83,7 +83,7 @@ def test_a_photo_that_hides_its_eyes_gives_usual_ones(drawn):
 
 def test_shares_of_a_pixel_are_one_or_none(drawn):
     part, places = drawn
-    look = Look(colours=torch.zeros(6, 3), iris=0.5, shift=np.zeros(2))
+    look = Look(colours=torch.zeros(len(MATERIALS), 3), iris=0.5, shift=np.zeros(2))
     total = shares(part, places, SIZE / 2, look).sum(-1)
     is_skin = part <= 0
     assert np.abs(total[is_skin]).max() == 0
@@ -91,7 +91,7 @@ def test_shares_of_a_pixel_are_one_or_none(drawn):
 
 
 def test_teeth_are_seen_in_a_wide_mouth_and_not_between_closed_lips():
-    fill = torch.zeros(1, 6, 64, 64)
+    fill = torch.zeros(1, len(MATERIALS), 64, 64)
     fill[:, 0, 10:30, 10:50] = 1
     fill[:, 0, 45:47, 10:50] = 1
     drawn = shaded(fill, crop_side=128)
@@ -107,20 +107,30 @@ def test_an_eye_that_closes_gets_the_shadow_of_its_lashes(drawn):
     areas = eye_areas(part, SIZE / 2)
     assert areas.min() > 50
     assert areas[0] == pytest.approx(areas[1], rel=0.1)
-    fill = np.zeros((SIZE, SIZE, 6), np.float32)
-    darken_closing_eyes(fill, part, SIZE / 2, np.array([1.0, 0.1]))
+    fill = np.zeros((SIZE, SIZE, len(MATERIALS)), np.float32)
+    darken_closing_eyes(fill, part == BALLS, SIZE / 2, np.array([1.0, 0.1]))
     left, right = fill[:, : SIZE // 2], fill[:, SIZE // 2 :]
     assert left.max() == 0
     assert 0.5 < right.max() <= 1
-    assert right[..., MATERIALS.index("pupil")].sum() == pytest.approx(right.sum())
+    assert right[..., MATERIALS.index("lashes")].sum() == pytest.approx(right.sum())
+
+
+def test_lids_that_touch_leave_a_soft_dark_line():
+    """The head model's opening is a stair of single pixels. Nobody has such an edge."""
+    fill, lashes = torch.zeros(1, len(MATERIALS), 64, 64), MATERIALS.index("lashes")
+    fill[:, lashes, 30, 10:30] = fill[:, lashes, 31, 30:50] = 0.9
+    drawn = shaded(fill, crop_side=256)[0, lashes]
+    assert drawn[30:32, 12:48].max(0).values.min() > 0.5, "dark all along"
+    assert drawn.diff(dim=0).abs().max() < 0.5, "no hard edge"
+    assert drawn.max() <= 0.9 + 1e-6
 
 
 @pytest.mark.parametrize("place", [(slice(40, 52), slice(70, 90)), (slice(0, 5), slice(120, 128))])
 def test_only_the_square_around_eyes_and_mouth_is_computed(place: tuple[slice, slice]) -> None:
-    look = Look(colours=torch.rand(6, 3) - 0.5, iris=0.5, shift=np.zeros(2))
-    fill = torch.zeros(2, 6, 128, 128)
+    look = Look(colours=torch.rand(len(MATERIALS), 3) - 0.5, iris=0.5, shift=np.zeros(2))
+    fill = torch.zeros(2, len(MATERIALS), 128, 128)
     assert painted(fill, look, 128.0).abs().sum() == 0
-    fill[(slice(1, 2), slice(None), *place)] = torch.rand(1, 6, 1, 1) / 6
+    fill[(slice(1, 2), slice(None), *place)] = torch.rand(1, len(MATERIALS), 1, 1) / 7
     whole = shaded(fill, 128.0)
     colours = torch.einsum("bkhw,kc->bchw", whole, look.colours)
     expected = torch.cat([colours, whole.sum(1, keepdim=True)], 1)
