@@ -114,10 +114,7 @@ class Studio:
             clip = open_target(target, run)
             if not is_photo(photo):
                 return self._animate_video(job, photo, face, clip, target, run, folder)
-            if face == ALL:
-                sources = self._reenactor.find_all(photo)
-            else:
-                sources = [self._find(photo, face)]
+            sources = self._reenactor.find_all(photo) if face == ALL else [self._find(photo, face)]
             run = keeping_alpha(run, sources, self._reenactor)
             motion = self._motion(job, clip, target, run)
             notes = motion.tracked.warnings()
