@@ -8,7 +8,7 @@ check:
 	ruff check .
 	mypy
 	lint-imports
-	python -m pytest -m "not slow and not browser"
+	python -m pytest -n auto --maxprocesses 4 --dist loadfile -m "not slow and not browser"
 slow:
 	python -m pytest -m slow
 browser:
