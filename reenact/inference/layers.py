@@ -117,7 +117,7 @@ def _is_hair(picture: Tensor, areas: HairAreas, person: Tensor) -> Tensor:
     """
     colours = picture[:, :3]
     hair, skin = (_mean_colour(colours, area * person) for area in (areas.beside, areas.face))
-    distances = [(colours - mean).norm(dim=1, keepdim=True) for mean in (hair, skin)]
+    distances = [(colours - mean).square().sum(1, keepdim=True) for mean in (hair, skin)]
     return (distances[0] < distances[1]).to(picture)
 
 
