@@ -160,7 +160,8 @@ def run(arguments: argparse.Namespace) -> None:
                 for path in sources:
                     table.failed(path, name, error)
     finally:  # Ctrl-C also shows what is done
-        say("\n".join(table.lines))
+        for line in table.lines:
+            say(line)
     if table.num_failed:
         raise UserError(
             f"{table.num_failed} of {len(table.lines)} results could not be made, see the lines "
