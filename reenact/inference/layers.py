@@ -42,8 +42,8 @@ class Layers:
         the canvas's centre and pixels and W >= D: what moves in from beside the canvas is known. C
         is 3, or 4 with a plane of opacity, which is handled as one more colour.
     inside: (1, 3, W, W) the person's colours, continued beyond its outline.
-    back: (1, C + 1, W, W) as `person`, the hair around the head. Inside of the head's outline,
-        above the eyes, there is hair instead of the face.
+    back: (1, C + 1, W, W) as `person`, the hair around the head. It goes on behind the face, above
+        the eyes and farther down between what hair is seen beside the head.
     plate: (1, C, D, D) the background, filled from around where the person hides it.
     face: the face whose motion the person follows.
     """
@@ -86,8 +86,8 @@ def _back_of_head(
 ) -> Tensor:
     """`back` of `Layers`. colours: (1, C, W, W), the person's, times alpha. margin, depth: pixels.
 
-    Where the head model lies over the crown, colours tell hair from skin. Hair inside the outline
-    of the head continues the hair around it, with its grain.
+    Where the head model lies over the crown, colours tell hair from skin. Hair that the face hides
+    continues the hair around it, with its grain.
     """
     areas = _resized_areas(face, view)
     person = (view.mask > SOLID_ABOVE).to(view.picture)
@@ -101,7 +101,7 @@ def _back_of_head(
     strands = torch.maximum(torch.minimum(colours, view.mask), -view.mask)
     is_edge = (beside > 0) * (1 - known)
     shown = is_edge * strands + (1 - is_edge) * filled * view.mask
-    share = box_mean(torch.maximum(hair, areas.skull), depth)
+    share = box_mean(torch.stack([hair, areas.skull, _inwards(beside, areas.face)]).amax(0), depth)
     return torch.cat([shown, view.mask], 1) * share
 
 
@@ -124,6 +124,19 @@ def _connected(mask: Tensor, areas: HairAreas) -> Tensor:
     is_top = np.bincount(parts[areas.skull[0, 0].numpy() > 0], minlength=count + 1) > 0
     is_top[0] = False
     return torch.from_numpy(is_top[parts]).to(mask)[None, None]
+
+
+def _inwards(hair: Tensor, face: Tensor) -> Tensor:
+    """The most `hair` (1, 1, W, W) from each pixel outwards along its row: (1, 1, W, W). Where hair
+    is seen beside a head, ears and cheeks hide more of it farther inwards.
+
+    face: (1, 1, W, W), 1 on the face, whose middle is that of the head.
+    """
+    columns = torch.arange(hair.shape[-1], dtype=hair.dtype)
+    middle = (face * columns).sum() / face.sum().clamp(min=1)
+    from_left = hair.cummax(-1).values
+    from_right = hair.flip(-1).cummax(-1).values.flip(-1)
+    return torch.where(columns < middle, from_left, from_right)
 
 
 def _is_hair(picture: Tensor, hair: Tensor, face: Tensor) -> Tensor:

@@ -125,7 +125,8 @@ def test_a_collar_beside_the_jaw_is_no_hair():
         shown = SourceView(canvas=canvas, picture=picture, mask=given, cut=none)
         back = make_layers(shown, source).back
         beside = back[0, 3, (eyes + chin) // 2 : chin - 8]
-        assert (beside.max() > 0.5) == is_there
+        assert (beside.max() > 0.5) == is_there, "beside the head"
+        assert (beside[:, side // 2].min() > 0.5) == is_there, "behind the face"
 
 
 def _chin() -> int:
