@@ -107,7 +107,9 @@ def _from_networks(
     drawn = _recoloured(drawn, small[:, :3], both)
     face, unit = both * (sure > 0.5), images.shape[-1] * layers.canvas.zoom / side
     gain = _light(drawn, small[:, :3], face, unit) ** behind.amax((2, 3), keepdim=True)
-    cover = cover * behind
+    # Nobody gets wider than the photo shows.
+    outline = resampled(field.warp_back(layers.person[:, -1:], layers.reach), size)
+    cover = cover * behind * outline
     return resampled(drawn, side), resampled(cover, side), resampled(gain, side)
 
 
