@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from reenact.commands.animating import KEYS, option_of
 from reenact.commands.arguments import Parser
 from reenact.commands.configs import find_config
 from reenact.commands.main import COMMANDS
@@ -90,3 +91,22 @@ def test_links_between_the_pages_lead_somewhere():
         for target in re.findall(r"\]\(([^)#\s]+)\)", path.read_text()):
             if not target.startswith("http"):
                 assert (path.parent / target).exists(), f"{path.name}: {target}"
+
+
+USE_PAGE = PAGE.parent / "use.md"
+SECTIONS = dict(re.findall(r"^## (.*?)\n(.*?)(?=^## |\Z)", USE_PAGE.read_text(), re.M | re.S))
+
+
+@pytest.mark.parametrize("title", SECTIONS)
+def test_a_feature_is_shown_with_a_command_and_a_picture(title: str):
+    if title == "What the program warns of":
+        return
+    assert re.search(r"```bash\n(.*\n)*?(python|diffusionact) ", SECTIONS[title])
+    (picture,) = re.findall(r"!\[.+?\]\((.+?)\)", SECTIONS[title])
+    assert (USE_PAGE.parent / picture).is_file()
+
+
+def test_the_page_of_use_names_every_option():
+    missing = {option_of(key) for key in KEYS if "." not in key}
+    missing -= set(re.findall(r"--[a-z0-9-]+", USE_PAGE.read_text()))
+    assert missing == set()

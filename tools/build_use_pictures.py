@@ -1,10 +1,12 @@
 """Make the pictures of docs/use.md with the shipped weights and the shipped synthetic people.
 
-python -m tools.build_use_pictures          writes docs/pictures/use/*.jpg, in a few minutes
+python -m tools.build_use_pictures              writes docs/pictures/use/*.jpg, in a few minutes
+python -m tools.build_use_pictures label live   writes these two
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,12 +16,17 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from reenact import Motion, Reenactor, Sliders
-from reenact.assets import ASSETS_DIR, asset_path
+from reenact.assets import asset_path
 from reenact.errors import exit_code
 from reenact.face.expressions import EXPRESSION_NAMES
 from reenact.inference.face_numbers import with_numbers
 from reenact.inference.motion import SourcePose
-from reenact.inference.motion_file import SUFFIX, load_motion
+from reenact.inference.motion_file import load_motion
+from reenact.inference.run_config import InferRun
+from reenact.inference.shipped_motions import shipped_motion
+from reenact.live.feed import ClipFeed, RealClock
+from reenact.live.overlay import with_lines
+from reenact.live.run import run_live
 from reenact.media.label import labelled
 from reenact.media.video_reader import VideoReader
 
@@ -145,13 +152,72 @@ def faces(people: People) -> list[Row]:
 def source_video(people: People) -> list[Row]:
     """Frames of a source video, and of both kinds of result."""
     source = [people.man[i] for i in (5, 28, 58, 70)]
-    speak = load_motion(path_of("speak"))
+    speak = load_motion(shipped_motion("@speak"))
     target = speak[[8, 16, 24, 32]]
     rows: list[Row] = [[("source", frame[FACE]) for frame in source]]
     poses: tuple[SourcePose, ...] = ("keep", "take")
     for pose in poses:
         results = people.reenactor.animate_video(source, target, source_pose=pose)
         rows.append([(f"--source-pose {pose}", frame[FACE]) for frame in results])
+    return rows
+
+
+def background(people: People) -> list[Row]:
+    """The woman before the photo's own background, before none, and before a colour."""
+    wanted = [("", "photo"), ("--background transparent", "transparent")]
+    wanted += [("--background '#00b140'", "#00b140")]
+    row = []
+    for caption, background in wanted:
+        *_, frame = people.reenactor.animate(
+            people.woman, strongest("smile"), motion="relative", background=background
+        )
+        row.append((caption or "result", frame if frame.shape[2] == 3 else over_squares(frame)))
+    return [row]
+
+
+def over_squares(frame: np.ndarray, side: int = 16) -> np.ndarray:
+    """A frame (H, W, 4) over grey and white squares, as programs show what is transparent."""
+    y, x = np.indices(frame.shape[:2]) // side
+    ground = np.where((x + y) % 2 == 0, 255, 205)[..., None]
+    alpha = frame[..., 3:] / 255
+    return (alpha * frame[..., :3] + (1 - alpha) * ground).round().astype(np.uint8)
+
+
+def live(people: People) -> list[Row]:
+    """What the camera sees, and the window."""
+    clip = VideoReader(asset_path("demo_target.mp4"))
+    clock, shown = RealClock(), Shown()
+    settings = InferRun(motion="relative")
+    source = people.reenactor.find(people.woman)
+    run_live(people.reenactor, source, ClipFeed(clip, clock), [shown], settings, clock)
+    frame, time = shown.last
+    number = int(np.searchsorted([float(t) for t in clip.timeline.times], time))
+    seen = people.man[min(number, len(people.man) - 1)]
+    return [[("camera", seen), ("window of diffusionact live", frame)]]
+
+
+class Shown:
+    """Keeps what a window would show last, and when its camera frame came."""
+
+    last: tuple[np.ndarray, float]
+
+    def show(self, frame: np.ndarray, time: float, lines: list[str]) -> str:
+        self.last = with_lines(frame, lines), time
+        return ""
+
+    def close(self) -> None:
+        pass
+
+
+def batch(people: People) -> list[Row]:
+    """Each source with each target."""
+    rows: list[Row] = []
+    for photo in (people.woman, people.man[0]):
+        row = []
+        for name in ("smile", "shake", "speak"):
+            *_, frame = people.reenactor.animate(photo, strongest(name), motion="relative")
+            row.append((f"@{name}", frame))
+        rows.append([("photo", photo), *row])
     return rows
 
 
@@ -170,23 +236,22 @@ PICTURES: dict[str, Callable[[People], list[Row]]] = {
     "sliders": sliders,
     "faces": faces,
     "source_video": source_video,
+    "background": background,
+    "live": live,
+    "batch": batch,
     "label": label,
 }
 
 
-def path_of(motion: str) -> Path:
-    return ASSETS_DIR / "motions" / f"{motion}{SUFFIX}"
-
-
 def shipped(name: str, number: int) -> Motion:
     """A shipped motion in two frames: its first one, and this one."""
-    motion = load_motion(path_of(name))
+    motion = load_motion(shipped_motion(f"@{name}"))
     return motion[[0, number]]
 
 
 def strongest(name: str) -> Motion:
     """A shipped motion in two frames: its first one, and the one that is farthest from it."""
-    params = load_motion(path_of(name)).tracked.params
+    params = load_motion(shipped_motion(f"@{name}")).tracked.params
     part, starts = MOTIONS[name]
     values = getattr(params, part)
     if starts:
@@ -224,9 +289,9 @@ def main() -> None:
         reenactor=reenactor, woman=woman, man=list(VideoReader(asset_path("demo_target.mp4")))
     )
     FOLDER.mkdir(parents=True, exist_ok=True)
-    for name, make in PICTURES.items():
+    for name in sys.argv[1:] or PICTURES:
         path = FOLDER / f"{name}.jpg"
-        sheet(make(people)).save(path, quality=QUALITY, optimize=True)
+        sheet(PICTURES[name](people)).save(path, quality=QUALITY, optimize=True)
         print(f"{path}: {path.stat().st_size / 1000:.0f} kB")
 
 

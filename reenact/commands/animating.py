@@ -32,6 +32,11 @@ EXPERT = "config, rendering, device"
 """What the groups of options are about."""
 
 
+RELATIVE = {"motion": "relative"}
+"""For live, and for motions that ship with the package: the change of a stranger's face is taken,
+not the face itself. What the user says counts more."""
+
+
 def given_options(arguments: argparse.Namespace) -> dict[str, Any]:
     """The keys of the config that the command line gives, with their values."""
     values = {key: getattr(arguments, key, None) for key in KEYS}

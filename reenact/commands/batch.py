@@ -15,6 +15,7 @@ from reenact.commands.animating import (
     FACES,
     MOTION,
     OUTPUT,
+    RELATIVE,
     add_frames,
     add_motion,
     add_part,
@@ -92,7 +93,9 @@ def run(arguments: argparse.Namespace) -> None:
     from reenact.media.clip import MediaClip
     from reenact.media.content_credentials import check_signing
 
-    settings = read_config(arguments, InferRun, given_options(arguments))
+    options = given_options(arguments)
+    settings = read_config(arguments, InferRun, options)
+    for_shipped = read_config(arguments, InferRun, RELATIVE | options)
     sources = list(dict.fromkeys(arguments.sources))
     check_signing(arguments.out / "result.mp4", settings.c2pa_certificate, settings.c2pa_key)
     make_folder(arguments.out)
@@ -107,7 +110,9 @@ def run(arguments: argparse.Namespace) -> None:
             output = output.with_suffix(f".{arguments.format}")
         return output
 
-    def animate(path: Path, clip: Opened, motions: list[Motion], output: Path) -> None:
+    def animate(
+        path: Path, clip: Opened, motions: list[Motion], output: Path, settings: InferRun
+    ) -> None:
         if not is_photo(path):
             check_video_source(len(motions), settings)
             check_transparency(output, settings)
@@ -141,7 +146,8 @@ def run(arguments: argparse.Namespace) -> None:
                     table.made(path, name, f"{output} was there already")
                     continue
                 started = time.perf_counter()
-                animate(path, clip, motions, output)
+                run = for_shipped if is_shipped(name) else settings
+                animate(path, clip, motions, output, run)
                 table.made(path, name, f"{output} {time.perf_counter() - started:.1f} s")
             except UserError as error:
                 table.failed(path, name, error)
@@ -154,7 +160,8 @@ def run(arguments: argparse.Namespace) -> None:
                 for path in sources:
                     table.failed(path, name, error)
     finally:  # Ctrl-C also shows what is done
-        say("\n".join(table.lines))
+        for line in table.lines:
+            say(line)
     if table.num_failed:
         raise UserError(
             f"{table.num_failed} of {len(table.lines)} results could not be made, see the lines "

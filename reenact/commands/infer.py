@@ -12,6 +12,7 @@ from reenact.commands.animating import (
     FACES,
     MOTION,
     OUTPUT,
+    RELATIVE,
     add_frames,
     add_motion,
     add_part,
@@ -94,10 +95,8 @@ def run(arguments: argparse.Namespace) -> None:
     from reenact.inference.run_config import InferRun
 
     options = given_options(arguments)
-    if any(
-        map(is_shipped, arguments.targets)
-    ):  # the change of a stranger's face, not the face itself
-        options.setdefault("motion", "relative")
+    if any(map(is_shipped, arguments.targets)):
+        options = RELATIVE | options
     settings = read_config(arguments, InferRun, options)
     if source is None:
         source, targets = asset_path("demo_source.png"), [asset_path("demo_target.mp4")]

@@ -12,6 +12,7 @@ from reenact.commands.animating import (
     FACES,
     MOTION,
     OUTPUT,
+    RELATIVE,
     add_frames,
     add_motion,
     add_rendering,
@@ -78,6 +79,7 @@ def run(arguments: argparse.Namespace) -> None:
     from fractions import Fraction
 
     from reenact.inference.inputs import find_source, load_for
+    from reenact.inference.motion_file import is_motion_path
     from reenact.inference.run_config import InferRun
     from reenact.live.camera import open_camera
     from reenact.live.feed import ClipFeed, Feed, NewestFeed, RealClock
@@ -87,9 +89,11 @@ def run(arguments: argparse.Namespace) -> None:
     from reenact.media.content_credentials import check_signing, sign_result
     from reenact.media.images import read_frame
 
-    settings = read_config(arguments, InferRun, {"motion": "relative"} | given_options(arguments))
+    settings = read_config(arguments, InferRun, RELATIVE | given_options(arguments))
     clip, rate = None, Fraction(CAMERA_RATE)
     if arguments.input is not None:
+        if is_motion_path(arguments.input):
+            raise UserError(f"{arguments.input}: has no pictures, use it with `diffusionact infer`")
         if is_still(arguments.input):
             raise UserError(f"{arguments.input}: is a picture, give a video")
         clip = open_clip(arguments.input, fps=None)

@@ -22,6 +22,8 @@ change where few pixels or few colours are known.
 """
 BOTH_ABOVE = 0.9
 """Where both masks are above this value, both pictures show the person."""
+MOST_ENLARGED = 2
+"""The networks' person is fitted to the photo's colours in at most so many times their pixels."""
 BORDER = 1 / 16
 """Beside the border of the face crop the networks' person fades out within this share of its side.
 """
@@ -91,7 +93,10 @@ def _from_networks(
     much of it stands behind the moved `person` (B, C + 1, D, D): (B, 1, D, D). Also how many times
     lighter it makes the face (B, 1, D, D).
     """
-    size, side = field.grid.shape[1], layers.canvas.size
+    side = layers.canvas.size
+    # More pixels than a few for each of the networks' would show nothing more.
+    size = min(field.grid.shape[1], MOST_ENLARGED * images.shape[-1])
+    behind, sure = (resampled(x, size) for x in (field.behind, field.sure))
     width = max(1, round(BORDER * people.shape[-1]))
     middle_part = torch.ones_like(people[..., width:-width, width:-width])
     fading = box_mean(F.pad(middle_part, (width,) * 4), width - 1)
@@ -100,9 +105,11 @@ def _from_networks(
     small = resampled(person, size)
     both = (torch.minimum(small[:, -1:], cover) > BOTH_ABOVE).to(small)
     drawn = _recoloured(drawn, small[:, :3], both)
-    face, unit = both * (field.sure > 0.5), images.shape[-1] * layers.canvas.zoom / side
-    gain = _light(drawn, small[:, :3], face, unit) ** field.behind.amax((2, 3), keepdim=True)
-    cover = cover * field.behind
+    face, unit = both * (sure > 0.5), images.shape[-1] * layers.canvas.zoom / side
+    gain = _light(drawn, small[:, :3], face, unit) ** behind.amax((2, 3), keepdim=True)
+    # Nobody gets wider than the photo shows.
+    outline = resampled(field.warp_back(layers.person[:, -1:], layers.reach), size)
+    cover = cover * behind * outline
     return resampled(drawn, side), resampled(cover, side), resampled(gain, side)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
-from scipy.ndimage import distance_transform_edt
+from scipy.ndimage import distance_transform_edt, label
 from torch import Tensor
 
 from reenact.face.box import box_max, box_mean
@@ -23,6 +23,8 @@ INSIDE_DEPTH = 1 / 50
 """The person's own colours end this far inside its outline, as a share of the crop's side."""
 SOLID_ABOVE = 0.95
 """Where the mask is above this value, nothing of the wall is seen through the person."""
+HALF = 0.5
+"""Where the mask is above this value, more of the person than of the wall is seen."""
 PERSON_ABOVE = 0.02
 PERSON_MARGIN = 1 / 40
 """The plate is filled where the mask is above the one, and within a margin: a share of the side of
@@ -89,13 +91,15 @@ def _back_of_head(
     """
     areas = _resized_areas(face, view)
     person = (view.mask > SOLID_ABOVE).to(view.picture)
-    hair = torch.maximum(areas.beside, areas.crown * _is_hair(view.picture, areas, person))
+    beside = areas.beside * box_max(_connected(view.mask, areas), depth)
+    crown = areas.crown * _is_hair(view.picture, beside * person, areas.face * person)
+    hair = torch.maximum(beside, crown)
     known = (box_max(1 - (hair > 0).float(), depth) == 0) * person
     filled = filled_in(view.picture * known, known)
     filled = _with_grain(filled, known, margin, None)
     # The soft edge beside the head keeps its strands. Nothing of the wall comes with them.
     strands = torch.maximum(torch.minimum(colours, view.mask), -view.mask)
-    is_edge = (areas.beside > 0) * (1 - known)
+    is_edge = (beside > 0) * (1 - known)
     shown = is_edge * strands + (1 - is_edge) * filled * view.mask
     share = box_mean(torch.maximum(hair, areas.skull), depth)
     return torch.cat([shown, view.mask], 1) * share
@@ -111,13 +115,24 @@ def _resized_areas(face: LayerSource, view: SourceView) -> HairAreas:
     return HairAreas(**dict(zip(names, resized.split(1, 1), strict=True)))
 
 
-def _is_hair(picture: Tensor, areas: HairAreas, person: Tensor) -> Tensor:
-    """1 where the colours of `picture` (1, C, W, W) are more like those beside the head than like
-    those of the face, else 0: (1, 1, W, W). person: (1, 1, W, W), 1 where a person is seen.
+def _connected(mask: Tensor, areas: HairAreas) -> Tensor:
+    """1 where the person of the mask (1, 1, W, W) beside the head is connected with the top of the
+    head, without its face and its neck: hair, but no collar. Else 0.
+    """
+    around = torch.stack([areas.beside, areas.crown, areas.skull]).amax(0)
+    parts, count = label(((mask > HALF) & (around > 0))[0, 0].numpy())
+    is_top = np.bincount(parts[areas.skull[0, 0].numpy() > 0], minlength=count + 1) > 0
+    is_top[0] = False
+    return torch.from_numpy(is_top[parts]).to(mask)[None, None]
+
+
+def _is_hair(picture: Tensor, hair: Tensor, face: Tensor) -> Tensor:
+    """1 where the colours of `picture` (1, C, W, W) are more like those of the hair than like those
+    of the face, else 0: (1, 1, W, W). hair, face: (1, 1, W, W), 1 where these are seen.
     """
     colours = picture[:, :3]
-    hair, skin = (_mean_colour(colours, area * person) for area in (areas.beside, areas.face))
-    distances = [(colours - mean).norm(dim=1, keepdim=True) for mean in (hair, skin)]
+    means = [_mean_colour(colours, area) for area in (hair, face)]
+    distances = [(colours - mean).square().sum(1, keepdim=True) for mean in means]
     return (distances[0] < distances[1]).to(picture)
 
 

@@ -14,14 +14,21 @@ from reenact.web.options import OPTIONS, SLIDERS, Option
 from reenact.web.studio import LARGEST, Studio
 from reenact.web.visitors import ONE_FACE
 
+SOURCE_KINDS = {"photo": "Photo", "person": "Video"}
 KINDS = {"shipped": "Ready-made", "video": "Video", "file": "File", "sliders": "Sliders"}
 
 
 @dataclass(frozen=True, kw_only=True)
-class PhotoCard:
-    """Step 1. `chooser` holds `preview` and `face`, and is seen for photos of several faces."""
+class SourceCard:
+    """Step 1. `parts` are one column for each of `SOURCE_KINDS`, of which one is seen.
 
+    `chooser` holds `preview` and `face`, and is seen where there are several faces.
+    """
+
+    kind: gr.Radio
+    parts: list[gr.Column]
     photo: gr.Image
+    person: gr.Video
     says: gr.HTML
     chooser: gr.Column
     preview: gr.Image
@@ -60,42 +67,49 @@ class ResultCard:
     file: gr.DownloadButton
 
 
-def photo_card(example: Path) -> PhotoCard:
+def source_card(example: Path) -> SourceCard:
     with gr.Column(elem_classes="card"):
-        gr.HTML(_heading(1, "A photo", "One face, seen clearly from the front."))
-        photo = gr.Image(
-            type="filepath",
-            sources=["upload", "webcam"],
-            label="Photo",
-            show_label=False,
-            buttons=[],
-            height=320,
-            elem_id="photo",
-            webcam_options=gr.WebcamOptions(mirror=False),
-        )
+        gr.HTML(_heading(1, "A photo", "Or a video. One face, seen clearly from the front."))
+        kind = _tabs(SOURCE_KINDS, "What moves", "source-kind")
+        with gr.Column() as photo_part:
+            photo = gr.Image(
+                type="filepath",
+                sources=["upload", "webcam"],
+                label="Photo",
+                show_label=False,
+                buttons=[],
+                height=320,
+                elem_id="photo",
+                webcam_options=gr.WebcamOptions(mirror=False),
+            )
+            gr.Examples(
+                [[str(asset_path("demo_source.png"))], [str(example)]],
+                inputs=[photo],
+                label="Or take one of these (synthetic people)",
+                elem_id="photos",
+            )
+        with gr.Column(visible=False) as person_part:
+            person = _sent_video("Video of the person", "person")
         says = gr.HTML(elem_classes="says")
         with gr.Column(visible=False) as chooser:
             preview = _shown_image("Faces with their numbers", "preview")
             face = gr.Radio(ONE_FACE, value=LARGEST, label="Which face?", elem_id="face")
-        gr.Examples(
-            [[str(asset_path("demo_source.png"))], [str(example)]],
-            inputs=[photo],
-            label="Or take one of these (synthetic people)",
-            elem_id="photos",
-        )
-    return PhotoCard(photo=photo, says=says, chooser=chooser, preview=preview, face=face)
+    return SourceCard(
+        kind=kind,
+        parts=[photo_part, person_part],
+        photo=photo,
+        person=person,
+        says=says,
+        chooser=chooser,
+        preview=preview,
+        face=face,
+    )
 
 
 def motion_card() -> MotionCard:
     with gr.Column(elem_classes="card"):
         gr.HTML(_heading(2, "A motion", "Ready-made, from a video, or set by hand."))
-        kind = gr.Radio(
-            [(text, name) for name, text in KINDS.items()],
-            value="shipped",
-            label="Where the motion comes from",
-            show_label=False,
-            elem_id="kind",
-        )
+        kind = _tabs(KINDS, "Where the motion comes from", "kind")
         with gr.Column() as shipped_part:
             shipped = gr.Radio(
                 [(name.capitalize(), name) for name in shipped_names()],
@@ -105,16 +119,7 @@ def motion_card() -> MotionCard:
                 elem_id="shipped",
             )
         with gr.Column(visible=False) as video_part:
-            clip = gr.Video(
-                sources=["upload", "webcam"],
-                label="Video",
-                show_label=False,
-                include_audio=True,
-                height=348,
-                buttons=[],
-                elem_id="clip",
-                webcam_options=gr.WebcamOptions(mirror=False),
-            )
+            clip = _sent_video("Video", "clip")
         with gr.Column(visible=False) as file_part:
             gr.HTML(f'<p class="note">A picture, an animation, or a motion file ({SUFFIX}).</p>')
             other = gr.File(label="File", show_label=False, height=200, elem_id="other")
@@ -179,6 +184,32 @@ def result_card(studio: Studio) -> ResultCard:
 
 def _heading(number: int, title: str, text: str) -> str:
     return f'<div class="step"><h2><span>{number}</span>{title}</h2><p>{text}</p></div>'
+
+
+def _tabs(kinds: dict[str, str], label: str, elem_id: str) -> gr.Radio:
+    """One bar of equal parts, of which the first is chosen."""
+    return gr.Radio(
+        [(text, name) for name, text in kinds.items()],
+        value=next(iter(kinds)),
+        label=label,
+        show_label=False,
+        elem_id=elem_id,
+        elem_classes="tabs",
+    )
+
+
+def _sent_video(label: str, elem_id: str) -> gr.Video:
+    """A video that visitors upload or record."""
+    return gr.Video(
+        sources=["upload", "webcam"],
+        label=label,
+        show_label=False,
+        include_audio=True,
+        height=348,
+        buttons=[],
+        elem_id=elem_id,
+        webcam_options=gr.WebcamOptions(mirror=False),
+    )
 
 
 def _shown_image(label: str, elem_id: str, height: int | None = None) -> gr.Image:

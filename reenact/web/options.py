@@ -38,6 +38,11 @@ OPTIONS: dict[str, tuple[Option, ...]] = {
             choices=(AS_USUAL, "absolute", "relative"),
         ),
         Option(
+            key="source_pose",
+            text="of a source video: keep the head's own motion, or take the target's",
+            choices=("keep", "take"),
+        ),
+        Option(
             key="motion_reference",
             text="where relative motion starts: the first frame, or the one most like the photo",
             choices=("first", "closest"),
@@ -86,7 +91,11 @@ OPTIONS: dict[str, tuple[Option, ...]] = {
             text="what is behind the person; transparent gives a WebM or a PNG",
             choices=("photo", "transparent", "#00b140", "#ffffff", "#000000"),
         ),
-        Option(key="sound", text="sound of the result", choices=("target", "none")),
+        Option(
+            key="sound",
+            text="sound of the result; source is that of a source video",
+            choices=("target", "source", "none"),
+        ),
         Option(key="label", text="draw a small mark: AI · synthetic", choices=()),
     ),
 }

@@ -9,12 +9,13 @@ import gradio as gr
 
 from reenact.web.cards import (
     KINDS,
+    SOURCE_KINDS,
     MotionCard,
-    PhotoCard,
     ResultCard,
+    SourceCard,
     motion_card,
-    photo_card,
     result_card,
+    source_card,
 )
 from reenact.web.storage import Storage
 from reenact.web.studio import Studio
@@ -44,7 +45,7 @@ def build(studio: Studio, storage: Storage, example: Path) -> gr.Blocks:
     with gr.Blocks(title=TITLE, analytics_enabled=False) as page:
         gr.HTML(HEADER)
         with gr.Row(elem_classes="cards"):
-            source = photo_card(example)
+            source = source_card(example)
             motion = motion_card()
         result = result_card(studio)
         gr.HTML(FOOTER)
@@ -56,16 +57,19 @@ def build(studio: Studio, storage: Storage, example: Path) -> gr.Blocks:
 def _connect(
     page: gr.Blocks,
     visitors: Visitors,
-    source: PhotoCard,
+    source: SourceCard,
     motion: MotionCard,
     result: ResultCard,
 ) -> None:
     """What happens when a visitor changes something. One job runs at a time."""
     hidden: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     working: dict[str, Any] = hidden | {"concurrency_limit": 1, "concurrency_id": "work"}
-    looked = source.photo.change(
+    sent = [source.kind, source.photo, source.person]
+    source.kind.change(show_source, [source.kind], source.parts, queue=False, **hidden)
+    looked = gr.on(
+        [source.kind.change, source.photo.change, source.person.change],
         visitors.look,
-        [source.photo],
+        sent,
         [source.says, source.chooser, source.preview, source.face, motion.still],
         preprocess=False,
         **working,
@@ -76,7 +80,7 @@ def _connect(
     motion.other.change(visitors.sent_file, [motion.other], preprocess=False, **hidden)
     pose: dict[str, Any] = working | {
         "fn": visitors.pose,
-        "inputs": [motion.kind, source.photo, source.face, *motion.sliders, *result.options],
+        "inputs": [motion.kind, *sent, source.face, *motion.sliders, *result.options],
         "outputs": [motion.still, motion.still_says, motion.still_file],
         "preprocess": False,
         "trigger_mode": "always_last",  # while a slider is dragged, its newest place
@@ -91,7 +95,7 @@ def _connect(
     clicked.then(
         visitors.animate,
         [
-            source.photo,
+            *sent,
             source.face,
             motion.kind,
             motion.shipped,
@@ -114,6 +118,11 @@ def _connect(
     )
     result.stop.click(visitors.stop, outputs=[result.stop], queue=False, **hidden)
     page.unload(visitors.leave)
+
+
+def show_source(kind: str) -> tuple[Any, ...]:
+    """The part of step 1 that was chosen."""
+    return tuple(gr.Column(visible=name == kind) for name in SOURCE_KINDS)
 
 
 def show_part(kind: str) -> tuple[Any, ...]:

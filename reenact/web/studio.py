@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,14 +16,17 @@ from PIL import Image, ImageDraw, ImageFont
 from reenact.errors import UserError
 from reenact.face.batch import FaceBatch
 from reenact.face.control import Sliders
-from reenact.face.stack import FoundFace, Frame, SourceFace, Which
+from reenact.face.stack import FoundFace, Frame, SourceFace, Watch, Which
 from reenact.inference.background import TRANSPARENT
-from reenact.inference.inputs import open_target
+from reenact.inference.face_numbers import first_faces
+from reenact.inference.inputs import driven_source, keeping_alpha, open_source, open_target
 from reenact.inference.motion import Motion
-from reenact.inference.opening import useless_tracking_options
+from reenact.inference.opening import Opened, useless_tracking_options
 from reenact.inference.pipeline import write_result
 from reenact.inference.reenactor import Reenactor
 from reenact.inference.run_config import InferRun, which_face
+from reenact.inference.video_source import check_video_source
+from reenact.media.animation import is_photo, open_clip
 from reenact.media.clip import MediaClip
 from reenact.media.content_credentials import sign_result
 from reenact.media.images import read_frame, write_frame
@@ -36,9 +39,13 @@ PREVIEW_SIDE = 900  # pixels of the numbered preview
 
 @dataclass(frozen=True, kw_only=True)
 class Made:
-    """A result. notes: what the user may not expect, one line each."""
+    """A result. before: the photo, or the first frame of the source video.
+
+    notes: what the user may not expect, one line each.
+    """
 
     path: Path
+    before: Path
     is_picture: bool
     num_frames: int
     notes: tuple[str, ...] = ()
@@ -59,13 +66,18 @@ class Studio:
         self._stills: tuple[tuple[Any, ...], deque[FaceBatch], Iterator[Frame]] | None = None
 
     def faces(self, photo: Path) -> tuple[list[FoundFace], Frame]:
-        """All faces of a photo, and the photo with their numbers. UserError without a face."""
+        """All faces of a photo, and the photo with their numbers. UserError without a face.
+
+        Of a video this is its first frame with a face.
+        """
         with self._lock, _only_names(photo):
-            frame = read_frame(photo, quiet=True)
-            found = self._reenactor.face.faces(frame)
-            if not found:
-                raise UserError(f"{photo}: no face found, take a photo that shows one face clearly")
-            return found, numbered(frame, found)
+            frames = [read_frame(photo, quiet=True)] if is_photo(photo) else open_clip(photo)
+            found = first_faces(self._reenactor.face, frames)
+            if found is None:
+                what = "photo" if is_photo(photo) else "video"
+                raise UserError(f"{photo}: no face found, take a {what} that shows one clearly")
+            _, frame, faces = found
+            return faces, numbered(frame, faces)
 
     def still(self, photo: Path, face: int, sliders: Sliders, run: InferRun, folder: Path) -> Path:
         """A picture of the photo with another pose and expression."""
@@ -73,6 +85,7 @@ class Studio:
             if face == ALL:
                 raise UserError("The sliders move one face: choose one.")
             source = self._find(photo, face)
+            run = keeping_alpha(run, [source], self._reenactor)
             posed = self._reenactor.face.posed(source.params, sliders)
             key = (photo, face, run)
             if self._stills is None or self._stills[0] != key:
@@ -95,14 +108,14 @@ class Studio:
     def animate(
         self, job: Job[Made], photo: Path, face: int, target: Path, run: InferRun, folder: Path
     ) -> Made:
-        """Animate a photo with a target. Raises `job.Stopped` when it is stopped."""
+        """Animate a photo or a video with a target. Raises `job.Stopped` when it is stopped."""
         with self._lock, _only_names(photo, target):
             job.check()
             clip = open_target(target, run)
-            if face == ALL:
-                sources = self._reenactor.find_all(read_frame(photo), str(photo))
-            else:
-                sources = [self._find(photo, face)]
+            if not is_photo(photo):
+                return self._animate_video(job, photo, face, clip, target, run, folder)
+            sources = self._reenactor.find_all(photo) if face == ALL else [self._find(photo, face)]
+            run = keeping_alpha(run, sources, self._reenactor)
             motion = self._motion(job, clip, target, run)
             notes = motion.tracked.warnings()
             if isinstance(clip, Motion):
@@ -119,10 +132,54 @@ class Studio:
             write_result(path, watched, motion, sound, run)
             return Made(
                 path=path,
+                before=photo,
                 is_picture=motion.is_picture,
                 num_frames=len(motion),
                 notes=tuple(notes),
             )
+
+    def _animate_video(
+        self,
+        job: Job[Made],
+        path: Path,
+        face: int,
+        clip: Opened,
+        target: Path,
+        run: InferRun,
+        folder: Path,
+    ) -> Made:
+        """A source video with a target."""
+        if face == ALL:
+            raise UserError("A video moves one face: choose one.")
+        check_video_source(1, run)
+        source = open_source(path, run)
+        assert isinstance(source, MediaClip)
+        motion = self._motion(job, clip, target, run)
+        own = self._reenactor.track(
+            source,
+            where=str(path),
+            watch=_watched(job, "Reading the video", source.num_frames),
+            which="largest" if face == LARGEST else face,
+            smoothing=run.smoothing,
+            role="source",
+        )
+        video = driven_source(self._reenactor, own, motion, run)
+        frames = self._reenactor.video_frames(video, source, run)
+        sound: Opened = source if run.sound == "source" else clip
+        if run.repeat > 1 and sound is clip:
+            sound = motion
+        ending = ".webm" if run.background == TRANSPARENT else ".mp4"
+        result, before = folder / f"{_stem(path)}_{_stem(target)}{ending}", folder / "before.png"
+        write_frame(before, next(iter(source)))
+        watched = job.watch(frames, "Rendering", len(video))
+        write_result(result, watched, own.part(max_frames=len(video)), sound, run)
+        return Made(
+            path=result,
+            before=before,
+            is_picture=False,
+            num_frames=len(video),
+            notes=(*motion.tracked.warnings(), *own.tracked.warnings("source")),
+        )
 
     def forget(self) -> None:
         """Let go of the last photo, unless somebody is at work: then the next one replaces it."""
@@ -134,7 +191,7 @@ class Studio:
         key = (photo, face)
         if self._source is None or self._source[0] != key:
             which: Which = "largest" if face == LARGEST else face
-            self._source = key, self._reenactor.find(read_frame(photo), str(photo), which=which)
+            self._source = key, self._reenactor.find(photo, which=which)
         return self._source[1]
 
     def _motion(
@@ -144,16 +201,18 @@ class Studio:
             return clip
         count = clip.num_frames if isinstance(clip, MediaClip) else 1
 
-        def watch(frames: Iterable[Frame], doing: str) -> Iterable[Frame]:
-            return job.watch(frames, "Reading the motion", count)
-
         return self._reenactor.track(
             clip,
             where=str(target),
-            watch=watch,
+            watch=_watched(job, "Reading the motion", count),
             which=which_face(run.target_face, "target_face"),
             smoothing=run.smoothing,
         )
+
+
+def _watched(job: Job[Made], doing: str, count: int) -> Watch:
+    """Shows the progress of the reading, and lets it be stopped."""
+    return lambda frames, _: job.watch(frames, doing, count)
 
 
 def numbered(frame: Frame, faces: list[FoundFace]) -> Frame:

@@ -33,9 +33,11 @@ class Visitors:
         self._studio, self._storage = studio, storage
         self._jobs: dict[str, Job[Made]] = {}
 
-    def look(self, photo: Any, request: gr.Request) -> tuple[Any, ...]:
-        """A photo came or went."""
-        path = self._used(request, "photo", photo)
+    def look(
+        self, source_kind: str, photo: Any, person: Any, request: gr.Request
+    ) -> tuple[Any, ...]:
+        """A photo or a video of the person came or went."""
+        path = self._source(request, source_kind, photo, person)
         alone = gr.Column(visible=False), None, gr.Radio(ONE_FACE, value=LARGEST), None
         if path is None:
             return "", *alone
@@ -58,13 +60,20 @@ class Visitors:
         self._used(request, "file", sent)
 
     def pose(
-        self, request: gr.Request, kind: str, photo: Any, face: Any, *values: Any
+        self,
+        request: gr.Request,
+        kind: str,
+        source_kind: str,
+        photo: Any,
+        person: Any,
+        face: Any,
+        *values: Any,
     ) -> tuple[Any, ...]:
         """A slider moved."""
         if kind != "sliders":
             return gr.skip(), gr.skip(), gr.skip()
-        path = self._used(request, "photo", photo)
-        if path is None:
+        path = self._source(request, source_kind, photo, person)
+        if path is None or source_kind == "person":
             return None, _note("Choose a photo first."), gr.DownloadButton(interactive=False)
         sliders = keys_of(SLIDERS)
         try:
@@ -80,7 +89,9 @@ class Visitors:
     def animate(
         self,
         request: gr.Request,
+        source_kind: str,
         photo: Any,
+        person: Any,
         face: Any,
         kind: str,
         shipped: Any,
@@ -93,9 +104,10 @@ class Visitors:
         same = [gr.skip()] * 5
         job: Job[Made] | None = None
         try:
-            path = self._used(request, "photo", photo)
+            path = self._source(request, source_kind, photo, person)
             if path is None:
-                raise UserError("Choose a photo first: step 1.")
+                what = "a video" if source_kind == "person" else "a photo"
+                raise UserError(f"Choose {what} first: step 1.")
             clip, other = self._used(request, "clip", clip), self._used(request, "file", other)
             named = dict(zip(keys_of(OPTIONS), values, strict=True))
             target = _target(kind, shipped, clip, other)
@@ -126,11 +138,21 @@ class Visitors:
             "".join(map(_note, made.notes)),
             *_ready(),
             gr.Row(visible=True),
-            str(path),
+            str(made.before),
             gr.Video(value=None if made.is_picture else shown, visible=not made.is_picture),
             gr.Image(value=shown if made.is_picture else None, visible=made.is_picture),
             gr.DownloadButton(value=shown, visible=True),
         )
+
+    def _source(
+        self, request: gr.Request, source_kind: str, photo: Any, person: Any
+    ) -> Path | None:
+        """The photo or the video of step 1, whichever is chosen."""
+        paths = {
+            "photo": self._used(request, "photo", photo),
+            "person": self._used(request, "person", person),
+        }
+        return paths.get(source_kind)
 
     def stop(self, request: gr.Request) -> Any:
         """The other button."""

@@ -71,6 +71,18 @@ def test_batch_makes_all_pairs_and_says_what_failed(tmp_path: Path, weights: str
     assert (out / "face_clip.mp4").stat().st_mtime_ns == before
 
 
+def test_shipped_motions_are_relative_in_a_batch_too(tmp_path: Path, weights: str):
+    source = material.write_photo(tmp_path / "face.png")
+    words = ["--sources", str(source), "--targets", "@nod", str(source), "--out", str(tmp_path)]
+    for options, motions in (
+        ([], ["relative", "absolute"]),
+        (["--motion", "absolute"], ["absolute", "absolute"]),
+    ):
+        with patch("reenact.inference.pipeline.animate_to_file") as animate:
+            assert run_command("batch", "batch", [*words, weights, *options]) == 0
+        assert [call.args[5].motion for call in animate.call_args_list] == motions
+
+
 def test_batch_never_takes_one_result_for_another(tmp_path: Path, weights: str, capsys):
     source = material.write_photo(tmp_path / "face.png")
     (tmp_path / "b").mkdir()

@@ -108,6 +108,32 @@ def test_hair_hides_what_the_face_hid_and_shows_no_skin():
     assert (areas.face[0, 0] * shown).sum() > 200, "hair where the photo shows the forehead"
 
 
+def test_a_collar_beside_the_jaw_is_no_hair():
+    """Beside the head there is hair that goes up to the top of the head, and nothing else."""
+    head, face, side = HeadModel(), FaceParams.neutral(), 128
+    canvas = FaceCrop(crop_from_frame=np.diag([2.0, 2.0, 1.0]), size=side)
+    face.translation[:], face.scale[:] = 32.0, 14.0
+    none = torch.zeros(1, 1, side, side)
+    source = layer_source(head, face, side // 2, canvas, none.expand(-1, 3, -1, -1), none)
+    eyes, chin = (int(source.points[0, k, 1]) for k in (-1, _chin()))
+    mask = none.clone()
+    mask[..., 20:chin, 28:100] = 1  # a head with hair down to the chin
+    long = mask.clone()
+    mask[..., eyes + 4 : eyes + 8, :40] = mask[..., eyes + 4 : eyes + 8, 88:] = 0  # a gap
+    for given, is_there in ((long, True), (mask, False)):
+        picture = torch.where(given > 0, SHIRT, WALL).expand(-1, 3, -1, -1)
+        shown = SourceView(canvas=canvas, picture=picture, mask=given, cut=none)
+        back = make_layers(shown, source).back
+        beside = back[0, 3, (eyes + chin) // 2 : chin - 8]
+        assert (beside.max() > 0.5) == is_there
+
+
+def _chin() -> int:
+    """The vertex of the head model at the tip of the chin."""
+    head = HeadModel().mean.numpy()
+    return int(np.argmin(np.abs(head - [0.0, -1.1, 0.0]).sum(1)))
+
+
 def test_the_networks_draw_what_is_hidden_in_the_light_of_its_surroundings():
     hidden, sure = torch.zeros(2, 1, 1, SIDE, SIDE)
     hidden[..., 20:28, 20:28] = 1
@@ -149,18 +175,21 @@ def test_a_cheek_that_turns_into_view_is_skin_not_wall():
 
 
 def test_the_networks_person_fills_what_the_moved_person_leaves_open():
-    """It has the colours of the photo, stays behind the person, and grows with `behind`."""
+    """It has the colours of the photo, stays behind the person, and grows with `behind`. It is
+    nowhere wider than the photo's person.
+    """
     people = torch.zeros(1, 1, 24, 24)
     people[..., 4:20, 4:20] = 1
     picture = torch.full((1, 3, 24, 24), 0.9)
-    layers = layers_of(view())
+    layers, here = layers_of(view()), pixel_centres(SIDE, torch.device("cpu"))
     for share in (0.0, 0.5, 1.0):
         behind = torch.full((1, 1, SIDE, SIDE), share)
-        result = layered(picture, layers, shifted(0.0, behind=behind), people)
-        expected = torch.full((1, 3, 24, 2), WALL + share * (SHIRT - WALL))
-        torch.testing.assert_close(result[..., 12:36, 11:13], expected, atol=0.05, rtol=0)
-        assert (result[..., :6] - WALL).abs().max() < 0.01
-        assert (result[..., 20:28, 20:28] - SHIRT).abs().max() < 0.05
+        field = shifted(6.0, behind=behind, back_grid=here.permute(0, 2, 3, 1))
+        result = layered(picture, layers, field, people)
+        expected = torch.full((1, 3, 12, 3), WALL + share * (SHIRT - WALL))
+        torch.testing.assert_close(result[..., 18:30, 28:31], expected, atol=0.05, rtol=0)
+        assert (result[..., 33:] - WALL).abs().max() < 0.01
+        assert (result[..., 20:28, 14:22] - SHIRT).abs().max() < 0.05
 
 
 def test_colours_are_fitted_where_both_pictures_show_the_same():

@@ -18,6 +18,7 @@ from reenact.face.control import Sliders
 from reenact.face.open.stack import OpenFaceStack
 from reenact.inference.reenactor import Reenactor
 from reenact.inference.run_config import InferRun
+from reenact.inference.shipped_motions import shipped_motion
 from reenact.live.camera import open_camera
 from reenact.live.driver import FADE_SECONDS, HOLD_SECONDS, LiveDriver
 from reenact.live.feed import ClipFeed, NewestFeed
@@ -262,12 +263,16 @@ def test_a_missing_extra_is_one_line(monkeypatch, make):
         make()
 
 
+PHOTO, NOD = str(asset_path("demo_source.png")), str(shipped_motion("@nod"))
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [
         (["photo.png", "--camera", "0", "--input", "clip.mp4"], "not both"),
         (["photo.png", "--no-window"], "--no-window shows nothing"),
         (["missing.png"], "no such file"),
+        ([PHOTO, "--no-window", "--output", "a.mp4", "--input", NOD], "has no pictures, use it"),
     ],
 )
 def test_wrong_options_are_one_line(given, message):

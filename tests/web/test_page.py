@@ -246,6 +246,30 @@ def test_several_faces_can_be_chosen(visit, tmp_path):
     page.wait_for_selector("#moving video")
 
 
+def test_a_video_can_be_the_source(visit, tmp_path):
+    page = visit
+    page.click('#source-kind label:has-text("Video")')
+    page.click("#animate")
+    page.wait_for_selector("#says .error")
+    assert says(page) == "Choose a video first: step 1."
+    send(page, "#person", short_clip(tmp_path / "person.mp4", num_frames=3))
+    page.wait_for_selector("#person video")
+    for field in ("#person", "#clip"):  # the buttons below a video are not cut off
+        if field == "#clip":
+            choose(page, "Video")
+            send(page, "#clip", short_clip(tmp_path / "moves.mp4", num_frames=3))
+            page.wait_for_selector("#clip video")
+        outer = page.locator(field).bounding_box()
+        inner = page.locator(f"{field} .source-selection").bounding_box()
+        assert inner["y"] + inner["height"] <= outer["y"] + outer["height"]
+    page.click("#animate")
+    page.wait_for_selector("#moving video")
+    page.wait_for_selector("#before img")
+    with page.expect_download() as download:
+        page.click("#download")
+    assert download.value.suggested_filename == "person_moves.mp4"
+
+
 def test_it_fits_on_a_phone(browser, server, visit):
     page = visit
     page.set_viewport_size(PHONE)

@@ -140,8 +140,8 @@ def failing(job):
 
 
 def test_the_options_are_those_of_the_command_line():
-    # It has a chooser of faces, takes no source video, and signs as `--set` of the server says.
-    left_out = {"source_face", "source_pose", "c2pa_certificate", "c2pa_key"}
+    # It has a chooser of faces, and signs as `--set` of the server says.
+    left_out = {"source_face", "c2pa_certificate", "c2pa_key"}
     keys = {key for key in KEYS if not key.startswith("reenactor.")}
     assert set(keys_of(OPTIONS)) == keys - left_out
     defaults = {key: getattr(InferRun(), key) for key in keys_of(OPTIONS)} | {"motion": AS_USUAL}
@@ -211,6 +211,18 @@ def test_an_animation_with_progress(studio, tmp_path):
     assert (job.progress.doing, job.progress.done, job.progress.total) == ("Rendering", 3, 3)
 
 
+def test_a_source_video_takes_the_expression_and_keeps_its_length(studio, tmp_path):
+    run = run_of(studio.run, {"max_frames": 2, "sound": "source"}, is_shipped=True)
+    faces, _ = studio.faces(CLIP)
+    job = Job(lambda job: studio.animate(job, CLIP, faces[0].number, SMILE, run, tmp_path))
+    made = job.result()
+    assert (made.num_frames, made.is_picture) == (2, False)
+    assert VideoReader(made.path).timeline.times == VideoReader(CLIP).timeline.times[:2]
+    assert np.array_equal(read_frame(made.before), next(iter(VideoReader(CLIP))))
+    with pytest.raises(UserError, match="A video moves one face: choose one"):
+        Job(lambda job: studio.animate(job, CLIP, ALL, SMILE, run, tmp_path)).result()
+
+
 def test_a_transparent_background_gives_a_file_that_holds_it(studio, tmp_path):
     values = {"max_frames": 1, "background": "transparent"}
     run = run_of(studio.run, values, is_shipped=True)
@@ -218,6 +230,19 @@ def test_a_transparent_background_gives_a_file_that_holds_it(studio, tmp_path):
     assert made.path.suffix == ".webm"
     path = studio.still(PHOTO, LARGEST, Sliders(), run, tmp_path)
     assert Image.open(path).mode == "RGBA"
+
+
+def test_a_transparent_photo_stays_transparent(studio, tmp_path):
+    frame = np.dstack([read_frame(PHOTO), np.full((320, 320), 255, np.uint8)])
+    frame[:, :20, 3] = 0
+    photo = tmp_path / "clear.png"
+    Image.fromarray(frame).save(photo)
+    run = run_of(studio.run, {"max_frames": 1}, is_shipped=True)
+    made = Job(lambda job: studio.animate(job, photo, LARGEST, SMILE, run, tmp_path)).result()
+    assert made.path.suffix == ".webm"
+    still = np.asarray(Image.open(studio.still(photo, LARGEST, Sliders(), run, tmp_path)))
+    assert still[:, :5, 3].max() == 0
+    assert still[60:, 64, 3].min() == 255
 
 
 def test_a_stopped_animation_leaves_no_file_and_the_studio_works_on(studio, tmp_path):

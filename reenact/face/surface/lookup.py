@@ -122,13 +122,14 @@ def _is_lid_seam(drawn: np.ndarray, part: np.ndarray, eyes: np.ndarray) -> np.nd
 
     eyes: (S, S), above 0 in or next to the source's eyes.
     """
-    above, below = drawn[:-1, :, :2], drawn[1:, :, :2]
-    is_torn = (part[:-1] == SKIN) & (part[1:] == SKIN)
-    is_torn &= np.abs(below[..., 1] - above[..., 1]) > LID_JUMP
-    column, row = np.moveaxis(((above + below) / 2).astype(int).clip(0, len(eyes) - 1), -1, 0)
-    seam = np.zeros(part.shape, bool)
-    seam[:-1] = is_torn & (eyes[row, column] > 0)
-    return seam
+    is_torn = np.zeros(part.shape, bool)
+    is_torn[:-1] = (part[:-1] == SKIN) & (part[1:] == SKIN)
+    is_torn[:-1] &= np.abs(drawn[1:, :, 1] - drawn[:-1, :, 1]) > LID_JUMP
+    row, column = np.nonzero(is_torn)
+    between = (drawn[row, column, :2] + drawn[row + 1, column, :2]) / 2
+    x, y = between.astype(int).clip(0, len(eyes) - 1).T
+    is_torn[row, column] = eyes[y, x] > 0
+    return is_torn
 
 
 @nb.njit(cache=True, nogil=True)

@@ -85,8 +85,11 @@ def outline(points: np.ndarray) -> Outline:
 def inside_outline(points: np.ndarray, size: int) -> Tensor:
     """1 on the pixels inside the outline of the round head, 0 beside it: (B, 1, size, size)."""
     head = outline(points)
-    away = _pixels(size).flatten(1) - head.middle[..., None]
-    return (head.ratio(away) <= 1).float().view(-1, 1, size, size)
+    # A coarser map is fine enough for what is smooth.
+    coarse = min(size, OUTLINE_SIZE)
+    away = _pixels(coarse).flatten(1) * (size / coarse) - head.middle[..., None]
+    ratio = head.ratio(away).float().view(-1, 1, coarse, coarse)
+    return (resampled(ratio, size) <= 1).float()
 
 
 def outline_motion(start: np.ndarray, end: np.ndarray, roll: Tensor, size: int) -> Tensor:
@@ -170,11 +173,19 @@ def skull_share(
     """
     share = _above(end, held.shape[2], FOREHEAD_HEIGHT, CHIN_HEIGHT).to(held)
     reach = max(1, round(NEAR * crop_side))
-    away = _pixels(held.shape[2])[None] - outline(end).middle[..., None, None]
-    outwards = (away / away.norm(dim=1, keepdim=True).clamp(min=1)).to(lag)
-    inwards = (lag * outwards).sum(1, keepdim=True) / (PULLED * crop_side)
-    share = share * (1 - inwards.clamp(0, 1))
+    share = share * (1 - _inwards(end, lag) / (PULLED * crop_side)).clamp(0, 1)
     return share * (1 - _widened(held, reach)) * (1 - _widened(front, max(1, reach // 2)))
+
+
+def _inwards(end: np.ndarray, lag: Tensor) -> Tensor:
+    """How far `lag` (B, 2, S, S) points to the middle of the head, at least 0: (B, 1, S, S)."""
+    size = lag.shape[2]
+    # A coarser map is fine enough for what is smooth.
+    coarse = resampled(lag, OUTLINE_SIZE)
+    middle = outline(end).middle.to(lag)[..., None, None]
+    away = pixel_centres(OUTLINE_SIZE, lag.device) * (size / OUTLINE_SIZE) - middle
+    outwards = away / away.norm(dim=1, keepdim=True).clamp(min=1)
+    return resampled((coarse * outwards).sum(1, keepdim=True).clamp(min=0), size)
 
 
 def above_chin(points: np.ndarray, size: int) -> Tensor:
