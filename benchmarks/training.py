@@ -111,7 +111,13 @@ def measure(run: TrainRun, device: torch.device, num_steps: int, *, ddp: bool = 
     the process group has to be there.
     """
     session = open_session(dataclasses.replace(run, compile=False), device)
-    batch = on_device(noise_batch(run.batch_size, session.stage.image_size), device)
+    pairs = session.stage.pairs
+    noise = noise_batch(
+        run.batch_size,
+        session.stage.image_size,
+        with_photo=pairs is not None and pairs.with_photo,
+    )
+    batch = on_device(noise, device)
     with FlopCounterMode(display=False) as counter:
         train_step(session, batch, 0)
     flops = counter.get_total_flops()
@@ -138,8 +144,12 @@ def measure(run: TrainRun, device: torch.device, num_steps: int, *, ddp: bool = 
     )
 
 
-def noise_batch(batch_size: int, size: int) -> dict[str, Tensor]:
-    """A batch of pairs in the middle of the picture, half of them cross pairs."""
+def noise_batch(batch_size: int, size: int, *, with_photo: bool = False) -> dict[str, Tensor]:
+    """A batch of pairs in the middle of the picture, half of them cross pairs.
+
+    with_photo: with what lies around the sources, for losses of composed pictures. The person is a
+        disk.
+    """
     generator = torch.Generator().manual_seed(0)
     pictures = torch.rand(4, batch_size, 3, size, size, generator=generator) * 2 - 1
     face = FaceParams.neutral(batch_size)
@@ -158,6 +168,15 @@ def noise_batch(batch_size: int, size: int) -> dict[str, Tensor]:
     }
     for role in ("source", "target"):
         batch |= {f"{role}_{name}": value.clone() for name, value in face.tensors().items()}
+    if with_photo:
+        photo = torch.rand(batch_size, 3, 2 * size, 2 * size, generator=generator) * 2 - 1
+        inside = slice(size // 2, size // 2 + size)
+        photo[..., inside, inside] = batch["source"]
+        ticks = torch.linspace(-2, 2, 2 * size)
+        disk = (torch.hypot(ticks[:, None], ticks) < 1).float()
+        batch["photo"] = photo
+        batch["photo_alpha"] = disk.expand(batch_size, 1, -1, -1).clone()
+        batch["reference_from_source"] = torch.eye(3).expand(batch_size, -1, -1).clone()
     return batch
 
 

@@ -229,18 +229,24 @@ class Reenactor(FrameReenactor):
         )
 
     def pose(
-        self, photo: Picture | SourceFace[Any], sliders: Sliders | None = None, **options: Any
+        self,
+        photo: Picture | SourceFace[Any],
+        sliders: Sliders | None = None,
+        *,
+        source_face: Choice = "largest",
+        **options: Any,
     ) -> Frame:
         """The photo with another pose and expression, without any target.
 
         Args:
             photo: the source, or its face as `find` gives it.
             sliders: the changes; None changes nothing.
+            source_face: which of several faces, see `run_config.Choice`.
             options: the fields of `AnimateOptions`.
 
         Returns:
             One frame (H, W, 3) uint8 RGB. Raises UserError as `animate` does.
         """
-        source = photo if isinstance(photo, SourceFace) else self.find(photo)
+        source = photo if isinstance(photo, SourceFace) else self.find(photo, which=source_face)
         posed = self.face.posed(source.params, sliders or Sliders())
         return next(self.frames(source, still_motion(source, posed), AnimateOptions(**options)))

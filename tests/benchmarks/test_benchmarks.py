@@ -53,6 +53,17 @@ def test_every_part_of_the_gpu_script_works(tmp_path: Path):
 
 
 @pytest.mark.slow
+def test_a_step_on_composed_pictures_needs_no_data():
+    config = "configs/embedded/reenact.yaml"
+    weights = "--set=init=reenact/assets/embedded.safetensors"
+    printed = run(
+        "benchmarks.training", config, weights, "--set=batch_size=2", "--device=cpu", "--steps=1"
+    )
+    stage, size, batch, *_ = printed.splitlines()[-1].split()
+    assert (stage, size, batch) == ("reenact", "128", "2")
+
+
+@pytest.mark.slow
 def test_the_same_network_under_the_official_interface_gives_the_same(tmp_path: Path):
     (tmp_path / "templates.py").write_text(OFFICIAL)
     options = ["--template=tiny_autoenc", "--size=32", "--device=cpu", "--turns=1"]

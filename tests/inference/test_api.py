@@ -80,6 +80,8 @@ def test_names_of_motions_and_of_reference_pictures(tmp_path, monkeypatch):
     assert np.array_equal(group, next(reenactor.animate_all([source], reenactor.track("@nod"))))
     both = np.concatenate([np.full_like(frame, 30), frame], 1)
     assert reenactor.find(both, which=path).crop.zoom == reenactor.find(both).crop.zoom
+    with pytest.raises(UserError, match="face 2 was chosen, but the picture has 1"):
+        reenactor.pose(both, source_face=2)
     with pytest.raises(UserError, match="target_face 'nobody': choose largest"):
         reenactor.track(both, which="nobody")
     with pytest.raises(UserError, match="there are @blink"):
