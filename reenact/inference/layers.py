@@ -23,6 +23,10 @@ INSIDE_DEPTH = 1 / 50
 """The person's own colours end this far inside its outline, as a share of the crop's side."""
 SOLID_ABOVE = 0.95
 """Where the mask is above this value, nothing of the wall is seen through the person."""
+BAND_WIDTH, LOCKS = 3.0, 3
+"""The hair around a head is a band so many times as wide as the mean distance to its edge. Locks of
+hair are so many times as coarse as the grain of a wall.
+"""
 LEAST_HAIR = 0.02
 """With less hair beside the head, in shares of the area of the face, a head is bald."""
 HALF = 0.5
@@ -68,7 +72,9 @@ def make_layers(view: SourceView, face: LayerSource) -> Layers:
     crop_side = face.size * view.canvas.zoom
     margin, depth = (max(1, round(v * crop_side)) for v in (PERSON_MARGIN, INSIDE_DEPTH))
     known = (box_max(view.mask, margin) < PERSON_ABOVE).to(view.picture)
-    plate = _with_grain(filled_in(view.picture * known, known), known, margin, MOST_GRAIN)
+    plate = filled_in(view.picture * known, known)
+    grain = plate - box_mean(plate, margin)
+    plate = _with_grain(plate, known, _without_edges(grain, known))
     colours = view.picture - (1 - view.mask) * plate
     inner = (box_max(1 - view.mask, depth) < PERSON_ABOVE).to(view.picture)
     inside = filled_in(view.picture[:, :3] * inner, inner)
@@ -100,12 +106,15 @@ def _back_of_head(
     if not bool(known.any()):
         return torch.zeros_like(torch.cat([colours, view.mask], 1))
     filled = filled_in(view.picture * known, known)
-    filled = _with_grain(filled, known, margin, None)
+    band = BAND_WIDTH * distance_transform_edt(known[0, 0].numpy())[known[0, 0].numpy() > 0].mean()
+    grain = _without_edges(filled - box_mean(filled, LOCKS * margin), known)
+    filled = _with_grain(filled, known, grain, max(band, 1.0))
     # The soft edge beside the head keeps its strands. Nothing of the wall comes with them.
     strands = torch.maximum(torch.minimum(colours, view.mask), -view.mask)
     is_edge = (beside > 0) * (1 - known)
     shown = is_edge * strands + (1 - is_edge) * filled * view.mask
-    share = box_mean(torch.stack([hair, areas.skull, _inwards(beside, areas.face)]).amax(0), depth)
+    hidden = box_mean(_inwards(beside, areas.face), 2 * margin)
+    share = box_mean(torch.stack([hair, areas.skull, hidden]).amax(0), depth)
     return torch.cat([shown, view.mask], 1) * share
 
 
@@ -161,26 +170,25 @@ def _mean_colour(colours: Tensor, weight: Tensor) -> Tensor:
     return (colours * weight).sum((2, 3), keepdim=True) / total
 
 
-def _with_grain(plate: Tensor, known: Tensor, radius: int, most: float | None) -> Tensor:
-    """The plate (1, C, W, W) with fine grain where it is not `known` (1, 1, W, W).
+def _with_grain(plate: Tensor, known: Tensor, grain: Tensor, width: float = np.inf) -> Tensor:
+    """The plate (1, C, W, W) with `grain` (1, C, W, W) where it is not `known` (1, 1, W, W).
 
-    Grain is what is finer than `radius` pixels. Each pixel takes that of the point on the other
-    side of the known pixel that is nearest. Larger differences than `most` times the median are
-    edges of things, not grain, and are cut off; None keeps all.
+    Each pixel takes the grain of the point on the other side of the known pixel that is nearest. If
+    what is known is a band, `width` pixels wide, grain from far away goes to and fro in the band.
     """
     if not bool(known.any()):
         return plate
-    nearest = distance_transform_edt(
-        known[0, 0].numpy() == 0, return_distances=False, return_indices=True
-    )
-    row, column = torch.from_numpy(nearest.astype(np.int64))
-    here = torch.meshgrid(*(torch.arange(n) for n in row.shape), indexing="ij")
-    there = [
-        (2 * near - own).clamp(0, len(near) - 1)
-        for near, own in zip((row, column), here, strict=True)
-    ]
-    grain = (plate - box_mean(plate, radius)) * known
-    if most is not None:
-        usual = grain.abs().mean(1, keepdim=True)[known > 0].median()
-        grain = grain.clamp(-most * usual, most * usual)
-    return plate + (1 - known) * grain[..., there[0], there[1]]
+    away, nearest = distance_transform_edt(known[0, 0].numpy() == 0, return_indices=True)
+    inwards = away if np.isinf(width) else width - np.abs(away % (2 * width) - width)
+    share = inwards / away.clip(1)
+    fading = torch.from_numpy((1 - away / (3 * width)).clip(0, 1)).to(plate)
+    here = np.indices(away.shape)
+    there = np.rint(nearest + (nearest - here) * share).astype(int).clip(0, len(away) - 1)
+    row, column = torch.from_numpy(there)
+    return plate + (1 - known) * fading * (grain * known)[..., row, column]
+
+
+def _without_edges(grain: Tensor, known: Tensor) -> Tensor:
+    """Grain (1, C, W, W) without large differences: those are edges of things."""
+    most = MOST_GRAIN * grain.abs().mean(1, keepdim=True)[known > 0].median()
+    return grain.clamp(-most, most)
