@@ -12,7 +12,7 @@ from reenact.commands.animating import option_of
 from reenact.commands.configs import find_config
 from reenact.commands.known_keys import check_keys
 from reenact.config import load_config
-from reenact.errors import UserError
+from reenact.errors import UserError, say
 
 T = TypeVar("T")
 
@@ -44,7 +44,7 @@ class ShowHelp(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, *given: Any) -> NoReturn:
         assert isinstance(parser, Parser)
         _, name, _ = given
-        print(parser.help_of(name or None), end="")
+        say(parser.help_of(name or None).rstrip())
         parser.exit()
 
 

@@ -31,7 +31,7 @@ from reenact.commands.animating import (
 from reenact.commands.arguments import add_config, add_device, read_config
 from reenact.errors import UserError, say
 from reenact.inference.shipped_motions import is_shipped, shipped_motion
-from reenact.media.formats import FORMATS
+from reenact.media.formats import FORMATS, holds_alpha
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -71,6 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
+    from reenact.face.stack import SourceFace
     from reenact.files import make_folder
     from reenact.inference.inputs import (
         Opened,
@@ -97,18 +98,21 @@ def run(arguments: argparse.Namespace) -> None:
     settings = read_config(arguments, InferRun, options)
     for_shipped = read_config(arguments, InferRun, RELATIVE | options)
     sources = list(dict.fromkeys(arguments.sources))
-    check_signing(arguments.out / "result.mp4", settings.c2pa_certificate, settings.c2pa_key)
-    make_folder(arguments.out)
-    reenactor = load_for(settings, arguments.device)
-    known: dict[Path, Any] = {}  # the faces of photos, and the motions of source videos
+    own_motions: dict[Path, Motion] = {}  # of source videos
+    # Of photos. Whether a photo keeps its transparency depends on the kind of the result.
+    faces: dict[tuple[Path, bool], list[SourceFace[Any]]] = {}
 
-    def output_of(path: Path, target: Path, clip: Opened) -> Path:
-        is_picture = shows_one_picture(clip) and is_photo(path)
+    def output_of(path: Path, target: Path, *, is_picture: bool) -> Path:
         name = default_output(path, target, settings, is_picture=is_picture).name
         output: Path = arguments.out / name
         if arguments.format and not is_picture:
             output = output.with_suffix(f".{arguments.format}")
         return output
+
+    example = output_of(Path("a"), Path("b"), is_picture=False)
+    check_signing(example, settings.c2pa_certificate, settings.c2pa_key)
+    make_folder(arguments.out)
+    reenactor = load_for(settings, arguments.device)
 
     def animate(
         path: Path, clip: Opened, motions: list[Motion], output: Path, settings: InferRun
@@ -118,16 +122,17 @@ def run(arguments: argparse.Namespace) -> None:
             check_transparency(output, settings)
             source = open_source(path, settings)
             assert isinstance(source, MediaClip)
-            if path not in known:
-                known[path] = track_source(reenactor, source, path, settings)
-            own = known[path]
+            if path not in own_motions:
+                own_motions[path] = track_source(reenactor, source, path, settings)
+            own = own_motions[path]
             video_to_file(reenactor, source, own, motions[0], clip, output, settings)
             return
-        if path not in known:
+        key = path, holds_alpha(output)
+        if key not in faces:
             photo = read_source(path, output, settings)
-            known[path] = find_sources(reenactor, photo, path, settings)
-        run = keeping_alpha(settings, known[path], reenactor)
-        animate_to_file(reenactor, known[path], motions, [clip], output, run)
+            faces[key] = find_sources(reenactor, photo, path, settings)
+        run = keeping_alpha(settings, faces[key], reenactor)
+        animate_to_file(reenactor, faces[key], motions, [clip], output, run)
 
     table = Table()
 
@@ -135,7 +140,10 @@ def run(arguments: argparse.Namespace) -> None:
         """All sources with one target. Raises UserError for what is wrong with the target."""
         target = shipped_motion(name) if is_shipped(name) else Path(name)
         clip = open_target(target, settings)
-        outputs = {path: output_of(path, target, clip) for path in sources}
+        still = shows_one_picture(clip)
+        outputs = {
+            path: output_of(path, target, is_picture=still and is_photo(path)) for path in sources
+        }
         motions = None
         if not all(output.exists() for output in outputs.values()):
             motions = track_targets(reenactor, [clip], [target], settings)

@@ -23,6 +23,8 @@ INSIDE_DEPTH = 1 / 50
 """The person's own colours end this far inside its outline, as a share of the crop's side."""
 SOLID_ABOVE = 0.95
 """Where the mask is above this value, nothing of the wall is seen through the person."""
+LEAST_HAIR = 0.02
+"""With less hair beside the head, in shares of the area of the face, a head is bald."""
 HALF = 0.5
 """Where the mask is above this value, more of the person than of the wall is seen."""
 PERSON_ABOVE = 0.02
@@ -87,7 +89,7 @@ def _back_of_head(
     """`back` of `Layers`. colours: (1, C, W, W), the person's, times alpha. margin, depth: pixels.
 
     Where the head model lies over the crown, colours tell hair from skin. Hair that the face hides
-    continues the hair around it, with its grain.
+    continues the hair around it, with its grain. Where no hair is known, there is none.
     """
     areas = _resized_areas(face, view)
     person = (view.mask > SOLID_ABOVE).to(view.picture)
@@ -95,6 +97,8 @@ def _back_of_head(
     crown = areas.crown * _is_hair(view.picture, beside * person, areas.face * person)
     hair = torch.maximum(beside, crown)
     known = (box_max(1 - (hair > 0).float(), depth) == 0) * person
+    if not bool(known.any()):
+        return torch.zeros_like(torch.cat([colours, view.mask], 1))
     filled = filled_in(view.picture * known, known)
     filled = _with_grain(filled, known, margin, None)
     # The soft edge beside the head keeps its strands. Nothing of the wall comes with them.
@@ -141,8 +145,11 @@ def _inwards(hair: Tensor, face: Tensor) -> Tensor:
 
 def _is_hair(picture: Tensor, hair: Tensor, face: Tensor) -> Tensor:
     """1 where the colours of `picture` (1, C, W, W) are more like those of the hair than like those
-    of the face, else 0: (1, 1, W, W). hair, face: (1, 1, W, W), 1 where these are seen.
+    of the face, else 0: (1, 1, W, W). hair, face: (1, 1, W, W), 1 where these are seen. On a bald
+    head, where no hair is seen, everything counts as hair.
     """
+    if hair.sum() < LEAST_HAIR * face.sum():
+        return torch.ones_like(hair)
     colours = picture[:, :3]
     means = [_mean_colour(colours, area) for area in (hair, face)]
     distances = [(colours - mean).square().sum(1, keepdim=True) for mean in means]

@@ -98,6 +98,18 @@ def test_batch_never_takes_one_result_for_another(tmp_path: Path, weights: str, 
     assert [p.name for p in (tmp_path / "out").iterdir()] == ["face_clip.gif"]
 
 
+def test_a_transparent_photo_in_a_batch_of_pictures_and_videos(tmp_path: Path):
+    frame = material.face().convert("RGBA")
+    frame.paste((0, 0, 0, 0), (0, 0, 8, frame.height))
+    frame.save(tmp_path / "clear.png")
+    words = ["--sources", str(tmp_path / "clear.png"), "--targets"]
+    words += [str(material.write_photo(tmp_path / "face.png")), "@nod", "--max-frames", "1"]
+    assert run_command("batch", "batch", [*words, "--out", str(tmp_path / "out")]) == 0
+    with Image.open(tmp_path / "out" / "clear_face.png") as picture:
+        assert picture.mode == "RGBA"
+    assert num_frames(tmp_path / "out" / "clear_nod.mp4") == 1
+
+
 def test_a_batch_that_is_interrupted_says_what_is_done(tmp_path: Path, weights: str, capsys):
     source = material.write_photo(tmp_path / "face.png")
     clips = [material.write_clip(tmp_path / f"{name}.mp4") for name in "ab"]

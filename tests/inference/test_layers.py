@@ -108,6 +108,24 @@ def test_hair_hides_what_the_face_hid_and_shows_no_skin():
     assert (areas.face[0, 0] * shown).sum() > 200, "hair where the photo shows the forehead"
 
 
+def test_a_bald_head_shows_its_skin_at_the_back():
+    head, face, skin, side = HeadModel(), FaceParams.neutral(), 0.4, 128
+    canvas = FaceCrop(crop_from_frame=np.diag([2.0, 2.0, 1.0]), size=side)
+    face.translation[:], face.scale[:] = 32.0, 14.0
+    face.rotation[:, 1] = 0.4  # looking down
+    none = torch.zeros(1, 1, side, side)
+    source = layer_source(head, face, side // 2, canvas, none.expand(-1, 3, -1, -1), none)
+    areas = hair_areas(source, side)
+    mask = ((areas.face + areas.crown + areas.skull) > 0).float()
+    picture = torch.where(mask > 0, skin, -WALL).expand(-1, 3, -1, -1)
+    view = SourceView(canvas=canvas, picture=picture, mask=mask, cut=none)
+    back = make_layers(view, source).back
+    shown = back[0, 3] > 0.5
+    assert shown.sum() > 500
+    found = back[:, :3] / back[:, 3:].clamp(min=1e-3)
+    assert (found[:, :, shown] - skin).abs().max() < 0.05
+
+
 def test_a_collar_beside_the_jaw_is_no_hair():
     """Beside the head there is hair that goes up to the top of the head, and nothing else."""
     head, face, side = HeadModel(), FaceParams.neutral(), 128
