@@ -169,7 +169,7 @@ class _Builder:
         out = self._new(last, (planes, rows, columns))
         if groups > 1:
             keeps_size = (kernel, stride[0], top, left, rows, columns) == (3, 1, 1, 1, *shape[1:])
-            if not (groups == planes == shape[0] and keeps_size):
+            if not (groups == planes == shape[0] and keeps_size and columns > 1):
                 raise _UnknownStep
             weights = self._weights(matrix)
             self._step(DEPTHWISE, source, out, weights=weights, depth=9, **values)
@@ -351,25 +351,32 @@ def _finish(slopes: np.ndarray, added: np.ndarray, out: np.ndarray, adds: bool) 
 def _depthwise(x: np.ndarray, matrix: np.ndarray, bias: np.ndarray, out: np.ndarray) -> None:
     """3 x 3 windows of each channel on its own, with a border of zeros."""
     channels, height, width = x.shape
-    wide = width + 2
-    # One long loop over a picture with its border is faster than many short ones over rows.
-    padded = np.zeros((height + 2) * wide + 2, np.float32)
-    result = np.empty(height * wide, np.float32)
+    nothing = np.zeros(width, np.float32)
+    last = width - 1
     for c in range(channels):
-        for y in range(height):
-            start = (y + 1) * wide + 1
-            padded[start : start + width] = x[c, y]
         w, first = matrix[c], bias[c]
         w0, w1, w2, w3, w4, w5, w6, w7, w8 = w[0], w[1], w[2], w[3], w[4], w[5], w[6], w[7], w[8]
-        above, here, below = padded, padded[wide:], padded[2 * wide :]
-        for k in range(height * wide):
-            result[k] = (
-                (first + w0 * above[k] + w1 * above[k + 1] + w2 * above[k + 2])
-                + (w3 * here[k] + w4 * here[k + 1] + w5 * here[k + 2])
-                + (w6 * below[k] + w7 * below[k + 1] + w8 * below[k + 2])
-            )
         for y in range(height):
-            out[c, y] = result[y * wide : y * wide + width]
+            above = x[c, y - 1] if y > 0 else nothing
+            here = x[c, y]
+            below = x[c, y + 1] if y < height - 1 else nothing
+            row = out[c, y]
+            for k in range(1, last):
+                row[k] = (
+                    (first + w0 * above[k - 1] + w1 * above[k] + w2 * above[k + 1])
+                    + (w3 * here[k - 1] + w4 * here[k] + w5 * here[k + 1])
+                    + (w6 * below[k - 1] + w7 * below[k] + w8 * below[k + 1])
+                )
+            row[0] = (
+                (first + w1 * above[0] + w2 * above[1])
+                + (w4 * here[0] + w5 * here[1])
+                + (w7 * below[0] + w8 * below[1])
+            )
+            row[last] = (
+                (first + w0 * above[last - 1] + w1 * above[last])
+                + (w3 * here[last - 1] + w4 * here[last])
+                + (w6 * below[last - 1] + w7 * below[last])
+            )
 
 
 @nb.njit(cache=True, fastmath=True, nogil=True)

@@ -121,14 +121,18 @@ def layer_field(model: HeadModel, source: LayerSource, target: FaceParams) -> La
     turned = turned.clamp(max=1).cpu().numpy()
     zoom = (target.scale / source.scale.to(target.scale)).cpu().numpy()
 
-    def one(i: int) -> np.ndarray:
+    size = source.view.size
+    planes = np.zeros((len(end), 10 + len(MATERIALS), size, size), np.float32)
+
+    def look_up(i: int) -> None:
         values = np.concatenate([places, source.facing[:, None], now[i, :, None]], 1)
-        drawn, part = draw_surface(end[i], values, source.view.size)
+        drawn, part = draw_surface(end[i], values, size)
         middle = middle_column(end[i])
         openness = eye_areas(part, middle) / (source.eyes * zoom[i] ** 2).clip(min=1)
-        return looked_up(drawn, part, source, middle, float(turned[i]), openness)
+        looked_up(drawn, part, source, middle, float(turned[i]), openness, planes[i])
 
-    planes = np.stack(list(in_order(one, range(len(end)))))
+    for _ in in_order(look_up, range(len(end))):
+        pass
     drawn = torch.from_numpy(planes).to(target.scale.device)
     place, opposite, is_above, is_below, is_face, anchor, hidden, opaque, fill = drawn.split(
         [2, 2, 1, 1, 1, 1, 1, 1, len(MATERIALS)], 1
@@ -139,7 +143,7 @@ def layer_field(model: HeadModel, source: LayerSource, target: FaceParams) -> La
     inner = 1 - box_max(1 - is_above, max(1, round(SQUEEZED * source.crop_side)))
     cut, to_cut = source.cut.to(drawn.device), source.to_cut.to(drawn.device)
     shoulders = anchor * is_below
-    here = pixel_centres(source.view.size, drawn.device)
+    here = pixel_centres(size, drawn.device)
     offset = (place - here) * (anchor * inner + shoulders * (to_cut / BENDING_BORDER).clamp(max=1))
     known = torch.stack([anchor * inner, shoulders, cut.expand_as(anchor)]).amax(0)
     skull = skull_motion(start, end).to(drawn.device)
@@ -151,19 +155,24 @@ def layer_field(model: HeadModel, source: LayerSource, target: FaceParams) -> La
     offset = torch.where(known > 0, around, around + pulled * (rigid - around))
     edge = max(1, round(SOFT_EDGE * source.crop_side / 2))
     mirror, hidden = _mirror(opposite - here, hidden, source.crop_side)
-    before, size = source.rotation.to(target.rotation), source.view.size
+    before = source.rotation.to(target.rotation)
     turn, roll = turn_between(before, target.rotation), roll_between(before, target.rotation)
     # Above the chin only, because the body hardly turns.
     behind = _growing(turn, TURN_FROM, TURN_TO) * above_chin(end, size).to(drawn.device)
     drawn_face = box_mean(is_face, edge) * behind
+    back = _growing(turn, BACK_FROM, BACK_TO)
+    back_places = here.repeat(len(end), 1, 1, 1)
+    if rows := (back > 0).flatten().nonzero().flatten().tolist():
+        moved = outline_motion(start, end[rows], roll[rows], size)
+        back_places[rows] = moved.to(drawn.device)
     return LayerField(
         grid=(here + offset).permute(0, 2, 3, 1),
         mirror=(here + mirror).permute(0, 2, 3, 1),
         opaque=box_mean(opaque, edge),
         sure=box_mean(anchor * inner * is_face, 1),
         hidden=hidden,
-        back_grid=outline_motion(start, end, roll, size).to(drawn.device).permute(0, 2, 3, 1),
-        back=_growing(turn, BACK_FROM, BACK_TO) * (1 - drawn_face),
+        back_grid=back_places.permute(0, 2, 3, 1),
+        back=back * (1 - drawn_face),
         behind=behind.expand(-1, -1, -1, size),
         fill=painted(fill, source.look, source.crop_side),
     )

@@ -6,7 +6,7 @@ import numba as nb
 import numpy as np
 
 from reenact.face.surface.layer_source import FACE_DEPTH, LayerSource
-from reenact.face.surface.look import MATERIALS, darken_closing_eyes, shares
+from reenact.face.surface.look import darken_closing_eyes, shares
 from reenact.face.surface.raster import SKIN
 from reenact.face.surface.sight import HIDDEN_BELOW
 from reenact.face.surface.skull import CHIN_HEIGHT
@@ -44,8 +44,9 @@ def looked_up(
     middle: float,
     turned: float,
     openness: np.ndarray,
-) -> np.ndarray:
-    """Planes (17, S, S) float32 of a drawn surface.
+    planes: np.ndarray,
+) -> None:
+    """Fills planes (17, S, S), which are 0, from a drawn surface.
 
     middle: the column half-way between the pupils. turned: 1 if the eyes turn, 0 if not. openness:
     see `darken_closing_eyes`.
@@ -56,14 +57,12 @@ def looked_up(
     a face, but not that of the other half; and the shares of materials that are drawn.
     """
     fill = shares(part, drawn[..., 6:9], middle, source.look)
-    planes = np.zeros((10 + len(MATERIALS), *part.shape), np.float32)
     cut = source.cut[0, 0].cpu().numpy()
     is_usual = np.isin(np.arange(NUM_PARTS), USUAL_PARTS)
     _classify(drawn, part, is_usual, source.planes, cut, turned, fill, planes)
     is_eye = (part == BALLS) | _is_lid_seam(drawn, part, source.planes[2 + BALLS])
     darken_closing_eyes(fill, is_eye, middle, openness)
     planes[10:] = fill.transpose(2, 0, 1)
-    return planes
 
 
 @nb.njit(cache=True, nogil=True)
