@@ -2,40 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
-import numpy as np
 import torch
-from scipy.ndimage import distance_transform_edt, label
 from torch import Tensor
 
-from reenact.face.box import box_max, box_mean
+from reenact.face.box import box_max
 from reenact.face.crop import FaceCrop
 from reenact.face.surface.continuation import filled_in
-from reenact.face.surface.hair import HairAreas, hair_areas
-from reenact.face.surface.layer_field import LayerSource
-from reenact.face.surface.motion_field import resampled
+from reenact.face.surface.layer_source import LayerSource
+from reenact.inference.back_of_head import back_of_head
 from reenact.inference.canvas import SourceView
+from reenact.inference.plate import PERSON_ABOVE, background_plate
 
-MOST_GRAIN = 2.0
-"""The largest grain of the plate, in units of its median."""
 INSIDE_DEPTH = 1 / 50
 """The person's own colours end this far inside its outline, as a share of the crop's side."""
-SOLID_ABOVE = 0.95
-"""Where the mask is above this value, nothing of the wall is seen through the person."""
-BAND_WIDTH, LOCKS = 3.0, 3
-"""The hair around a head is a band so many times as wide as the mean distance to its edge. Locks of
-hair are so many times as coarse as the grain of a wall.
-"""
-LEAST_HAIR = 0.02
-"""With less hair beside the head, in shares of the area of the face, a head is bald."""
-HALF = 0.5
-"""Where the mask is above this value, more of the person than of the wall is seen."""
-PERSON_ABOVE = 0.02
 PERSON_MARGIN = 1 / 40
-"""The plate is filled where the mask is above the one, and within a margin: a share of the side of
-the face crop.
-"""
+"""The plate is filled within this margin around the person: a share of the crop's side."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,10 +54,7 @@ def make_layers(view: SourceView, face: LayerSource) -> Layers:
     """The layers of a photo from its view and the face in it."""
     crop_side = face.size * view.canvas.zoom
     margin, depth = (max(1, round(v * crop_side)) for v in (PERSON_MARGIN, INSIDE_DEPTH))
-    known = (box_max(view.mask, margin) < PERSON_ABOVE).to(view.picture)
-    plate = filled_in(view.picture * known, known)
-    grain = plate - box_mean(plate, margin)
-    plate = _with_grain(plate, known, _without_edges(grain, known))
+    plate = background_plate(view, margin)
     colours = view.picture - (1 - view.mask) * plate
     inner = (box_max(1 - view.mask, depth) < PERSON_ABOVE).to(view.picture)
     inside = filled_in(view.picture[:, :3] * inner, inner)
@@ -83,112 +63,7 @@ def make_layers(view: SourceView, face: LayerSource) -> Layers:
         canvas=view.canvas,
         person=torch.cat([colours, view.mask], 1).to(device),
         inside=inside.to(device),
-        back=_back_of_head(view, colours, face, margin, depth).to(device),
+        back=back_of_head(view, colours, face, margin, depth).to(device),
         plate=view.inner(plate).to(device),
         face=face,
     )
-
-
-def _back_of_head(
-    view: SourceView, colours: Tensor, face: LayerSource, margin: int, depth: int
-) -> Tensor:
-    """`back` of `Layers`. colours: (1, C, W, W), the person's, times alpha. margin, depth: pixels.
-
-    Where the head model lies over the crown, colours tell hair from skin. Hair that the face hides
-    continues the hair around it, with its grain. Where no hair is known, there is none.
-    """
-    areas = _resized_areas(face, view)
-    person = (view.mask > SOLID_ABOVE).to(view.picture)
-    beside = areas.beside * box_max(_connected(view.mask, areas), depth)
-    crown = areas.crown * _is_hair(view.picture, beside * person, areas.face * person)
-    hair = torch.maximum(beside, crown)
-    known = (box_max(1 - (hair > 0).float(), depth) == 0) * person
-    if not bool(known.any()):
-        return torch.zeros_like(torch.cat([colours, view.mask], 1))
-    filled = filled_in(view.picture * known, known)
-    band = BAND_WIDTH * distance_transform_edt(known[0, 0].numpy())[known[0, 0].numpy() > 0].mean()
-    grain = _without_edges(filled - box_mean(filled, LOCKS * margin), known)
-    filled = _with_grain(filled, known, grain, max(band, 1.0))
-    # The soft edge beside the head keeps its strands. Nothing of the wall comes with them.
-    strands = torch.maximum(torch.minimum(colours, view.mask), -view.mask)
-    is_edge = (beside > 0) * (1 - known)
-    shown = is_edge * strands + (1 - is_edge) * filled * view.mask
-    hidden = box_mean(_inwards(beside, areas.face), 2 * margin)
-    share = box_mean(torch.stack([hair, areas.skull, hidden]).amax(0), depth)
-    return torch.cat([shown, view.mask], 1) * share
-
-
-def _resized_areas(face: LayerSource, view: SourceView) -> HairAreas:
-    """The hair areas of a photo in the pixels of its view."""
-    side = round(face.view.size * view.mask.shape[-1] / view.canvas.size)
-    areas = hair_areas(face, side)
-    planes = [getattr(areas, f.name) for f in fields(areas)]
-    resized = resampled(torch.cat(planes, 1), view.mask.shape[-1]).clamp(0, 1)
-    names = [f.name for f in fields(areas)]
-    return HairAreas(**dict(zip(names, resized.split(1, 1), strict=True)))
-
-
-def _connected(mask: Tensor, areas: HairAreas) -> Tensor:
-    """1 where the person of the mask (1, 1, W, W) beside the head is connected with the top of the
-    head, without its face and its neck: hair, but no collar. Else 0.
-    """
-    around = torch.stack([areas.beside, areas.crown, areas.skull]).amax(0)
-    parts, count = label(((mask > HALF) & (around > 0))[0, 0].numpy())
-    is_top = np.bincount(parts[areas.skull[0, 0].numpy() > 0], minlength=count + 1) > 0
-    is_top[0] = False
-    return torch.from_numpy(is_top[parts]).to(mask)[None, None]
-
-
-def _inwards(hair: Tensor, face: Tensor) -> Tensor:
-    """The most `hair` (1, 1, W, W) from each pixel outwards along its row: (1, 1, W, W). Where hair
-    is seen beside a head, ears and cheeks hide more of it farther inwards.
-
-    face: (1, 1, W, W), 1 on the face, whose middle is that of the head.
-    """
-    columns = torch.arange(hair.shape[-1], dtype=hair.dtype)
-    middle = (face * columns).sum() / face.sum().clamp(min=1)
-    from_left = hair.cummax(-1).values
-    from_right = hair.flip(-1).cummax(-1).values.flip(-1)
-    return torch.where(columns < middle, from_left, from_right)
-
-
-def _is_hair(picture: Tensor, hair: Tensor, face: Tensor) -> Tensor:
-    """1 where the colours of `picture` (1, C, W, W) are more like those of the hair than like those
-    of the face, else 0: (1, 1, W, W). hair, face: (1, 1, W, W), 1 where these are seen. On a bald
-    head, where no hair is seen, everything counts as hair.
-    """
-    if hair.sum() < LEAST_HAIR * face.sum():
-        return torch.ones_like(hair)
-    colours = picture[:, :3]
-    means = [_mean_colour(colours, area) for area in (hair, face)]
-    distances = [(colours - mean).square().sum(1, keepdim=True) for mean in means]
-    return (distances[0] < distances[1]).to(picture)
-
-
-def _mean_colour(colours: Tensor, weight: Tensor) -> Tensor:
-    total = weight.sum().clamp(min=1)
-    return (colours * weight).sum((2, 3), keepdim=True) / total
-
-
-def _with_grain(plate: Tensor, known: Tensor, grain: Tensor, width: float = np.inf) -> Tensor:
-    """The plate (1, C, W, W) with `grain` (1, C, W, W) where it is not `known` (1, 1, W, W).
-
-    Each pixel takes the grain of the point on the other side of the known pixel that is nearest. If
-    what is known is a band, `width` pixels wide, grain from far away goes to and fro in the band.
-    """
-    if not bool(known.any()):
-        return plate
-    away, nearest = distance_transform_edt(known[0, 0].numpy() == 0, return_indices=True)
-    inwards = away if np.isinf(width) else width - np.abs(away % (2 * width) - width)
-    share = inwards / away.clip(1)
-    fading = torch.from_numpy((1 - away / (3 * width)).clip(0, 1)).to(plate)
-    here = np.indices(away.shape)
-    there = np.rint(nearest + (nearest - here) * share).astype(int).clip(0, len(away) - 1)
-    row, column = torch.from_numpy(there)
-    return plate + (1 - known) * fading * (grain * known)[..., row, column]
-
-
-def _without_edges(grain: Tensor, known: Tensor) -> Tensor:
-    """Grain (1, C, W, W) without large differences: those are edges of things."""
-    most = MOST_GRAIN * grain.abs().mean(1, keepdim=True)[known > 0].median()
-    return grain.clamp(-most, most)

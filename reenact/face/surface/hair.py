@@ -11,6 +11,7 @@ from torch import Tensor
 
 from reenact.face.box import box_max
 from reenact.face.surface.layer_source import FACE_DEPTH, LayerSource
+from reenact.face.surface.motion_field import resampled
 from reenact.face.surface.skull import (
     CHIN_HEIGHT,
     FOREHEAD_HEIGHT,
@@ -47,6 +48,12 @@ class HairAreas:
     crown: Tensor
     skull: Tensor
     face: Tensor
+
+    def resized(self, size: int) -> HairAreas:
+        """The same areas in `size` pixels."""
+        planes = torch.cat([self.beside, self.crown, self.skull, self.face], 1)
+        beside, crown, skull, face = resampled(planes, size).clamp(0, 1).split(1, 1)
+        return HairAreas(beside=beside, crown=crown, skull=skull, face=face)
 
 
 def hair_areas(source: LayerSource, side: int) -> HairAreas:
