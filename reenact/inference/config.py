@@ -44,7 +44,7 @@ class ReenactorConfig(Checked):
     temperature: Share | None = None
     strength: Share | None = None
     precision: Precision = "auto"
-    batch_size: Count = 8
+    batch_size: Count = 12
     seed: Seed = 0
     cache: str = "auto"
 
