@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -31,29 +32,38 @@ class Layers:
         the canvas's centre and pixels and W >= D: what moves in from beside the canvas is known. C
         is 3, or 4 with a plane of opacity, which is handled as one more colour.
     inside: (1, 3, W, W) the person's colours, continued beyond its outline.
-    back: (1, C + 1, W, W) as `person`, the hair around the head. It goes on behind the face, above
-        the eyes and farther down between what hair is seen beside the head.
     plate: (1, C, D, D) the background, filled from around where the person hides it.
     face: the face whose motion the person follows.
+    view: the photo.
     """
 
     canvas: FaceCrop
     person: Tensor
     inside: Tensor
-    back: Tensor
     plate: Tensor
     face: LayerSource
+    view: SourceView
 
     @property
     def reach(self) -> float:
         """W / D."""
         return self.person.shape[-1] / self.canvas.size
 
+    @cached_property
+    def back(self) -> Tensor:
+        """(1, C + 1, W, W) as `person`, the hair around the head. It goes on behind the face, above
+        the eyes and farther down between what hair is seen beside the head.
+
+        It is made when a head first turns. The frames of a source video seldom need it.
+        """
+        margin, depth = _pixels(self.face, self.view)
+        colours = self.person[:, :-1].cpu()
+        return back_of_head(self.view, colours, self.face, margin, depth).to(self.person.device)
+
 
 def make_layers(view: SourceView, face: LayerSource) -> Layers:
     """The layers of a photo from its view and the face in it."""
-    crop_side = face.size * view.canvas.zoom
-    margin, depth = (max(1, round(v * crop_side)) for v in (PERSON_MARGIN, INSIDE_DEPTH))
+    margin, depth = _pixels(face, view)
     plate = background_plate(view, margin)
     colours = view.picture - (1 - view.mask) * plate
     inner = (box_max(1 - view.mask, depth) < PERSON_ABOVE).to(view.picture)
@@ -63,7 +73,13 @@ def make_layers(view: SourceView, face: LayerSource) -> Layers:
         canvas=view.canvas,
         person=torch.cat([colours, view.mask], 1).to(device),
         inside=inside.to(device),
-        back=back_of_head(view, colours, face, margin, depth).to(device),
         plate=view.inner(plate).to(device),
         face=face,
+        view=view,
     )
+
+
+def _pixels(face: LayerSource, view: SourceView) -> tuple[int, int]:
+    """`PERSON_MARGIN` and `INSIDE_DEPTH` in pixels."""
+    side = face.size * view.canvas.zoom
+    return max(1, round(PERSON_MARGIN * side)), max(1, round(INSIDE_DEPTH * side))
