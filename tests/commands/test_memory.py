@@ -22,9 +22,10 @@ NUM_FRAMES = 200
 FILLED = 60  # frames, after which the queues and the encoder are full
 MOST_MEGABYTES = 40
 RUNNING = """
-import ctypes, json, sys
+import ctypes, functools, json, sys
+import reenact.face.open.stack as stack
+import reenact.inference.pictures as pictures
 from reenact.commands.main import run_command
-from reenact.inference.pictures import Frames
 from reenact.media.video_writer import VideoWriter
 
 class Mallinfo(ctypes.Structure):
@@ -33,7 +34,7 @@ class Mallinfo(ctypes.Structure):
 mallinfo = ctypes.CDLL(None).mallinfo2
 mallinfo.restype = Mallinfo
 reads, writes = [], []
-read, write = Frames.__iter__, VideoWriter.write
+read, write = pictures.Frames.__iter__, VideoWriter.write
 
 def watched_read(frames):
     reads.append([])
@@ -45,7 +46,10 @@ def watched_write(writer, frame):
     write(writer, frame)
     writes.append(mallinfo().h)
 
-Frames.__iter__, VideoWriter.write = watched_read, watched_write
+# Frames that wait are bounded by bytes. With these bounds all queues are full after a few frames.
+pictures.READ_AHEAD_BYTES = 10_000_000
+stack.StackConfig = functools.partial(stack.StackConfig, chunk_bytes=20_000_000)
+pictures.Frames.__iter__, VideoWriter.write = watched_read, watched_write
 {leak}
 code = run_command("infer", "infer", sys.argv[1:])
 print(json.dumps([*reads, writes]))
