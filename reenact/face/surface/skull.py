@@ -105,7 +105,7 @@ def outline_motion(start: np.ndarray, end: np.ndarray, roll: Tensor, size: int) 
     # A coarser map is fine enough for what is smooth.
     coarse = min(size, OUTLINE_SIZE)
     away = _pixels(coarse).flatten(1) * (size / coarse) - now.middle[..., None]
-    cos, sin = roll.double().cpu().cos(), roll.double().cpu().sin()
+    cos, sin = roll.cpu().double().cos(), roll.cpu().double().sin()
     back = torch.stack([cos, -sin, sin, cos], -1).view(-1, 2, 2) @ away
     ratio = now.ratio(away) / before.ratio(back).clamp(min=1e-6)
     places = before.middle[..., None] + back * ratio[:, None]
@@ -182,7 +182,7 @@ def _inwards(end: np.ndarray, lag: Tensor) -> Tensor:
     size = lag.shape[2]
     # A coarser map is fine enough for what is smooth.
     coarse = resampled(lag, OUTLINE_SIZE)
-    middle = outline(end).middle.to(lag)[..., None, None]
+    middle = outline(end).middle.float().to(lag)[..., None, None]
     away = pixel_centres(OUTLINE_SIZE, lag.device) * (size / OUTLINE_SIZE) - middle
     outwards = away / away.norm(dim=1, keepdim=True).clamp(min=1)
     return resampled((coarse * outwards).sum(1, keepdim=True).clamp(min=0), size)
