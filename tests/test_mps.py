@@ -77,7 +77,7 @@ def test_a_photo_moves_as_on_the_cpu(
     assert len(on_mps) == 2
     difference = np.abs(np.stack(on_cpu).astype(int) - np.stack(on_mps)).max(-1)
     assert difference.mean() < 0.01
-    # Compiled loops round in another way. A few pixels at the edge of a mask fall on its other side.
+    # Compiled loops round in another way. A few pixels at the edge of a mask then fall outside.
     assert (difference > 1).mean() < 1e-3
     assert difference.max() < 10
 
