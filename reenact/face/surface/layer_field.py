@@ -17,7 +17,7 @@ from reenact.face.surface.facing import facing, roll_between, turn_between
 from reenact.face.surface.layer_source import LayerSource, in_view, middle_column
 from reenact.face.surface.look import MATERIALS, eye_areas, painted
 from reenact.face.surface.lookup import looked_up
-from reenact.face.surface.motion_field import pixel_centres, resampled
+from reenact.face.surface.motion_field import pixel_centres, resized_grid
 from reenact.face.surface.skull import above_chin, outline_motion, skull_motion, skull_share
 from reenact.face.surface.visible import draw_surface, mirrored, rest_points, surface_points
 from reenact.threads import in_order
@@ -101,8 +101,8 @@ class LayerField:
         """
         if size == self.grid.shape[1]:
             return self
-        back = _resized(self.back_grid, size) if bool(self.back.any()) else self.back_grid
-        return replace(self, grid=_resized(self.grid, size), back_grid=back)
+        back = resized_grid(self.back_grid, size) if bool(self.back.any()) else self.back_grid
+        return replace(self, grid=resized_grid(self.grid, size), back_grid=back)
 
 
 @torch.no_grad()
@@ -195,14 +195,6 @@ def _mirror(offset: Tensor, hidden: Tensor, crop_side: float) -> tuple[Tensor, T
     if not bool(soft.any()):
         return torch.zeros_like(offset), soft
     return filled_in(offset, (hidden > 0).to(hidden)), soft
-
-
-def _resized(grid: Tensor, size: int) -> Tensor:
-    """A grid (B, S, S, 2) for squares of `size` pixels."""
-    old = grid.shape[1]
-    offset = grid.permute(0, 3, 1, 2) - pixel_centres(old, grid.device)
-    places = pixel_centres(size, grid.device) + resampled(offset, size) * (size / old)
-    return places.permute(0, 2, 3, 1)
 
 
 def _sampled(image: Tensor, grid: Tensor, reach: float) -> Tensor:

@@ -67,13 +67,10 @@ class MotionField:
 
     def resized(self, size: int) -> MotionField:
         """The field between pictures of side `size`."""
-        old = self.grid.shape[1]
-        if size == old:
+        if size == self.grid.shape[1]:
             return self
-        offset = self.grid.permute(0, 3, 1, 2) - pixel_centres(old, self.grid.device)
-        grid = pixel_centres(size, self.grid.device) + resampled(offset, size) * (size / old)
         return MotionField(
-            grid=grid.permute(0, 2, 3, 1),
+            grid=resized_grid(self.grid, size),
             seen=resampled(self.seen, size).clamp(0, 1),
             sure=resampled(self.sure, size).clamp(0, 1),
             fill=resampled(self.fill, size),
@@ -143,6 +140,14 @@ def resampled(image: Tensor, size: int) -> Tensor:
     if size == old:
         return image
     return F.interpolate(image, (size, size), mode="bilinear", antialias=size < old)
+
+
+def resized_grid(grid: Tensor, size: int) -> Tensor:
+    """A grid (B, S, S, 2) of source pixels for squares of `size` pixels: (B, size, size, 2)."""
+    old = grid.shape[1]
+    offset = grid.permute(0, 3, 1, 2) - pixel_centres(old, grid.device)
+    places = pixel_centres(size, grid.device) + resampled(offset, size) * (size / old)
+    return places.permute(0, 2, 3, 1)
 
 
 def pixel_centres(size: int, device: torch.device) -> Tensor:
