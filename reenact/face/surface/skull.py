@@ -178,7 +178,9 @@ def skull_share(
 
 
 def _inwards(end: np.ndarray, lag: Tensor) -> Tensor:
-    """How far `lag` (B, 2, S, S) points to the middle of the head, at least 0: (B, 1, S, S)."""
+    """How far the face pulls hair inwards, in pixels, at least 0: (B, 1, S, S). So far `lag`, see
+    `skull_share`, points away from the middle of the head.
+    """
     size = lag.shape[2]
     # A coarser map is fine enough for what is smooth.
     coarse = resampled(lag, OUTLINE_SIZE)
