@@ -55,7 +55,26 @@ def warn(text: str) -> None:
     Each process prints it. Where several processes of a run notice the same thing, take
     `reenact.processes.warn`.
     """
+    for texts in _listeners:
+        texts.append(text)
     print(f"warning: {text}", file=sys.stderr)
+
+
+_listeners: list[list[str]] = []
+
+
+@contextlib.contextmanager
+def heard_warnings() -> Iterator[list[str]]:
+    """A list that takes the warnings of all threads during the `with` block. They are printed too.
+
+    For a program whose user does not see stderr, such as the page in the browser.
+    """
+    texts: list[str] = []
+    _listeners.append(texts)
+    try:
+        yield texts
+    finally:
+        _listeners[:] = [other for other in _listeners if other is not texts]
 
 
 def say(text: str) -> None:

@@ -37,7 +37,14 @@ def read_orientation(picture: "VideoFrame") -> Orientation:
     """From the display matrix [a b u; c d v; x y w]: x' = a x + c y, y' = b x + d y."""
     from av.sidedata.sidedata import Type
 
-    side_data: Any = picture.side_data
+    try:
+        side_data: Any = picture.side_data
+    except ValueError:
+        # PyAV does not know all kinds of side data, for example Exif. It then gives the turn alone.
+        turns = round(picture.rotation / 90) % 4  # counter-clockwise
+        return Orientation(
+            transpose=turns in (1, 3), flip_rows=turns in (1, 2), flip_columns=turns in (2, 3)
+        )
     matrix = side_data.get(Type.DISPLAYMATRIX)
     if matrix is None:
         return Orientation()

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from reenact.errors import UserError
+from reenact.errors import UserError, heard_warnings
 from reenact.face.batch import FaceBatch
 from reenact.face.control import Sliders
 from reenact.face.stack import FoundFace, Frame, SourceFace, Watch, Which
@@ -21,7 +21,7 @@ from reenact.inference.background import TRANSPARENT
 from reenact.inference.face_numbers import first_faces
 from reenact.inference.inputs import driven_source, keeping_alpha, open_source, open_target
 from reenact.inference.motion import Motion
-from reenact.inference.opening import Opened, useless_tracking_options
+from reenact.inference.opening import Opened
 from reenact.inference.pipeline import write_result
 from reenact.inference.reenactor import Reenactor
 from reenact.inference.run_config import InferRun, which_face
@@ -41,7 +41,7 @@ PREVIEW_SIDE = 900  # pixels of the numbered preview
 class Made:
     """A result. before: the photo, or the first frame of the source video.
 
-    notes: what the user may not expect, one line each.
+    notes: the warnings, one line each.
     """
 
     path: Path
@@ -62,7 +62,7 @@ class Studio:
         self.run = run
         self._reenactor = reenactor
         self._lock = threading.Lock()
-        self._source: tuple[tuple[Any, ...], SourceFace[Any]] | None = None
+        self._source: tuple[tuple[Any, ...], SourceFace[Any], list[str]] | None = None
         self._stills: tuple[tuple[Any, ...], deque[FaceBatch], Iterator[Frame]] | None = None
 
     def faces(self, photo: Path) -> tuple[list[FoundFace], Frame]:
@@ -109,34 +109,40 @@ class Studio:
         self, job: Job[Made], photo: Path, face: int, target: Path, run: InferRun, folder: Path
     ) -> Made:
         """Animate a photo or a video with a target. Raises `job.Stopped` when it is stopped."""
-        with self._lock, _only_names(photo, target):
+        with self._lock, _only_names(photo, target), heard_warnings() as heard:
             job.check()
             clip = open_target(target, run)
-            if not is_photo(photo):
-                return self._animate_video(job, photo, face, clip, target, run, folder)
-            sources = self._reenactor.find_all(photo) if face == ALL else [self._find(photo, face)]
-            run = keeping_alpha(run, sources, self._reenactor)
-            motion = self._motion(job, clip, target, run)
-            notes = motion.tracked.warnings()
-            if isinstance(clip, Motion):
-                notes += useless_tracking_options(run.target_face, run.smoothing)
-            sound: MediaClip | Frame | Motion = clip
-            if run.repeat > 1 and not motion.is_picture:
-                motion = motion.repeated(run.repeat, pingpong=run.pingpong)
-                sound = motion
-            frames = self._reenactor.group_frames(sources, [motion], run)
-            video = ".webm" if run.background == TRANSPARENT else ".mp4"
-            ending = ".png" if motion.is_picture else video
-            path = folder / f"{_stem(photo)}_{_stem(target)}{ending}"
-            watched = job.watch(frames, "Rendering", len(motion))
-            write_result(path, watched, motion, sound, run)
-            return Made(
-                path=path,
-                before=photo,
-                is_picture=motion.is_picture,
-                num_frames=len(motion),
-                notes=tuple(notes),
-            )
+            animate = self._animate_photo if is_photo(photo) else self._animate_video
+            made = animate(job, photo, face, clip, target, run, folder)
+            if is_photo(photo) and face != ALL and self._source is not None:
+                heard += self._source[2]  # the face may have been found before
+            notes = (_without_folders(text, photo, target) for text in heard)
+            return replace(made, notes=tuple(dict.fromkeys(notes)))
+
+    def _animate_photo(
+        self,
+        job: Job[Made],
+        photo: Path,
+        face: int,
+        clip: Opened,
+        target: Path,
+        run: InferRun,
+        folder: Path,
+    ) -> Made:
+        """A photo with a target."""
+        sources = self._reenactor.find_all(photo) if face == ALL else [self._find(photo, face)]
+        run = keeping_alpha(run, sources, self._reenactor)
+        motion = self._motion(job, clip, target, run)
+        sound = clip
+        if run.repeat > 1 and not motion.is_picture:
+            sound = motion = motion.repeated(run.repeat, pingpong=run.pingpong)
+        frames = self._reenactor.group_frames(sources, [motion], run)
+        video = ".webm" if run.background == TRANSPARENT else ".mp4"
+        ending = ".png" if motion.is_picture else video
+        path = folder / f"{_stem(photo)}_{_stem(target)}{ending}"
+        watched = job.watch(frames, "Rendering", len(motion))
+        write_result(path, watched, motion, sound, run)
+        return Made(path=path, before=photo, is_picture=motion.is_picture, num_frames=len(motion))
 
     def _animate_video(
         self,
@@ -173,13 +179,7 @@ class Studio:
         write_frame(before, next(iter(source)))
         watched = job.watch(frames, "Rendering", len(video))
         write_result(result, watched, own.part(max_frames=len(video)), sound, run)
-        return Made(
-            path=result,
-            before=before,
-            is_picture=False,
-            num_frames=len(video),
-            notes=(*motion.tracked.warnings(), *own.tracked.warnings("source")),
-        )
+        return Made(path=result, before=before, is_picture=False, num_frames=len(video))
 
     def forget(self) -> None:
         """Let go of the last photo, unless somebody is at work: then the next one replaces it."""
@@ -191,16 +191,15 @@ class Studio:
         key = (photo, face)
         if self._source is None or self._source[0] != key:
             which: Which = "largest" if face == LARGEST else face
-            self._source = key, self._reenactor.find(photo, which=which)
+            with heard_warnings() as heard:
+                found = self._reenactor.find(photo, which=which)
+            self._source = key, found, heard
         return self._source[1]
 
     def _motion(
         self, job: Job[Made], clip: MediaClip | Frame | Motion, target: Path, run: InferRun
     ) -> Motion:
-        if isinstance(clip, Motion):
-            return clip
         count = clip.num_frames if isinstance(clip, MediaClip) else 1
-
         return self._reenactor.track(
             clip,
             where=str(target),
@@ -249,10 +248,14 @@ def _only_names(*paths: Path) -> Iterator[None]:
     try:
         yield
     except UserError as error:
-        text = str(error)
-        for path in paths:
-            text = text.replace(str(path), path.name)
-        raise UserError(text) from error
+        raise UserError(_without_folders(str(error), *paths)) from error
+
+
+def _without_folders(text: str, *paths: Path) -> str:
+    """A message with the names of these files instead of their paths."""
+    for path in paths:
+        text = text.replace(str(path), path.name)
+    return text
 
 
 def page_run(run: InferRun, device: str) -> InferRun:

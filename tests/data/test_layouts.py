@@ -98,7 +98,7 @@ def test_few_persons_fill_both_splits_or_a_warning_says_so(tmp_path, capsys):
     alone = touch(tmp_path / "one", "train/p#1.mp4", "train/p#2.mp4")
     assert capsys.readouterr().err == ""
     assert {split for split, _, _ in found(alone, val_persons=0.5)} == {"train"}
-    assert "source.val_persons needs two persons" in capsys.readouterr().err
+    assert "source.val_persons needs two training persons" in capsys.readouterr().err
 
 
 def test_nothing_there_names_what_was_expected(tmp_path):

@@ -9,6 +9,7 @@ import av
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import ExifTags, Image
 
 from reenact.errors import UserError
 from reenact.media.images import write_frame
@@ -126,6 +127,19 @@ def test_rotation_metadata_is_applied(tmp_path: Path, degrees: int, mirrored: bo
     reader = VideoReader(clip)
     frame = next(iter(reader))
     assert frame.shape == expected.shape == (reader.height, reader.width, 3)
+    assert np.abs(frame.astype(int) - expected).mean() < 8
+
+
+@pytest.mark.parametrize(("orientation", "turns"), [(1, 0), (3, 2), (6, 3), (8, 1)])
+def test_a_jpeg_named_as_a_video_is_turned_by_its_exif(
+    tmp_path: Path, orientation: int, turns: int
+) -> None:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    Image.fromarray(QUADRANTS).save(tmp_path / "a.jpg", exif=exif)
+    (frame,) = VideoReader((tmp_path / "a.jpg").rename(tmp_path / "a.mp4"))
+    expected = np.rot90(QUADRANTS, turns)
+    assert frame.shape == expected.shape
     assert np.abs(frame.astype(int) - expected).mean() < 8
 
 

@@ -188,6 +188,7 @@ def test_stop_stops_the_rendering(visit, server, monkeypatch):
 
     def render(self, state, faces):
         rendered.append(len(faces))
+        time.sleep(0.3)  # so that the page shows the progress before the work is done
         return original(self, state, faces)
 
     monkeypatch.setattr(Reenactor, "render", render)
@@ -197,7 +198,7 @@ def test_stop_stops_the_rendering(visit, server, monkeypatch):
     page.click('#shipped label:has-text("Nod")')
     page.click("#animate")
     page.wait_for_function("document.querySelector('#says').innerText.includes('frame')")
-    assert page.is_disabled("#animate")
+    page.wait_for_selector("#animate:disabled")
     page.click("#stop")
     page.wait_for_function("document.querySelector('#says').innerText.includes('Stopped')")
     count = len(rendered)
@@ -205,8 +206,8 @@ def test_stop_stops_the_rendering(visit, server, monkeypatch):
     time.sleep(1.5)
     assert len(rendered) == count
     assert not any(thread.name == "job" for thread in threading.enumerate())
-    assert page.is_enabled("#animate")
-    assert not page.is_visible("#stop")
+    page.wait_for_selector("#animate:enabled")
+    page.wait_for_selector("#stop", state="hidden")
     assert not page.is_visible("#moving video")
 
 
@@ -252,7 +253,7 @@ def test_a_video_can_be_the_source(visit, tmp_path):
     page.click("#animate")
     page.wait_for_selector("#says .error")
     assert says(page) == "Choose a video first: step 1."
-    send(page, "#person", short_clip(tmp_path / "person.mp4", num_frames=3))
+    send(page, "#person", short_clip(tmp_path / "person.mp4", num_frames=9))
     page.wait_for_selector("#person video")
     for field in ("#person", "#clip"):  # the buttons below a video are not cut off
         if field == "#clip":
@@ -265,6 +266,7 @@ def test_a_video_can_be_the_source(visit, tmp_path):
     page.click("#animate")
     page.wait_for_selector("#moving video")
     page.wait_for_selector("#before img")
+    assert says(page).endswith("the result ends with the shorter one")
     with page.expect_download() as download:
         page.click("#download")
     assert download.value.suggested_filename == "person_moves.mp4"

@@ -1,8 +1,10 @@
 """What the page is made of, without the page: files, jobs, options and the work itself."""
 
+import itertools
 import os
 import threading
 import time
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +19,7 @@ from reenact.inference.reenactor import Reenactor
 from reenact.inference.run_config import InferRun
 from reenact.media.images import read_frame
 from reenact.media.video_reader import VideoReader
+from reenact.media.video_writer import VideoWriter
 from reenact.web.job import Job, Stopped
 from reenact.web.options import AS_USUAL, OPTIONS, SLIDERS, keys_of, run_of, sliders_of
 from reenact.web.storage import PREFIX, Storage
@@ -221,6 +224,33 @@ def test_a_source_video_takes_the_expression_and_keeps_its_length(studio, tmp_pa
     assert np.array_equal(read_frame(made.before), next(iter(VideoReader(CLIP))))
     with pytest.raises(UserError, match="A video moves one face: choose one"):
         Job(lambda job: studio.animate(job, CLIP, ALL, SMILE, run, tmp_path)).result()
+
+
+def test_the_page_hears_every_warning(studio, tmp_path, capsys):
+    """Also those about a photo whose face was found before."""
+    cut = tmp_path / "cut.png"
+    Image.fromarray(read_frame(PHOTO)[:, 150:]).save(cut)
+    warning = "photo: its border cuts the face; what lies beyond is not invented"
+    run = run_of(studio.run, {"max_frames": 1}, is_shipped=True)
+    studio.still(cut, LARGEST, Sliders(), run, tmp_path)
+    made = Job(lambda job: studio.animate(job, cut, LARGEST, SMILE, run, tmp_path)).result()
+    assert made.notes == (warning,)
+    assert capsys.readouterr().err.count("its border cuts the face") == 1
+    made = Job(lambda job: studio.animate(job, PHOTO, LARGEST, SMILE, run, tmp_path)).result()
+    assert made.notes == ()
+
+
+def test_the_page_says_that_the_shorter_video_ends_the_result(studio, tmp_path):
+    person = tmp_path / "person.mp4"
+    with VideoWriter(person, width=320, height=320, fps=Fraction(5)) as writer:
+        for frame in itertools.islice(VideoReader(CLIP), 4):
+            writer.write(frame)
+    run = run_of(studio.run, {"sound": "source"}, is_shipped=True)
+    made = Job(lambda job: studio.animate(job, person, LARGEST, SMILE, run, tmp_path)).result()
+    assert made.num_frames == 4
+    assert made.notes == (
+        "the source video ends at 0.8 s, the target at 3.0 s; the result ends with the shorter one",
+    )
 
 
 def test_a_transparent_background_gives_a_file_that_holds_it(studio, tmp_path):

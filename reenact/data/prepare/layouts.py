@@ -234,7 +234,7 @@ def _choose_val_persons(training: set[str], share: float) -> set[str]:
     if share == 0 or not training:
         return set()
     if len(training) == 1:
-        note("warning: source.val_persons needs two persons or more, there will be no split val")
+        note("warning: source.val_persons needs two training persons, here is one: no split val")
         return set()
     ordered = sorted(training, key=lambda person: (_share(person), person))
     count = sum(_share(person) < share for person in ordered)
