@@ -13,11 +13,11 @@ from reenact.face.surface.look import (
     MATERIALS,
     Look,
     darken_closing_eyes,
+    draw_materials,
     eye_areas,
     painted,
     read_look,
     shaded,
-    shares,
 )
 from reenact.face.surface.raster import TEETH
 from reenact.face.surface.visible import BALLS, draw_surface, rest_points, surface_points
@@ -84,7 +84,9 @@ def test_a_photo_that_hides_its_eyes_gives_usual_ones(drawn):
 def test_shares_of_a_pixel_are_one_or_none(drawn):
     part, places = drawn
     look = Look(colours=torch.zeros(len(MATERIALS), 3), iris=0.5, shift=np.zeros(2))
-    total = shares(part, places, SIZE / 2, look).sum(-1)
+    fill = np.zeros((len(MATERIALS), *part.shape), np.float32)
+    draw_materials(fill, part, places, SIZE / 2, look)
+    total = fill.sum(0)
     is_skin = part <= 0
     assert np.abs(total[is_skin]).max() == 0
     np.testing.assert_allclose(total[(part == BALLS) | (part == TEETH)], 1, atol=1e-6)
