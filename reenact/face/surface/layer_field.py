@@ -76,7 +76,10 @@ class LayerField:
 
     def __getitem__(self, rows: list[int]) -> LayerField:
         """The fields of these pictures."""
-        return LayerField(**{f.name: getattr(self, f.name)[rows] for f in fields(self)})
+        first, last = rows[0], rows[-1]
+        # Pictures that follow each other need no copy.
+        part = slice(first, last + 1) if rows == list(range(first, last + 1)) else rows
+        return LayerField(**{f.name: getattr(self, f.name)[part] for f in fields(self)})
 
     def warp(self, image: Tensor, reach: float = 1.0) -> Tensor:
         """`image` (B, C, W, W), or (1, C, W, W) for all, moved: (B, C, S, S).

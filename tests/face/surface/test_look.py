@@ -109,12 +109,12 @@ def test_an_eye_that_closes_gets_the_shadow_of_its_lashes(drawn):
     areas = eye_areas(part, SIZE / 2)
     assert areas.min() > 50
     assert areas[0] == pytest.approx(areas[1], rel=0.1)
-    fill = np.zeros((SIZE, SIZE, len(MATERIALS)), np.float32)
+    fill = np.zeros((len(MATERIALS), SIZE, SIZE), np.float32)
     darken_closing_eyes(fill, part == BALLS, SIZE / 2, np.array([1.0, 0.1]))
-    left, right = fill[:, : SIZE // 2], fill[:, SIZE // 2 :]
+    left, right = fill[..., : SIZE // 2], fill[..., SIZE // 2 :]
     assert left.max() == 0
     assert 0.5 < right.max() <= 1
-    assert right[..., MATERIALS.index("lashes")].sum() == pytest.approx(right.sum())
+    assert right[MATERIALS.index("lashes")].sum() == pytest.approx(right.sum())
 
 
 def test_lids_that_touch_leave_a_soft_dark_line():
