@@ -33,8 +33,9 @@ LEAST_HIDDEN = 0.04
 SOFT_EDGE = 1 / 40
 """What is invented fades out over about this share of the crop's side."""
 TURN_FROM, TURN_TO = 0.175, 0.44
-"""Radians: from the first turn of the head on the networks' person stands behind the moved one, and
-from the second on completely. Below the first the photo knows the outline of the hair best.
+"""Radians: from the first turn of the head on the networks' person stands behind the moved one and
+on its slanted skin, and from the second on completely. Below the first the photo knows the outline
+of the hair best.
 """
 BACK_FROM, BACK_TO = 0.03, 0.17
 """Radians: the same for the hair at the back of the head."""
@@ -59,6 +60,8 @@ class LayerField:
         person. It grows with the turn of the head, from `BACK_FROM` to `BACK_TO`.
     behind: (B, 1, S, S) in [0, 1], how much of the person that the networks draw stands behind the
         moved one. It grows with the turn of the head, from `TURN_FROM` to `TURN_TO`.
+    slanted: (B, 1, S, S) in [0, 1], with soft edges: how much skin turns into view that the source
+        shows at a slant, or not at all. It grows with the turn of the head as `behind`.
     fill: (B, 4, S, S), colours in [-1, 1] of teeth, tongue, the mouth's inside and eyeballs where
         the source hides them, and of the sclera where an eye turns, times how much of the pixel
         these cover, and this share.
@@ -72,6 +75,7 @@ class LayerField:
     back_grid: Tensor
     back: Tensor
     behind: Tensor
+    slanted: Tensor
     fill: Tensor
 
     def __getitem__(self, rows: list[int]) -> LayerField:
@@ -162,13 +166,15 @@ def layer_field(model: HeadModel, source: LayerSource, target: FaceParams) -> La
     before = source.rotation.to(target.rotation)
     turn, roll = turn_between(before, target.rotation), roll_between(before, target.rotation)
     # Above the chin only, because the body hardly turns.
-    behind = _growing(turn, TURN_FROM, TURN_TO) * above_chin(end, size).to(place.device)
+    turned_far = _growing(turn, TURN_FROM, TURN_TO)
+    behind = turned_far * above_chin(end, size).to(place.device)
     drawn_face = box_mean(is_face, edge) * behind
     back = _growing(turn, BACK_FROM, BACK_TO)
     back_places = here.repeat(len(end), 1, 1, 1)
     if rows := (back > 0).flatten().nonzero().flatten().tolist():
         moved = outline_motion(start, end[rows], roll[rows], size)
         back_places[rows] = moved.to(place.device)
+    slanted = on_device(found.slanted) * turned_far
     return LayerField(
         grid=(here + offset).permute(0, 2, 3, 1),
         mirror=(here + mirror).permute(0, 2, 3, 1),
@@ -178,6 +184,7 @@ def layer_field(model: HeadModel, source: LayerSource, target: FaceParams) -> La
         back_grid=back_places.permute(0, 2, 3, 1),
         back=back * (1 - drawn_face),
         behind=behind.expand(-1, -1, -1, size),
+        slanted=box_mean(box_mean(slanted, edge), edge),
         fill=painted(on_device(found.fill), source.look, source.crop_side),
     )
 

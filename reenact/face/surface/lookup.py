@@ -31,6 +31,10 @@ HIDDEN_FROM, HIDDEN_TO = 0.35, 0.05
 """How much the other half of the face stands in for a part of it: not at all where that faces the
 source's camera by the first value, completely where it faces away by the second one.
 """
+SLANTED_FROM, SLANTED_TO = 0.75, 0.5
+"""How much the networks stand in for skin that turns into view: not at all where that faces the
+source's camera by the first value, completely by the second one.
+"""
 LID_JUMP = 2.0
 """Pixels between the places in the source of two neighbours: from there on a lid ends there."""
 JAW_SLOPE = 0.7
@@ -50,6 +54,8 @@ class LookedUp(NamedTuple):
     is_anchor: 1 where `place` is that of a visible surface whose motion its surroundings follow.
     hidden: from 0 to 1, how much the source hides this part of a face, but not that of the other
         half.
+    slanted: from 0 to 1, how much skin turns into view that the source shows at a slant, or not at
+        all.
     opaque: see `LayerField`.
     fill: K = 7, the shares of MATERIALS that are drawn, see `draw_materials`.
     """
@@ -61,6 +67,7 @@ class LookedUp(NamedTuple):
     is_face: np.ndarray
     is_anchor: np.ndarray
     hidden: np.ndarray
+    slanted: np.ndarray
     opaque: np.ndarray
     fill: np.ndarray
 
@@ -83,6 +90,7 @@ def nothing_drawn(count: int, size: int) -> LookedUp:
         is_face=planes(1),
         is_anchor=planes(1),
         hidden=planes(1),
+        slanted=planes(1),
         opaque=planes(1),
         fill=planes(len(MATERIALS)),
     )
@@ -188,6 +196,9 @@ def _classify(
                 if is_seen:
                     found.hidden[0, y, x] = min(max(away, 0.0), 1.0) * min(max(turn, 0.0), 1.0)
             if is_skin and is_above_jaw and depth > EAR_DEPTH:
+                slant = (SLANTED_FROM - before) / (SLANTED_FROM - SLANTED_TO)
+                if is_free:
+                    found.slanted[0, y, x] = min(max(slant, 0.0), 1.0) * min(max(turn, 0.0), 1.0)
                 found.opaque[0, y, x] = min(max(turn - 1, 0.0), 1.0)
             if not is_own_seen:
                 continue
