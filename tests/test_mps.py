@@ -8,8 +8,8 @@ from PIL import Image
 
 from reenact import losses
 from reenact.assets import asset_path
+from reenact.evaluation.measuring.formulas import gaze_error, ssim
 from reenact.evaluation.measuring.frechet import frechet_distance
-from reenact.evaluation.measuring.metrics import gaze_error, ssim
 from reenact.face.open.tracker import FaceTracker
 from reenact.face.params import FaceParams
 from reenact.face.points import landmarks_from_points

@@ -26,7 +26,7 @@ from tqdm import tqdm
 from reenact.assets import EMBEDDED_WEIGHTS, asset_path
 from reenact.config import load_config
 from reenact.errors import exit_code
-from reenact.evaluation.measuring.metrics import correlation
+from reenact.evaluation.measuring.formulas import correlation
 from reenact.evaluation.readers import FaceReading, TrackerReader
 from reenact.face.expressions import JAW
 from reenact.face.stack import SourceFace

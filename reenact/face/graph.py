@@ -19,7 +19,8 @@ from safetensors import safe_open
 from torch import Tensor, nn
 
 from reenact.face.box import takes_loops
-from reenact.face.graph_loops import GraphLoops, graph_loops
+from reenact.face.graph_loops import GraphLoops
+from reenact.face.graph_steps import build_loops
 
 Node = Mapping[str, Any]
 Operation = Callable[[Sequence[Tensor], Node], Tensor]
@@ -150,7 +151,7 @@ class StaticGraph(nn.Module):
         key = tuple(shape)
         if key not in self._loops:
             constants = {k: getattr(self, v).numpy() for k, v in self._constants.items()}
-            self._loops[key] = graph_loops(
+            self._loops[key] = build_loops(
                 self.inputs[0], self.outputs, self.nodes, constants, (key[0], key[1], key[2])
             )
         return self._loops[key]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -53,7 +55,8 @@ def layered(
     3. Where the head turns, the source's own hair at the back of the head. It hides what the
        networks draw, but not their face.
     4. The person of the source, moved by the field. Where a cheek turns into view its colours go
-       on beyond the person's outline in the photo.
+       on beyond the person's outline in the photo. Where the head turns far, skin that the photo
+       shows only at a slant is the networks', in the light and colour of the moved person.
     5. Parts of the face that the source hides: fine features of the other half of the face, on the
        networks' picture in the light and colour of the surroundings.
     6. The usual teeth and eyes where the source hides its own.
@@ -73,10 +76,14 @@ def layered(
         person = person.lerp_(resampled(fitted, side), resampled(hidden, side))
     back, cover = layers.plate, torch.zeros_like(person[:, -1:])
     if people is not None and bool(field.behind.any()):
-        colours, cover, gain = _from_networks(images, people, layers, field, person)
-        lit = (person[:, :3] + person[:, -1:]) * gain - person[:, -1:]
+        drawn = _from_networks(images, people, layers, field, person)
+        lit = (person[:, :3] + person[:, -1:]) * drawn.gain - person[:, -1:]
         person = torch.cat([lit, person[:, 3:]], 1)
-        back = back.lerp(_covering(colours, planes - 1), cover)
+        if bool(field.slanted.any()):
+            slanted = resampled(field.slanted, side) * drawn.person
+            person = person.lerp_(_covering(drawn.colours, planes), slanted)
+        cover = drawn.behind
+        back = back.lerp(_covering(drawn.colours, planes - 1), cover)
     if bool(field.back.any()):
         back, cover = _with_hair(back, cover, moving.warp_back(layers.back, layers.reach), field)
     if bool(cover.any()):
@@ -86,12 +93,26 @@ def layered(
     return torch.addcmul(person[:, :-1], 1 - person[:, -1:], back)
 
 
+@dataclass(frozen=True, kw_only=True)
+class DrawnPerson:
+    """The person that the networks draw, as the canvas shows it.
+
+    colours: (B, 3, D, D), like those of the moved person. person: (B, 1, D, D) in [0, 1], where it
+        is. behind: (B, 1, D, D) in [0, 1], how much of it stands behind the moved person. gain:
+        (B, 1, D, D), how many times lighter it makes the face.
+    """
+
+    colours: Tensor
+    person: Tensor
+    behind: Tensor
+    gain: Tensor
+
+
 def _from_networks(
     images: Tensor, people: Tensor, layers: Layers, field: LayerField, person: Tensor
-) -> tuple[Tensor, Tensor, Tensor]:
-    """The person that the networks draw, as the canvas shows it: its colours (B, 3, D, D), and how
-    much of it stands behind the moved `person` (B, C + 1, D, D): (B, 1, D, D). Also how many times
-    lighter it makes the face (B, 1, D, D).
+) -> DrawnPerson:
+    """The person of the networks' pictures (B, 3, S, S), where the moved `person` (B, C + 1, D, D)
+    stands. people: see `layered`.
     """
     side = layers.canvas.size
     # More pixels than a few for each of the networks' would show nothing more.
@@ -109,8 +130,12 @@ def _from_networks(
     gain = _light(drawn, small[:, :3], face, unit) ** behind.amax((2, 3), keepdim=True)
     # Nobody gets wider than the photo shows.
     outline = resampled(field.warp_back(layers.person[:, -1:], layers.reach), size)
-    cover = cover * behind * outline
-    return resampled(drawn, side), resampled(cover, side), resampled(gain, side)
+    return DrawnPerson(
+        colours=resampled(drawn, side),
+        person=resampled(cover, side),
+        behind=resampled(cover * behind * outline, side),
+        gain=resampled(gain, side),
+    )
 
 
 def _light(drawn: Tensor, shown: Tensor, face: Tensor, unit: float) -> Tensor:

@@ -97,6 +97,9 @@ class MovedLayers:
         return torch.cat([layered(*part) for part in parts])
 
     def decided(self) -> Tensor:
-        """How much of each pixel the networks' pictures decide: (B, 1, D, D) in [0, 1]."""
+        """How much of each pixel of the moved person the networks' pictures decide: (B, 1, D, D)
+        in [0, 1].
+        """
         size = self.layers[0].canvas.size
-        return resampled(torch.cat([field.hidden for field in self.fields]), size)
+        parts = [torch.maximum(field.hidden, field.slanted) for field in self.fields]
+        return resampled(torch.cat(parts), size)

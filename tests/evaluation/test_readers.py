@@ -9,10 +9,11 @@ from PIL import Image
 from torch import Tensor
 
 from reenact.errors import UserError
-from reenact.evaluation.measuring import metrics
+from reenact.evaluation.measuring import formulas
 from reenact.evaluation.measuring.comparison import Comparison
 from reenact.evaluation.measuring.measure import readings
-from reenact.evaluation.measuring.metrics import PAIR_METRICS, TRACES
+from reenact.evaluation.measuring.metrics import PAIR_METRICS
+from reenact.evaluation.measuring.pooled import TRACES
 from reenact.evaluation.mediapipe_tracker import MediaPipeTracker
 from reenact.evaluation.methods.batches import REGIONS
 from reenact.evaluation.readers import StackReader, TrackerReader
@@ -47,11 +48,11 @@ def test_mirroring_and_turning_the_picture(reader, images):
     reading = reader.read(images)
     assert reading.found.tolist() == [True, True, False, True]
     signs = torch.tensor([-1.0, 1.0, -1.0])
-    assert metrics.apd(reading.rotation[:1] * signs, reading.rotation[1:2]).item() < 3
+    assert formulas.apd(reading.rotation[:1] * signs, reading.rotation[1:2]).item() < 3
     change = torch.rad2deg(reading.rotation[3] - reading.rotation[0])
     assert change[2].item() == pytest.approx(15, abs=2)
     assert change[:2].abs().max() < 5
-    same_person = metrics.csim(reading.identity[[0, 0]], reading.identity[[1, 3]])
+    same_person = formulas.csim(reading.identity[[0, 0]], reading.identity[[1, 3]])
     assert same_person.min() > 0.7
     nose = reading.landmarks[:2, 30]
     assert abs(nose[0, 0] + nose[1, 0] - images.shape[-1]) < 3
@@ -107,11 +108,11 @@ def test_the_mediapipe_runtime_reads_nearly_the_same(reader, images):
     assert torch.equal(own.found, other.found)
     rows = own.found.nonzero()[:, 0].tolist()
     own, other = own[rows], other[rows]
-    assert metrics.apd(own.rotation, other.rotation).max() < 2
+    assert formulas.apd(own.rotation, other.rotation).max() < 2
     assert torch.rad2deg(own.gaze - other.gaze).abs().max() < 3
     assert (own.landmarks - other.landmarks).abs().mean() < 0.5
     assert (own.expression - other.expression).abs().mean() < 0.03
-    assert metrics.csim(own.identity, other.identity).min() > 0.95
+    assert formulas.csim(own.identity, other.identity).min() > 0.95
 
 
 def test_what_mediapipe_needs_is_said_in_one_line(tmp_path, monkeypatch):

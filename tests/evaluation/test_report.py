@@ -10,7 +10,8 @@ import pytest
 
 from reenact.errors import UserError
 from reenact.evaluation.measuring.intervals import difference_intervals, mean_intervals
-from reenact.evaluation.measuring.metrics import BY_NAME, METRICS, TRACES
+from reenact.evaluation.measuring.metrics import BY_NAME, METRICS
+from reenact.evaluation.measuring.pooled import TRACES
 from reenact.evaluation.measuring.summary import summarise
 from reenact.evaluation.reporting.files import Report, check_free, place_for, write_reports
 from reenact.evaluation.reporting.page import Example, html

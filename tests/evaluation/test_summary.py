@@ -3,7 +3,8 @@ import pytest
 import torch
 
 from reenact.evaluation.measuring.frechet import frechet_distance
-from reenact.evaluation.measuring.metrics import METRICS, PAIR_METRICS, TRACES
+from reenact.evaluation.measuring.metrics import METRICS, PAIR_METRICS
+from reenact.evaluation.measuring.pooled import TRACES
 from reenact.evaluation.measuring.summary import summarise
 
 

@@ -46,7 +46,7 @@ def shifted(x: float, **changes: torch.Tensor) -> LayerField:
     none = torch.zeros(1, 1, SIDE, SIDE)
     grid = grid.permute(0, 2, 3, 1)
     planes = {"mirror": grid, "back_grid": grid, "fill": none.expand(-1, 4, -1, -1)}
-    planes |= dict.fromkeys(("opaque", "sure", "hidden", "back", "behind"), none)
+    planes |= dict.fromkeys(("opaque", "sure", "hidden", "back", "behind", "slanted"), none)
     return LayerField(grid=grid, **(planes | changes))
 
 
@@ -210,6 +210,27 @@ def test_the_networks_person_fills_what_the_moved_person_leaves_open():
         torch.testing.assert_close(result[..., 18:30, 28:31], expected, atol=0.05, rtol=0)
         assert (result[..., 33:] - WALL).abs().max() < 0.01
         assert (result[..., 20:28, 14:22] - SHIRT).abs().max() < 0.05
+
+
+def test_the_networks_draw_skin_that_turns_into_view():
+    """In the colours of the photo, and only where they show a person."""
+    people = torch.zeros(1, 1, 24, 24)
+    people[..., 4:20, 4:12] = 1
+    generator = torch.Generator().manual_seed(0)
+    picture = 0.4 + 0.2 * torch.rand(1, 3, 24, 24, generator=generator)
+    layers, behind = layers_of(view()), torch.ones(1, 1, SIDE, SIDE)
+    slanted = torch.zeros(1, 1, SIDE, SIDE)
+    slanted[..., 24:] = 1
+    field = shifted(0.0, behind=behind)
+    drawn = shifted(0.0, behind=behind, slanted=slanted)
+    usual, result = (layered(picture, layers, x, people) for x in (field, drawn))
+    torch.testing.assert_close(result[..., :24], usual[..., :24])
+    torch.testing.assert_close(result[..., 30:], usual[..., 30:], msg="no person there")
+    people[..., 12:20] = 1
+    usual, result = (layered(picture, layers, x, people) for x in (field, drawn))
+    skin = result[..., 20:28, 26:30]
+    assert (skin - usual[..., 20:28, 26:30]).std() > 0.001, "the networks' own features"
+    assert (skin - SHIRT).abs().max() < 0.15, "in the photo's colours"
 
 
 def test_colours_are_fitted_where_both_pictures_show_the_same():

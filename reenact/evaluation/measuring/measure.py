@@ -7,15 +7,10 @@ from torch import Tensor
 from reenact.data.clips import Clip
 from reenact.evaluation.angles import angle_difference_deg
 from reenact.evaluation.measuring.comparison import Comparison, Reading
+from reenact.evaluation.measuring.formulas import csim
 from reenact.evaluation.measuring.judges import Judges
-from reenact.evaluation.measuring.metrics import (
-    BY_NAME,
-    LEAST_REGION,
-    PAIR_METRICS,
-    TRACES,
-    Metric,
-    csim,
-)
+from reenact.evaluation.measuring.metrics import BY_NAME, LEAST_REGION, PAIR_METRICS, Metric
+from reenact.evaluation.measuring.pooled import TRACES
 from reenact.evaluation.measuring.records import Record
 from reenact.evaluation.methods.batches import REGIONS, Batch
 from reenact.evaluation.pairing.pairs import Pair

@@ -15,11 +15,11 @@ from reenact.face.params import FaceParams
 from reenact.face.surface.continuation import continued, filled_in
 from reenact.face.surface.facing import facing, roll_between, turn_between
 from reenact.face.surface.layer_source import LayerSource, in_view, middle_column
-from reenact.face.surface.look import MATERIALS, eye_areas, painted
-from reenact.face.surface.lookup import looked_up
+from reenact.face.surface.look import eye_areas, painted
+from reenact.face.surface.lookup import draw_head, look_up, nothing_drawn
 from reenact.face.surface.motion_field import pixel_centres, resized_grid
 from reenact.face.surface.skull import above_chin, outline_motion, skull_motion, skull_share
-from reenact.face.surface.visible import draw_surface, mirrored, rest_points, surface_points
+from reenact.face.surface.visible import surface_points
 from reenact.threads import in_order
 
 HELD_BORDER, BENDING_BORDER = 1 / 5, 1 / 2
@@ -33,8 +33,9 @@ LEAST_HIDDEN = 0.04
 SOFT_EDGE = 1 / 40
 """What is invented fades out over about this share of the crop's side."""
 TURN_FROM, TURN_TO = 0.175, 0.44
-"""Radians: from the first turn of the head on the networks' person stands behind the moved one, and
-from the second on completely. Below the first the photo knows the outline of the hair best.
+"""Radians: from the first turn of the head on the networks' person stands behind the moved one and
+on its slanted skin, and from the second on completely. Below the first the photo knows the outline
+of the hair best.
 """
 BACK_FROM, BACK_TO = 0.03, 0.17
 """Radians: the same for the hair at the back of the head."""
@@ -59,6 +60,8 @@ class LayerField:
         person. It grows with the turn of the head, from `BACK_FROM` to `BACK_TO`.
     behind: (B, 1, S, S) in [0, 1], how much of the person that the networks draw stands behind the
         moved one. It grows with the turn of the head, from `TURN_FROM` to `TURN_TO`.
+    slanted: (B, 1, S, S) in [0, 1], with soft edges: how much skin turns into view that the source
+        shows at a slant, or not at all. It grows with the turn of the head as `behind`.
     fill: (B, 4, S, S), colours in [-1, 1] of teeth, tongue, the mouth's inside and eyeballs where
         the source hides them, and of the sclera where an eye turns, times how much of the pixel
         these cover, and this share.
@@ -72,6 +75,7 @@ class LayerField:
     back_grid: Tensor
     back: Tensor
     behind: Tensor
+    slanted: Tensor
     fill: Tensor
 
     def __getitem__(self, rows: list[int]) -> LayerField:
@@ -115,66 +119,69 @@ def layer_field(model: HeadModel, source: LayerSource, target: FaceParams) -> La
     sides of the head where the source hides them.
     """
     start, end = source.points, in_view(surface_points(model, target), source.view)
-    places = np.concatenate([start[0], mirrored(start)[0], rest_points()], 1)
     now = facing(target.rotation)
     turned = (target.gaze - source.gaze.to(target.gaze)).norm(dim=-1) / EYE_TURN
     turned = turned.clamp(max=1).cpu().numpy()
     zoom = (target.scale / source.scale.to(target.scale)).cpu().numpy()
 
     size = source.view.size
-    planes = np.zeros((len(end), 10 + len(MATERIALS), size, size), np.float32)
+    found = nothing_drawn(len(end), size)
 
-    def look_up(i: int) -> None:
-        values = np.concatenate([places, source.facing[:, None], now[i, :, None]], 1)
-        drawn, part = draw_surface(end[i], values, size)
-        middle = middle_column(end[i])
-        openness = eye_areas(part, middle) / (source.eyes * zoom[i] ** 2).clip(min=1)
-        looked_up(drawn, part, source, middle, float(turned[i]), openness, planes[i])
+    def draw(i: int) -> None:
+        head, middle = draw_head(end[i], source, now[i]), middle_column(end[i])
+        openness = eye_areas(head.part, middle) / (source.eyes * zoom[i] ** 2).clip(min=1)
+        look_up(head, source, middle, float(turned[i]), openness, found.picture(i))
 
-    for _ in in_order(look_up, range(len(end))):
+    for _ in in_order(draw, range(len(end))):
         pass
-    drawn = torch.from_numpy(planes).to(target.scale.device)
-    place, opposite, is_above, is_below, is_face, anchor, hidden, opaque, fill = drawn.split(
-        [2, 2, 1, 1, 1, 1, 1, 1, len(MATERIALS)], 1
-    )
+
+    def on_device(planes: np.ndarray) -> Tensor:
+        return torch.from_numpy(planes).to(target.scale.device)
+
+    is_above, is_below, is_face = map(on_device, (found.is_above, found.is_below, found.is_face))
+    place, anchor = on_device(found.place), on_device(found.is_anchor)
     # At the outline single visible pixels lie between hidden ones.
     anchor = _without_specks(anchor, 1)
     # The last pixels before the outline are squeezed; hair beside them has its own depth.
     inner = 1 - box_max(1 - is_above, max(1, round(SQUEEZED * source.crop_side)))
-    cut, to_cut = source.cut.to(drawn.device), source.to_cut.to(drawn.device)
+    cut, to_cut = source.cut.to(place.device), source.to_cut.to(place.device)
     shoulders = anchor * is_below
-    here = pixel_centres(size, drawn.device)
+    here = pixel_centres(size, place.device)
     offset = (place - here) * (anchor * inner + shoulders * (to_cut / BENDING_BORDER).clamp(max=1))
     known = torch.stack([anchor * inner, shoulders, cut.expand_as(anchor)]).amax(0)
-    skull = skull_motion(start, end).to(drawn.device)
+    skull = skull_motion(start, end).to(place.device)
     rigid = torch.einsum("bij,bjhw->bihw", skull, _with_one(here)) - here
     around = continued(offset, known, rigid)
-    front = _sampled(source.front.to(drawn.device), (here + rigid).permute(0, 2, 3, 1), 1.0)
+    front = _sampled(source.front.to(place.device), (here + rigid).permute(0, 2, 3, 1), 1.0)
     held = torch.stack([known, is_below, (to_cut < HELD_BORDER).to(known).expand_as(known)]).amax(0)
     pulled = skull_share(end, held, front, around - rigid, source.crop_side)
     offset = torch.where(known > 0, around, around + pulled * (rigid - around))
     edge = max(1, round(SOFT_EDGE * source.crop_side / 2))
+    opposite, hidden = on_device(found.opposite), on_device(found.hidden)
     mirror, hidden = _mirror(opposite - here, hidden, source.crop_side)
     before = source.rotation.to(target.rotation)
     turn, roll = turn_between(before, target.rotation), roll_between(before, target.rotation)
     # Above the chin only, because the body hardly turns.
-    behind = _growing(turn, TURN_FROM, TURN_TO) * above_chin(end, size).to(drawn.device)
+    turned_far = _growing(turn, TURN_FROM, TURN_TO)
+    behind = turned_far * above_chin(end, size).to(place.device)
     drawn_face = box_mean(is_face, edge) * behind
     back = _growing(turn, BACK_FROM, BACK_TO)
     back_places = here.repeat(len(end), 1, 1, 1)
     if rows := (back > 0).flatten().nonzero().flatten().tolist():
         moved = outline_motion(start, end[rows], roll[rows], size)
-        back_places[rows] = moved.to(drawn.device)
+        back_places[rows] = moved.to(place.device)
+    slanted = on_device(found.slanted) * turned_far
     return LayerField(
         grid=(here + offset).permute(0, 2, 3, 1),
         mirror=(here + mirror).permute(0, 2, 3, 1),
-        opaque=box_mean(opaque, edge),
+        opaque=box_mean(on_device(found.opaque), edge),
         sure=box_mean(anchor * inner * is_face, 1),
         hidden=hidden,
         back_grid=back_places.permute(0, 2, 3, 1),
         back=back * (1 - drawn_face),
         behind=behind.expand(-1, -1, -1, size),
-        fill=painted(fill, source.look, source.crop_side),
+        slanted=box_mean(box_mean(slanted, edge), edge),
+        fill=painted(on_device(found.fill), source.look, source.crop_side),
     )
 
 

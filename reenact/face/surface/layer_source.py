@@ -14,7 +14,7 @@ from reenact.face.head_model import HeadModel
 from reenact.face.params import FaceParams
 from reenact.face.surface.facing import facing
 from reenact.face.surface.look import Look, eye_areas, read_look
-from reenact.face.surface.sight import shown
+from reenact.face.surface.sight import Shown, shown
 from reenact.face.surface.visible import (
     draw_surface,
     num_head_vertices,
@@ -35,8 +35,8 @@ class LayerSource:
 
     view: the square of the crop's plane that fields cover, and its side S; its `crop_from_frame`
         maps pixels of the face crop, of side `size`, to pixels of the field.
-    points: (1, V, 3), `surface_points` in pixels of the view. planes: what the photo shows of them,
-        see `shown`. facing: (V,), see `facing`.
+    points: (1, V, 3), `surface_points` in pixels of the view. shown: what the photo shows of them.
+    facing: (V,), see `facing`.
     gaze: (1, 2) radians. rotation: (1, 3) and scale: (1,), see `FaceParams`.
     eyes: (2,), see `eye_areas`.
     front: (1, 1, S, S), 1 on the front of the face.
@@ -49,7 +49,7 @@ class LayerSource:
     view: FaceCrop
     size: int
     points: np.ndarray
-    planes: np.ndarray
+    shown: Shown
     facing: np.ndarray
     gaze: Tensor
     rotation: Tensor
@@ -80,7 +80,7 @@ def layer_source(
         view=view,
         size=size,
         points=points,
-        planes=shown(points[0], view.size, 0),
+        shown=shown(points[0], view.size, 0),
         facing=facing(face.rotation)[0],
         gaze=face.gaze,
         rotation=face.rotation,

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numba as nb
 import numpy as np
 
 from reenact.face.surface.layer_source import FACE_DEPTH, LayerSource
-from reenact.face.surface.look import darken_closing_eyes, shares
+from reenact.face.surface.look import MATERIALS, darken_closing_eyes, shares
 from reenact.face.surface.raster import SKIN
-from reenact.face.surface.sight import HIDDEN_BELOW
+from reenact.face.surface.sight import HIDDEN_BELOW, Shown
 from reenact.face.surface.skull import CHIN_HEIGHT
 from reenact.face.surface.usual_look import USUAL_PARTS
-from reenact.face.surface.visible import BALLS, NUM_PARTS
+from reenact.face.surface.visible import BALLS, NUM_PARTS, draw_surface, mirrored, rest_points
 
 SURE_FACING, SURE_STRETCH = 0.45, 1.5
 """Where the head faces the camera by less than the first in the source, and by more than this many
@@ -29,6 +31,10 @@ HIDDEN_FROM, HIDDEN_TO = 0.35, 0.05
 """How much the other half of the face stands in for a part of it: not at all where that faces the
 source's camera by the first value, completely where it faces away by the second one.
 """
+SLANTED_FROM, SLANTED_TO = 0.75, 0.5
+"""How much the networks stand in for skin that turns into view: not at all where that faces the
+source's camera by the first value, completely by the second one.
+"""
 LID_JUMP = 2.0
 """Pixels between the places in the source of two neighbours: from there on a lid ends there."""
 JAW_SLOPE = 0.7
@@ -37,106 +43,203 @@ is neck: it bends between the head and the shoulders.
 """
 
 
-def looked_up(
-    drawn: np.ndarray,
-    part: np.ndarray,
+class LookedUp(NamedTuple):
+    """What the pixels of B pictures show, each (B, K, S, S), or those of one picture (K, S, S).
+
+    All are 0 where no head is drawn. K is 1 if nothing else is said.
+
+    place: K = 2, x and y in the source. opposite: those of the other half of the face.
+    is_above: 1 on the head above the neck. is_below: 1 on the neck and the shoulders. is_face: 1 on
+        the face.
+    is_anchor: 1 where `place` is that of a visible surface whose motion its surroundings follow.
+    hidden: from 0 to 1, how much the source hides this part of a face, but not that of the other
+        half.
+    slanted: from 0 to 1, how much skin turns into view that the source shows at a slant, or not at
+        all.
+    opaque: see `LayerField`.
+    fill: K = 7, the shares of MATERIALS that are drawn, see `shares`.
+    """
+
+    place: np.ndarray
+    opposite: np.ndarray
+    is_above: np.ndarray
+    is_below: np.ndarray
+    is_face: np.ndarray
+    is_anchor: np.ndarray
+    hidden: np.ndarray
+    slanted: np.ndarray
+    opaque: np.ndarray
+    fill: np.ndarray
+
+    def picture(self, i: int) -> LookedUp:
+        """Those of one picture. They share memory with those of all pictures."""
+        return LookedUp(*(values[i] for values in self))
+
+
+def nothing_drawn(count: int, size: int) -> LookedUp:
+    """`count` pictures of side `size` without any head."""
+
+    def planes(number: int) -> np.ndarray:
+        return np.zeros((count, number, size, size), np.float32)
+
+    return LookedUp(
+        place=planes(2),
+        opposite=planes(2),
+        is_above=planes(1),
+        is_below=planes(1),
+        is_face=planes(1),
+        is_anchor=planes(1),
+        hidden=planes(1),
+        slanted=planes(1),
+        opaque=planes(1),
+        fill=planes(len(MATERIALS)),
+    )
+
+
+class DrawnHead(NamedTuple):
+    """A moved head as it is drawn, with S pixels for the side.
+
+    part: (S, S) int, -1 beside the head, see `draw_surface`.
+    own: (S, S, 3) the same point in the source, see `surface_points`. opposite: the point on the
+        other half of the head there. rest: the point's place at rest, see `rest_points`.
+    before, now: (S, S) how much the point faces the camera in the source and here, see `facing`.
+    """
+
+    part: np.ndarray
+    own: np.ndarray
+    opposite: np.ndarray
+    rest: np.ndarray
+    before: np.ndarray
+    now: np.ndarray
+
+
+def draw_head(points: np.ndarray, source: LayerSource, now: np.ndarray) -> DrawnHead:
+    """Draws the `surface_points` (V, 3) of a moved head in pixels of the source's view.
+
+    now: (V,) how much they face the camera.
+    """
+    own = source.points[0]
+    opposite = mirrored(source.points)[0]
+    facing = [source.facing[:, None], now[:, None]]
+    values = np.concatenate([own, opposite, rest_points(), *facing], 1)
+    drawn, part = draw_surface(points, values, source.view.size)
+    return DrawnHead(
+        part=part,
+        own=drawn[..., :3],
+        opposite=drawn[..., 3:6],
+        rest=drawn[..., 6:9],
+        before=drawn[..., 9],
+        now=drawn[..., 10],
+    )
+
+
+def look_up(
+    head: DrawnHead,
     source: LayerSource,
     middle: float,
     turned: float,
     openness: np.ndarray,
-    planes: np.ndarray,
+    found: LookedUp,
 ) -> None:
-    """Fills planes (17, S, S), which are 0, from a drawn surface.
+    """Fills `found`, of one picture, from a drawn head.
 
     middle: the column half-way between the pupils. turned: 1 if the eyes turn, 0 if not. openness:
     see `darken_closing_eyes`.
-
-    These are: source x and y; those of the other half of the face; whether there is a head above
-    the neck; whether there is neck or shoulders; whether there is a face; whether x and y are those
-    of a visible surface whose motion its surroundings follow; whether the source hides this part of
-    a face, but not that of the other half; and the shares of materials that are drawn.
     """
-    fill = shares(part, drawn[..., 6:9], middle, source.look)
+    fill = shares(head.part, head.rest, middle, source.look)
     cut = source.cut[0, 0].cpu().numpy()
     is_usual = np.isin(np.arange(NUM_PARTS), USUAL_PARTS)
-    _classify(drawn, part, is_usual, source.planes, cut, turned, fill, planes)
-    is_eye = (part == BALLS) | _is_lid_seam(drawn, part, source.planes[2 + BALLS])
+    _classify(head, is_usual, source.shown, cut, turned, fill, found)
+    is_eye = (head.part == BALLS) | _is_lid_seam(head, source.shown.parts[BALLS])
     darken_closing_eyes(fill, is_eye, middle, openness)
-    planes[10:] = fill.transpose(2, 0, 1)
+    found.fill[:] = fill.transpose(2, 0, 1)
 
 
 @nb.njit(cache=True, nogil=True)
 def _classify(
-    drawn: np.ndarray,
-    part: np.ndarray,
+    head: DrawnHead,
     is_usual: np.ndarray,
-    shown_planes: np.ndarray,
+    source: Shown,
     cut: np.ndarray,
     turned: float,
     fill: np.ndarray,
-    planes: np.ndarray,
+    found: LookedUp,
 ) -> None:
-    """Sets the first ten planes of `looked_up` where the head is. Leaves in `fill` what is drawn.
+    """Fills all but the last of `found` where the head is. Leaves in `fill` what is drawn.
 
     is_usual: for each part, whether it looks much alike in all people.
     """
-    size = cut.shape[0]
-    for y in range(part.shape[0]):
-        for x in range(part.shape[1]):
-            kind = part[y, x]
-            if kind < 0:
+    own, opposite, rest = head.own, head.opposite, head.rest
+    # Inside of the loops, arrays of a tuple would be slow to pass on.
+    depths, parts = source.depth, source.parts
+    for y in range(cut.shape[0]):
+        for x in range(cut.shape[1]):
+            part = head.part[y, x]
+            if part < 0:
                 continue
-            point = drawn[y, x]
-            before, now = point[9], point[10]
-            is_skin = not is_usual[kind]
-            is_above_jaw = point[7] > CHIN_HEIGHT + JAW_SLOPE * max(-point[8], 0.0)
-            is_face = not is_skin or (is_above_jaw and point[8] > FACE_DEPTH)
-            own_seen = _is_seen(point[0], point[1], point[2], kind, shown_planes)
-            row = min(max(int(np.floor(point[1])), 0), size - 1)
-            column = min(max(int(np.floor(point[0])), 0), size - 1)
+            own_x, own_y, own_depth = own[y, x, 0], own[y, x, 1], own[y, x, 2]
+            other_x, other_y, other_depth = opposite[y, x, 0], opposite[y, x, 1], opposite[y, x, 2]
+            height, depth = rest[y, x, 1], rest[y, x, 2]
+            before, now = head.before[y, x], head.now[y, x]
+            is_skin = not is_usual[part]
+            is_above_jaw = height > CHIN_HEIGHT + JAW_SLOPE * max(-depth, 0.0)
+            is_above = not is_skin or is_above_jaw
+            is_face = not is_skin or (is_above_jaw and depth > FACE_DEPTH)
+            found.place[0, y, x], found.place[1, y, x] = own_x, own_y
+            found.opposite[0, y, x], found.opposite[1, y, x] = other_x, other_y
+            found.is_above[0, y, x], found.is_below[0, y, x] = is_above, not is_above
+            found.is_face[0, y, x] = is_face
+            row, column, is_own_seen = _seen_at(own_x, own_y, own_depth, part, depths, parts)
             is_free = cut[row, column] <= 0
             turn = (now - before) / LEAST_TURN
-            is_candidate = is_skin and is_face and is_free and turn > 0 and before < HIDDEN_FROM
-            if is_candidate and _is_seen(point[3], point[4], point[5], kind, shown_planes):
+            if is_skin and is_face and is_free and turn > 0 and before < HIDDEN_FROM:
+                _, _, is_seen = _seen_at(other_x, other_y, other_depth, part, depths, parts)
                 away = (HIDDEN_FROM - before) / (HIDDEN_FROM - HIDDEN_TO)
-                planes[8, y, x] = min(max(away, 0.0), 1.0) * min(max(turn, 0.0), 1.0)
-            if is_skin and is_above_jaw and point[8] > EAR_DEPTH:
-                planes[9, y, x] = min(max(turn - 1, 0.0), 1.0)
-            is_above = not is_skin or is_above_jaw
+                if is_seen:
+                    found.hidden[0, y, x] = min(max(away, 0.0), 1.0) * min(max(turn, 0.0), 1.0)
+            if is_skin and is_above_jaw and depth > EAR_DEPTH:
+                slant = (SLANTED_FROM - before) / (SLANTED_FROM - SLANTED_TO)
+                if is_free:
+                    found.slanted[0, y, x] = min(max(slant, 0.0), 1.0) * min(max(turn, 0.0), 1.0)
+                found.opaque[0, y, x] = min(max(turn - 1, 0.0), 1.0)
+            if not is_own_seen:
+                continue
             is_sure = not is_skin or before > SURE_FACING or now < SURE_STRETCH * before
-            planes[0, y, x], planes[1, y, x] = point[0], point[1]
-            planes[2, y, x], planes[3, y, x] = point[3], point[4]
-            planes[4, y, x], planes[5, y, x], planes[6, y, x] = is_above, not is_above, is_face
-            is_body = is_skin and point[7] < SHOULDER_HEIGHT
-            planes[7, y, x] = own_seen and is_free and ((is_above and is_sure) or is_body)
-            if own_seen:
+            is_body = is_skin and height < SHOULDER_HEIGHT
+            found.is_anchor[0, y, x] = is_free and ((is_above and is_sure) or is_body)
+            if part != SKIN:
                 # A turned eye's sclera is drawn; only its iris is the photo's own.
                 for k in range(fill.shape[2] - 1):
                     fill[y, x, k] = 0
                 fill[y, x, -1] *= turned
 
 
-def _is_lid_seam(drawn: np.ndarray, part: np.ndarray, eyes: np.ndarray) -> np.ndarray:
+def _is_lid_seam(head: DrawnHead, eyes: np.ndarray) -> np.ndarray:
     """Where two lids touch that do not in the source (S, S): there lies an eye between both.
 
-    eyes: (S, S), above 0 in or next to the source's eyes.
+    eyes: (S, S), whether a pixel is in or next to the source's eyes.
     """
-    is_torn = np.zeros(part.shape, bool)
-    is_torn[:-1] = (part[:-1] == SKIN) & (part[1:] == SKIN)
-    is_torn[:-1] &= np.abs(drawn[1:, :, 1] - drawn[:-1, :, 1]) > LID_JUMP
+    is_torn = np.zeros(head.part.shape, bool)
+    is_torn[:-1] = (head.part[:-1] == SKIN) & (head.part[1:] == SKIN)
+    is_torn[:-1] &= np.abs(head.own[1:, :, 1] - head.own[:-1, :, 1]) > LID_JUMP
     row, column = np.nonzero(is_torn)
-    between = (drawn[row, column, :2] + drawn[row + 1, column, :2]) / 2
+    between = (head.own[row, column, :2] + head.own[row + 1, column, :2]) / 2
     x, y = between.astype(int).clip(0, len(eyes) - 1).T
-    is_torn[row, column] = eyes[y, x] > 0
+    is_torn[row, column] = eyes[y, x]
     return is_torn
 
 
 @nb.njit(cache=True, nogil=True)
-def _is_seen(x: float, y: float, depth: float, part: int, planes: np.ndarray) -> bool:
-    """`is_seen` of one point."""
-    size = planes.shape[-1]
-    column, row = int(np.floor(x)), int(np.floor(y))
-    if not (0 <= column < size and 0 <= row < size):
-        return True
-    is_near = depth <= planes[0, row, column] + HIDDEN_BELOW
-    return bool(is_near and planes[2 + part, row, column] > 0)
+def _seen_at(
+    x: float, y: float, depth: float, part: int, depths: np.ndarray, parts: np.ndarray
+) -> tuple[int, int, bool]:
+    """Row and column of the source's pixel that is nearest to a point, and whether the source shows
+    this point, see `is_seen`. depths, parts: of `Shown`.
+    """
+    last = np.float32(len(depths) - 1)
+    across, down = np.floor(x), np.floor(y)
+    is_inside = 0 <= across <= last and 0 <= down <= last
+    row = int(min(max(down, np.float32(0)), last))
+    column = int(min(max(across, np.float32(0)), last))
+    is_near = depth <= depths[row, column] + HIDDEN_BELOW
+    return row, column, not is_inside or (is_near and parts[part, row, column])

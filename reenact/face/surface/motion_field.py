@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -12,7 +13,7 @@ from torch import Tensor
 from reenact.face.head_model import HeadModel
 from reenact.face.params import FaceParams
 from reenact.face.surface.continuation import filled_in
-from reenact.face.surface.sight import is_seen, pixel_of, shown
+from reenact.face.surface.sight import Shown, is_seen, pixel_of, shown
 from reenact.face.surface.usual_look import USUAL_PARTS, usual_colours
 from reenact.face.surface.visible import (
     draw_surface,
@@ -92,18 +93,24 @@ def motion_field(
     end = surface_points(model, target).cpu().numpy()
     opposite = mirrored(start)
 
-    def one(i: int) -> np.ndarray:
+    def one(i: int) -> _LookedUp:
         k = i if len(start) > 1 else 0
         places = np.concatenate([start[k], opposite[k], rest_points()], 1)
-        return _looked_up(*draw_surface(end[i], places, size), seen_of[k])
+        return _looked_up(*draw_surface(end[i], places, size), shown_by[k])
 
-    seen_of = list(in_order(lambda points: shown(points, size, round(OUTLINE * size)), list(start)))
-    planes = np.stack(list(in_order(one, range(len(end)))))
-    drawn = torch.from_numpy(planes).to(target.scale.device)
-    place, head, own_seen, seen, inner, fill = drawn.split([2, 1, 1, 1, 1, 4], dim=1)
-    here = pixel_centres(size, drawn.device)
-    # hidden parts say nothing about what is beside the head: their motion is not continued there
-    anchor = head * own_seen
+    outline = round(OUTLINE * size)
+    shown_by = list(in_order(lambda points: shown(points, size, outline), list(start)))
+    pictures = list(in_order(one, range(len(end))))
+    found = _LookedUp(*map(np.stack, zip(*pictures, strict=True)))
+
+    def on_device(planes: np.ndarray) -> Tensor:
+        return torch.from_numpy(planes).float().to(target.scale.device)
+
+    place, fill = on_device(found.place), on_device(found.fill)
+    head, seen, inner = map(on_device, (found.is_head, found.is_seen, found.is_inner))
+    here = pixel_centres(size, place.device)
+    # Hidden parts say nothing about what is beside the head. Their motion is not continued there.
+    anchor = on_device(found.is_anchor)
     around = _continued((place - here) * anchor, anchor)
     offset = torch.where(head > 0, place - here, around)
     sure = anchor * inner + fill[:, 3:]
@@ -157,23 +164,43 @@ def pixel_centres(size: int, device: torch.device) -> Tensor:
     return torch.stack([x, y])[None]
 
 
-def _looked_up(drawn: np.ndarray, part: np.ndarray, shown_planes: np.ndarray) -> np.ndarray:
-    """Planes (10, S, S) float32: source x and y, whether there is a head, whether the source shows
-    that point, whether it shows it or its mirror image, whether well inside the outline, and `fill`
-    of `MotionField`.
+class _LookedUp(NamedTuple):
+    """What the pixels of a picture show, each (K, S, S). K is 1 if nothing else is said.
+
+    place: K = 2, x and y in the source. is_head: whether a head is there. is_anchor: whether the
+    source shows the same point of the head. is_seen: whether it shows this point or its mirror
+    image, or no head is there. is_inner: whether it shows it well inside the outline. fill: K = 4,
+    see `MotionField`.
+    """
+
+    place: np.ndarray
+    is_head: np.ndarray
+    is_anchor: np.ndarray
+    is_seen: np.ndarray
+    is_inner: np.ndarray
+    fill: np.ndarray
+
+
+def _looked_up(drawn: np.ndarray, part: np.ndarray, source: Shown) -> _LookedUp:
+    """What a drawn head (S, S, 9) shows: each point's place in the source, that of its mirror image
+    there, and its place at rest.
     """
     own, opposite, rest = drawn[..., :3], drawn[..., 3:6], drawn[..., 6:]
-    on_head = part >= 0
-    own_seen = is_seen(own, part, shown_planes) | ~on_head
-    other_seen = is_seen(opposite, part, shown_planes)
-    place = np.where((~own_seen & other_seen)[..., None], opposite, own)[..., :2]
-    row, column, _ = pixel_of(own, shown_planes.shape[-1])
-    inner = shown_planes[1, row, column]
-    seen = own_seen | other_seen
-    filled = ~seen & np.isin(part, USUAL_PARTS)
-    fill = usual_colours(part, rest) * filled[..., None]
-    planes = [place[..., 0], place[..., 1], on_head, own_seen, seen, inner]
-    return np.stack([*planes, *fill.transpose(2, 0, 1), filled]).astype(np.float32)
+    is_head = part >= 0
+    is_own = is_seen(own, part, source) | ~is_head
+    is_other = is_seen(opposite, part, source)
+    row, column, _ = pixel_of(own, len(source.depth))
+    is_filled = ~(is_own | is_other) & np.isin(part, USUAL_PARTS)
+    fill = usual_colours(part, rest) * is_filled[..., None]
+    place = np.where((~is_own & is_other)[..., None], opposite, own)[..., :2]
+    return _LookedUp(
+        place=place.transpose(2, 0, 1),
+        is_head=is_head[None],
+        is_anchor=(is_head & is_own)[None],
+        is_seen=(is_own | is_other)[None],
+        is_inner=source.is_inner[row, column][None],
+        fill=np.concatenate([fill, is_filled[..., None]], -1).transpose(2, 0, 1),
+    )
 
 
 def _continued(offset: Tensor, known: Tensor) -> Tensor:

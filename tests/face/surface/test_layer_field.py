@@ -168,6 +168,21 @@ def test_a_hidden_cheek_is_mirrored_and_marked(head):
     assert ((field.mirror[0, rows, columns, 0] - nose) * (columns - 48)).max() < 0
 
 
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_a_cheek_that_turns_into_view_is_the_networks_and_the_other_is_the_photos(head, sign):
+    still, turned = face(), face(rotation=[sign * 0.6, 0.0, 0.0])
+    slanted = field_of(head, still, turned).slanted
+    places = (head.landmarks(turned)[0] + 16).long()
+    # A turn to the right shows more of the left side of the picture.
+    towards, away = (3, 13) if sign > 0 else (13, 3)
+    assert slanted[0, 0, places[towards, 1], places[towards, 0]] > 0.3
+    assert slanted[0, 0, places[away, 1], places[away, 0]] == 0
+    eyes = places[36:48]
+    assert slanted[0, 0, eyes[:, 1], eyes[:, 0]].max() < 0.5, "eyes are the photo's own"
+    assert field_of(head, still, face(rotation=[0.15, 0.0, 0.0])).slanted.max() == 0
+    assert field_of(head, turned, turned).slanted.max() == 0
+
+
 def test_continuation_keeps_what_is_known_and_far_away_is_rigid():
     offset, known = torch.zeros(1, 2, 32, 32), torch.zeros(1, 1, 32, 32)
     known[..., 12:20, 12:20] = 1
