@@ -1,7 +1,6 @@
 """Strict YAML into frozen dataclasses: every mistake is one line that names file, key and cure."""
 
 import dataclasses
-import difflib
 import math
 import re
 import reprlib
@@ -13,7 +12,7 @@ from typing import Annotated, Any, Literal, TypeVar, Union
 
 import yaml
 
-from reenact.errors import UserError
+from reenact.errors import UserError, suggestion
 from reenact.files import check_input_file
 from reenact.ranges import range_problem
 
@@ -85,7 +84,9 @@ def _build(cls: type[T], values: Any, place: _Place) -> T:
     fields = {f.name: f for f in dataclasses.fields(cls) if f.init}  # type: ignore[arg-type]
     for key in values:
         if key not in fields:
-            raise place.error(f"unknown key {key!r}{_suggestion(key, fields)}", str(key))
+            raise place.error(
+                f"unknown key {key!r}{suggestion(str(key), map(str, fields))}", str(key)
+            )
     hints = typing.get_type_hints(cls, include_extras=True)
     arguments = {}
     for name, field in fields.items():
@@ -185,7 +186,7 @@ def _mismatch(value: Any, kind: Any, place: _Place) -> UserError:
         elif int in kinds:
             message += f" (YAML reads {value} as text: write {float(value):.0f})"
     elif isinstance(value, str) and typing.get_origin(kind) is Literal:
-        message += _suggestion(value, typing.get_args(kind))
+        message += suggestion(str(value), map(str, typing.get_args(kind)))
     elif isinstance(value, (bool, int, float)) and kind is str:
         message += ": put it in quotes"
     return dataclasses.replace(place, keys=place.keys[:split]).error(message, *place.keys[split:])
@@ -215,11 +216,6 @@ def _shown(value: Any) -> str:
         return {None: "nothing", True: "true", False: "false"}[value]
     shown = reprlib.repr(value)  # never long, however large the value is
     return shown if len(shown) <= 60 else shown[:57] + "..."
-
-
-def _suggestion(key: Any, names: typing.Iterable[Any]) -> str:
-    close = difflib.get_close_matches(str(key), [str(name) for name in names], n=1)
-    return f", did you mean {close[0]!r}?" if close else ""
 
 
 def _yaml_number(text: str) -> str:

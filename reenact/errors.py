@@ -1,6 +1,7 @@
 """Errors that a user can mend, warnings, and how a command turns them into exit codes."""
 
 import contextlib
+import difflib
 import errno
 import json
 import os
@@ -8,7 +9,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import FrameType
 
@@ -29,6 +30,15 @@ class UserError(ValueError):
 
 class UsageError(UserError):
     """A command line that cannot be understood; the exit code is 2, as for unknown options."""
+
+
+def suggestion(name: str, known: Iterable[str], *, prefix: str = "") -> str:
+    """`, did you mean NAME?` with the known name that is most like `name`; "" if none is.
+
+    prefix: what stands before the suggested name, and is not compared.
+    """
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return f", did you mean {prefix + close[0]!r}?" if close else ""
 
 
 class Stopped(BaseException):

@@ -26,7 +26,7 @@ KEYS = (
 
 
 MOTION = "relative motion, strengths, regions, retargeting, smoothing"
-FACES = "which of several faces (see `diffusionact faces`)"
+FACES = "which of several faces (see `python -m reenact faces`)"
 OUTPUT = "what is shown, size, background, sound, label, signature"
 EXPERT = "config, rendering, device"
 """What the groups of options are about."""

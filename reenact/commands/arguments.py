@@ -12,11 +12,11 @@ from reenact.commands.animating import option_of
 from reenact.commands.configs import find_config
 from reenact.commands.known_keys import check_keys
 from reenact.config import load_config
-from reenact.errors import UserError, say
+from reenact.errors import UsageError, UserError, say, suggestion
 
 T = TypeVar("T")
 
-MAX_MESSAGE = 300  # characters
+MAX_MESSAGE = 300  # characters of a wrong command line that an error repeats
 WIDTH, OPTION_WIDTH = 100, 33  # of the help, and of the column of options
 
 
@@ -49,7 +49,7 @@ class ShowHelp(argparse.Action):
 
 
 class Parser(argparse.ArgumentParser):
-    """An ArgumentParser with short help, and a hint for a file name that starts with a dash.
+    """An ArgumentParser with short help, whose errors are one line each (`UsageError`).
 
     A command with groups of options has its most important options in the first group. Its help
     shows this group, and one line for each further one.
@@ -110,20 +110,30 @@ class Parser(argparse.ArgumentParser):
         self._given = args or ()
         if self._groups():
             self._help.nargs = "?"
-        return super().parse_args(args, namespace)
+        given, unknown = self.parse_known_args(args, namespace)
+        if unknown:
+            name, _, _ = unknown[0].partition("=")
+            is_option = name.startswith("-")
+            options = [option[2:] for option in self._option_string_actions if option[:2] == "--"]
+            close = suggestion(name.lstrip("-"), options, prefix="--") if is_option else ""
+            self.error(f"unknown {'option' if is_option else 'argument'} {name}{close}")
+        return given
 
     def _groups(self) -> dict[str, Any]:
         """The groups of the command by their titles, without the two that every parser has."""
         return {str(group.title): group for group in self._action_groups[2:]}
 
     def error(self, message: str) -> NoReturn:
+        """Raises UsageError. For a file name that starts with a dash it says how to write it."""
         if len(message) > MAX_MESSAGE:  # a number of 5,000 digits, for example
             message = f"{message[:MAX_MESSAGE]} ..."
         # Not Path.exists, which raises an error for a name that is too long.
         files = [text for text in self._given if text.startswith("-") and os.path.exists(text)]
         if files:
             message += f" (for the file {files[0]!r} write ./{files[0]})"
-        super().error(message)
+        if not message.endswith("?"):
+            message += f"; {self.prog} --help{' all' if self._groups() else ''} shows the options"
+        raise UsageError(message)
 
 
 def _line(option: str, text: str | None) -> argparse.Action:
@@ -138,13 +148,13 @@ def add_config(parser: Any, default: str | None = None, *, run: str = "infer") -
     is, for `check_keys`.
     """
     parser.set_defaults(config_of=run)
-    shown = f"default: {default}" if default else "one of `diffusionact configs`, or a file"
+    shown = f"; default: {default}" if default else ""
     parser.add_argument(
         "--config",
         required=default is None,
         default=default,
         metavar="YAML",
-        help=f"a file, or the name of a shipped config ({shown})",
+        help=f"a file, or a name that `python -m reenact configs` lists{shown}",
     )
     parser.add_argument(
         "--set",

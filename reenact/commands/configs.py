@@ -37,7 +37,7 @@ def find_config(name: str) -> Path:
         return configs_dir() / f"{shipped}.yaml"
     raise UserError(
         f"{name}: no such config file, and no shipped config has this name; "
-        "`diffusionact configs` lists them"
+        "`python -m reenact configs` lists them"
     )
 
 

@@ -1,4 +1,4 @@
-"""Draw the curves of a training run as one static HTML page: diffusionact curves runs/mine"""
+"""Draw the curves of a training run as one static HTML page: python -m reenact curves runs/mine"""
 
 import argparse
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Write the networks for other programs: diffusionact export --onnx DIR
+"""Write the networks for other programs: python -m reenact export --onnx DIR
 
 Each network becomes one file, and manifest.json describes their inputs and outputs. Every file is
 run and compared with torch before it is written.

@@ -1,7 +1,7 @@
 """Animate the face of a photo with the motion of a video, picture or motion file.
 
 Without source and target: the demo, into results/demo.mp4. @smile and other names after @ are
-motions that ship with the package (`diffusionact motion --list`).
+motions that ship with the package (`python -m reenact motion --list`).
 """
 
 import argparse

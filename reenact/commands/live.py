@@ -93,7 +93,9 @@ def run(arguments: argparse.Namespace) -> None:
     clip, rate = None, Fraction(CAMERA_RATE)
     if arguments.input is not None:
         if is_motion_path(arguments.input):
-            raise UserError(f"{arguments.input}: has no pictures, use it with `diffusionact infer`")
+            raise UserError(
+                f"{arguments.input}: has no pictures, use it with `python -m reenact infer`"
+            )
         if is_still(arguments.input):
             raise UserError(f"{arguments.input}: is a picture, give a video")
         clip = open_clip(arguments.input, fps=None)

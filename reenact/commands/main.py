@@ -3,9 +3,10 @@
 import importlib
 import os
 import sys
+from pathlib import Path
 
 from reenact.commands.arguments import Parser, check_config
-from reenact.errors import exit_code
+from reenact.errors import exit_code, suggestion
 from reenact.memory import keep_freed_memory
 from reenact.version import __version__
 
@@ -49,9 +50,15 @@ def main() -> int:
         return 0
     name = arguments[0]
     if name not in COMMANDS:
-        print(f"{usage()}\n\nerror: no command {name!r}", file=sys.stderr)
+        hint = suggestion(name, COMMANDS) or f"; {program()} --help lists the commands"
+        print(f"error: no command {name!r}{hint}", file=sys.stderr)
         return 2
-    return run_command(name, f"diffusionact {name}", arguments[1:])
+    return run_command(name, f"{program()} {name}", arguments[1:])
+
+
+def program() -> str:
+    """How the user called this program."""
+    return "python -m reenact" if Path(sys.argv[0]).name == "__main__.py" else "diffusionact"
 
 
 def run_command(name: str, prog: str, arguments: list[str]) -> int:
@@ -94,7 +101,7 @@ def usage() -> str:
     lines = [f"  {name:<{width}}  {text}" for name, (_, text) in COMMANDS.items()]
     return "\n".join(
         [
-            "usage: diffusionact COMMAND [--help] ...",
+            f"usage: {program()} COMMAND [--help] ...",
             "",
             *lines,
             "",

@@ -1,4 +1,4 @@
-"""Change the pose and expression of a photo: diffusionact pose photo.jpg --yaw 15
+"""Change pose and expression of a photo: python -m reenact pose photo.jpg --yaw 15
 
 Angles are in degrees. Right is the right of the picture. 0 changes nothing.
 """

@@ -83,7 +83,9 @@ def load_motion(path: str | Path) -> Motion:
     except (SafetensorError, OSError, ValueError) as error:
         raise UserError(f"{path}: not a readable motion file ({error})") from error
     if FORMAT not in metadata:
-        raise UserError(f"{path}: not a motion file ({FORMAT}), `diffusionact motion` writes one")
+        raise UserError(
+            f"{path}: not a motion file ({FORMAT}), `python -m reenact motion` writes one"
+        )
     try:
         return _motion(json.loads(metadata[FORMAT]), arrays)
     except (KeyError, TypeError, ValueError, AssertionError, ZeroDivisionError) as error:

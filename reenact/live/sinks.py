@@ -20,7 +20,7 @@ from reenact.media.clip import MediaClip
 from reenact.media.formats import FORMATS
 from reenact.media.video_writer import VideoWriter
 
-EXTRA = "pip install diffusionact-open[live]"
+EXTRA = "pip install opencv-python pyvirtualcam"
 NO_WINDOW = "no window can be opened here: give --no-window, and --output for a file"
 MOST_REPEATED = 10  # seconds: a longer gap of a recording is shortened to it
 

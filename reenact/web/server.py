@@ -120,7 +120,7 @@ def load_gradio() -> Any:
         import gradio
     except ImportError as error:
         raise UserError(
-            "the page needs a package that is not installed: pip install diffusionact-open[web]"
+            "the page needs a package that is not installed: pip install gradio"
         ) from error
     return gradio
 

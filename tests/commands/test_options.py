@@ -17,6 +17,7 @@ from reenact.commands import infer
 from reenact.commands.animating import KEYS, given_options, option_of
 from reenact.commands.arguments import Parser, read_config
 from reenact.commands.main import run_command
+from reenact.errors import UsageError
 from reenact.inference.motion import Motion
 from reenact.inference.reenactor import Reenactor
 from reenact.inference.run_config import AnimateOptions, InferRun
@@ -108,14 +109,13 @@ def test_the_help_of_a_group_shows_its_options_and_that_of_all_shows_every_one()
 
 
 def test_help_takes_the_name_of_a_group(capsys):
-    for words, code in ((["--help", "faces"], 0), (["-h", "all"], 0), (["--help", "nose"], 2)):
+    for words in (["--help", "faces"], ["-h", "all"]):
         with pytest.raises(SystemExit) as stop:
             parser().parse_args(words)
-        assert stop.value.code == code
-    assert capsys.readouterr().err.splitlines()[-1] == (
-        "infer: error: --help: there is no group 'nose', choose everyday, motion, faces, output, "
-        "expert, all"
-    )
+        assert stop.value.code == 0
+    message = "there is no group 'nose', choose everyday, motion, faces, output, expert, all"
+    with pytest.raises(UsageError, match=message):
+        parser().parse_args(["--help", "nose"])
 
 
 def test_the_help_says_the_true_defaults():

@@ -259,7 +259,7 @@ def test_a_recording_without_results_leaves_no_file(tmp_path):
 def test_a_missing_extra_is_one_line(monkeypatch, make):
     for name in ("cv2", "pyvirtualcam"):
         monkeypatch.setitem(sys.modules, name, None)
-    with pytest.raises(UserError, match=r"pip install diffusionact-open\[live\]"):
+    with pytest.raises(UserError, match=r"pip install opencv-python pyvirtualcam"):
         make()
 
 

@@ -22,7 +22,7 @@ PLACES = {
     "fan": Path("2DFAN4-11f355bf06.pth.tar"),
     "diffae": Path("last.ckpt"),
 }
-"""The place of each file below the folder. `diffusionact weights` knows their origins."""
+"""The place of each file below the folder. `python -m reenact weights` knows their origins."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +88,7 @@ def _missing(files: ReleasedFiles, names: list[str]) -> UserError:
     folder = shlex.quote(str(files.folder))
     return UserError(
         f"{files.folder}: {count} missing or empty: {', '.join(wanted)} "
-        f"(`diffusionact weights --folder {folder}` says where each can be downloaded)"
+        f"(`python -m reenact weights --folder {folder}` says where each can be downloaded)"
     )
 
 

@@ -80,7 +80,10 @@ class LayerField:
 
     def __getitem__(self, rows: list[int]) -> LayerField:
         """The fields of these pictures."""
-        return LayerField(**{f.name: getattr(self, f.name)[rows] for f in fields(self)})
+        first, last = rows[0], rows[-1]
+        # Pictures that follow each other need no copy.
+        part = slice(first, last + 1) if rows == list(range(first, last + 1)) else rows
+        return LayerField(**{f.name: getattr(self, f.name)[part] for f in fields(self)})
 
     def warp(self, image: Tensor, reach: float = 1.0) -> Tensor:
         """`image` (B, C, W, W), or (1, C, W, W) for all, moved: (B, C, S, S).
@@ -148,14 +151,15 @@ def layer_field(model: HeadModel, source: LayerSource, target: FaceParams) -> La
     shoulders = anchor * is_below
     here = pixel_centres(size, place.device)
     offset = (place - here) * (anchor * inner + shoulders * (to_cut / BENDING_BORDER).clamp(max=1))
-    known = torch.stack([anchor * inner, shoulders, cut.expand_as(anchor)]).amax(0)
+    known = torch.maximum(torch.maximum(anchor * inner, shoulders), cut)
     skull = skull_motion(start, end).to(place.device)
     rigid = torch.einsum("bij,bjhw->bihw", skull, _with_one(here)) - here
     around = continued(offset, known, rigid)
     front = _sampled(source.front.to(place.device), (here + rigid).permute(0, 2, 3, 1), 1.0)
-    held = torch.stack([known, is_below, (to_cut < HELD_BORDER).to(known).expand_as(known)]).amax(0)
-    pulled = skull_share(end, held, front, around - rigid, source.crop_side)
-    offset = torch.where(known > 0, around, around + pulled * (rigid - around))
+    lag, is_border = around - rigid, (to_cut < HELD_BORDER).to(known)
+    held = torch.maximum(torch.maximum(known, is_below), is_border)
+    pulled = skull_share(end, held, front, lag, source.crop_side)
+    offset = around - torch.where(known > 0, 0, pulled) * lag
     edge = max(1, round(SOFT_EDGE * source.crop_side / 2))
     opposite, hidden = on_device(found.opposite), on_device(found.hidden)
     mirror, hidden = _mirror(opposite - here, hidden, source.crop_side)

@@ -8,7 +8,7 @@ import numba as nb
 import numpy as np
 
 from reenact.face.surface.layer_source import FACE_DEPTH, LayerSource
-from reenact.face.surface.look import MATERIALS, darken_closing_eyes, shares
+from reenact.face.surface.look import MATERIALS, SCLERA_AT, darken_closing_eyes, draw_materials
 from reenact.face.surface.raster import SKIN
 from reenact.face.surface.sight import HIDDEN_BELOW, Shown
 from reenact.face.surface.skull import CHIN_HEIGHT
@@ -57,7 +57,7 @@ class LookedUp(NamedTuple):
     slanted: from 0 to 1, how much skin turns into view that the source shows at a slant, or not at
         all.
     opaque: see `LayerField`.
-    fill: K = 7, the shares of MATERIALS that are drawn, see `shares`.
+    fill: K = 7, the shares of MATERIALS that are drawn, see `draw_materials`.
     """
 
     place: np.ndarray
@@ -146,13 +146,12 @@ def look_up(
     middle: the column half-way between the pupils. turned: 1 if the eyes turn, 0 if not. openness:
     see `darken_closing_eyes`.
     """
-    fill = shares(head.part, head.rest, middle, source.look)
+    draw_materials(found.fill, head.part, head.rest, middle, source.look)
     cut = source.cut[0, 0].cpu().numpy()
     is_usual = np.isin(np.arange(NUM_PARTS), USUAL_PARTS)
-    _classify(head, is_usual, source.shown, cut, turned, fill, found)
-    is_eye = (head.part == BALLS) | _is_lid_seam(head, source.shown.parts[BALLS])
-    darken_closing_eyes(fill, is_eye, middle, openness)
-    found.fill[:] = fill.transpose(2, 0, 1)
+    _classify(head, is_usual, source.shown, cut, turned, found)
+    is_eye = _is_between_lids(head.part, head.own, source.shown.parts[BALLS])
+    darken_closing_eyes(found.fill, is_eye, middle, openness)
 
 
 @nb.njit(cache=True, nogil=True)
@@ -162,10 +161,9 @@ def _classify(
     source: Shown,
     cut: np.ndarray,
     turned: float,
-    fill: np.ndarray,
     found: LookedUp,
 ) -> None:
-    """Fills all but the last of `found` where the head is. Leaves in `fill` what is drawn.
+    """Fills `found` where the head is. Of `found.fill` it leaves what is drawn.
 
     is_usual: for each part, whether it looks much alike in all people.
     """
@@ -209,24 +207,28 @@ def _classify(
             found.is_anchor[0, y, x] = is_free and ((is_above and is_sure) or is_body)
             if part != SKIN:
                 # A turned eye's sclera is drawn; only its iris is the photo's own.
-                for k in range(fill.shape[2] - 1):
-                    fill[y, x, k] = 0
-                fill[y, x, -1] *= turned
+                for k in range(SCLERA_AT):
+                    found.fill[k, y, x] = 0
+                found.fill[SCLERA_AT, y, x] *= turned
 
 
-def _is_lid_seam(head: DrawnHead, eyes: np.ndarray) -> np.ndarray:
-    """Where two lids touch that do not in the source (S, S): there lies an eye between both.
+@nb.njit(cache=True, nogil=True)
+def _is_between_lids(part: np.ndarray, own: np.ndarray, eyes: np.ndarray) -> np.ndarray:
+    """Where an eyeball is drawn, or two lids touch that do not in the source: (S, S). There lies an
+    eye between both.
 
-    eyes: (S, S), whether a pixel is in or next to the source's eyes.
+    part, own: of `DrawnHead`. eyes: (S, S), whether a pixel is in or next to the source's eyes.
     """
-    is_torn = np.zeros(head.part.shape, bool)
-    is_torn[:-1] = (head.part[:-1] == SKIN) & (head.part[1:] == SKIN)
-    is_torn[:-1] &= np.abs(head.own[1:, :, 1] - head.own[:-1, :, 1]) > LID_JUMP
-    row, column = np.nonzero(is_torn)
-    between = (head.own[row, column, :2] + head.own[row + 1, column, :2]) / 2
-    x, y = between.astype(int).clip(0, len(eyes) - 1).T
-    is_torn[row, column] = eyes[y, x]
-    return is_torn
+    is_eye, last = part == BALLS, len(part) - 1
+    for y in range(last):
+        for x in range(len(part)):
+            if part[y, x] != SKIN or part[y + 1, x] != SKIN:
+                continue
+            if abs(own[y + 1, x, 1] - own[y, x, 1]) > LID_JUMP:
+                column = int((own[y, x, 0] + own[y + 1, x, 0]) / 2)
+                row = int((own[y, x, 1] + own[y + 1, x, 1]) / 2)
+                is_eye[y, x] = eyes[min(max(row, 0), last), min(max(column, 0), last)]
+    return is_eye
 
 
 @nb.njit(cache=True, nogil=True)

@@ -88,7 +88,7 @@ def test_all_missing_files_are_one_short_line(tmp_path: Path):
     assert len(message.replace(str(folder), "")) < 350
     assert message.startswith(f"{folder}: 5 files are missing or empty: diffusionact_model.pt, ")
     assert all(str(place) in message for name, place in PLACES.items() if name != "diffae")
-    assert f"diffusionact weights --folder '{folder}'" in message
+    assert f"python -m reenact weights --folder '{folder}'" in message
 
 
 def test_the_weights_command_knows_every_file():
