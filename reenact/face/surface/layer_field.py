@@ -18,7 +18,7 @@ from reenact.face.surface.layer_source import LayerSource, in_view, middle_colum
 from reenact.face.surface.look import eye_areas, painted
 from reenact.face.surface.lookup import draw_head, look_up, nothing_drawn
 from reenact.face.surface.motion_field import pixel_centres, resized_grid
-from reenact.face.surface.skull import above_chin, outline_motion, skull_motion, skull_share
+from reenact.face.surface.skull import above_shoulders, outline_motion, skull_motion, skull_share
 from reenact.face.surface.visible import surface_points
 from reenact.threads import in_order
 
@@ -165,9 +165,9 @@ def layer_field(model: HeadModel, source: LayerSource, target: FaceParams) -> La
     mirror, hidden = _mirror(opposite - here, hidden, source.crop_side)
     before = source.rotation.to(target.rotation)
     turn, roll = turn_between(before, target.rotation), roll_between(before, target.rotation)
-    # Above the chin only, because the body hardly turns.
+    # Not on the body, because it hardly turns.
     turned_far = _growing(turn, TURN_FROM, TURN_TO)
-    behind = turned_far * above_chin(end, size).to(place.device)
+    behind = turned_far * above_shoulders(end, size).to(place.device)
     drawn_face = box_mean(is_face, edge) * behind
     back = _growing(turn, BACK_FROM, BACK_TO)
     back_places = here.repeat(len(end), 1, 1, 1)

@@ -11,7 +11,7 @@ from reenact.face.surface.layer_source import FACE_DEPTH, LayerSource
 from reenact.face.surface.look import MATERIALS, SCLERA_AT, darken_closing_eyes, draw_materials
 from reenact.face.surface.raster import SKIN
 from reenact.face.surface.sight import HIDDEN_BELOW, Shown
-from reenact.face.surface.skull import CHIN_HEIGHT
+from reenact.face.surface.skull import CHIN_HEIGHT, SHOULDER_HEIGHT
 from reenact.face.surface.usual_look import USUAL_PARTS
 from reenact.face.surface.visible import BALLS, NUM_PARTS, draw_surface, mirrored, rest_points
 
@@ -22,10 +22,6 @@ times more in the picture to be made, a little of the source would be spread ove
 EAR_DEPTH, LEAST_TURN = -0.4, 0.15
 """dm: in front of this depth the head model's skin is opaque where it turns into view. A point
 turns into view where it faces the camera by this much more than in the source.
-"""
-SHOULDER_HEIGHT = -1.75
-"""dm: below this height at rest the shoulders begin. They move with the place and the size of the
-head, but do not turn.
 """
 HIDDEN_FROM, HIDDEN_TO = 0.35, 0.05
 """How much the other half of the face stands in for a part of it: not at all where that faces the
@@ -203,6 +199,7 @@ def _classify(
             if not is_own_seen:
                 continue
             is_sure = not is_skin or before > SURE_FACING or now < SURE_STRETCH * before
+            # Shoulders move with the place and the size of the head, but do not turn.
             is_body = is_skin and height < SHOULDER_HEIGHT
             found.is_anchor[0, y, x] = is_free and ((is_above and is_sure) or is_body)
             if part != SKIN:

@@ -22,7 +22,8 @@ BACK_DEPTH = -0.2
 """dm: vertices behind this depth at rest, and above `SKULL_ABOVE`, are the round back of the head.
 """
 HAIRLINE_HEIGHT, FOREHEAD_HEIGHT, EYE_HEIGHT = 0.3, 0.1, -0.1
-MOUTH_HEIGHT, CHIN_HEIGHT, LEVEL_WIDTH = -0.7, -1.1, 0.1
+MOUTH_HEIGHT, CHIN_HEIGHT, NECK_HEIGHT, SHOULDER_HEIGHT = -0.7, -1.1, -1.2, -1.75
+LEVEL_WIDTH = 0.1
 """dm: heights at rest, and how near to a height vertices lie that count as of this height."""
 PULLED = 0.03
 """Where the face pulls hair inwards by this share of the crop's side, hair follows it completely.
@@ -219,6 +220,11 @@ def above_chin(points: np.ndarray, size: int) -> Tensor:
     points: `surface_points` (B, V, 3) of the picture.
     """
     return _above(points, size, MOUTH_HEIGHT, CHIN_HEIGHT)
+
+
+def above_shoulders(points: np.ndarray, size: int) -> Tensor:
+    """As `above_chin`, from the neck below the chin down to the shoulders."""
+    return _above(points, size, NECK_HEIGHT, SHOULDER_HEIGHT)
 
 
 def above_eyes(points: np.ndarray, size: int) -> Tensor:
