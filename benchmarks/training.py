@@ -3,9 +3,10 @@
     python -m benchmarks.training configs/voxceleb256/align.yaml configs/voxceleb256/reenact.yaml
     python -m benchmarks.training configs/voxceleb256/reenact.yaml --tiny      # seconds on a CPU
 
-Needs no data and no weights: the batch is noise, and a missing `init` is replaced by random weights
-of the published architecture. The peak is the best matrix product of the same run, in the step's
-number format; the arithmetic counted is that of the step as it runs, recomputation included.
+It needs no data and no weights: the batch is noise, and a missing `init` is replaced by random
+weights of the published architecture. Stage align does not normalise codes here: their spread is
+measured in data. The peak is the best matrix product of the same run, in the number format of the
+step. The arithmetic counted is that of the step as it runs, recomputation included.
 """
 
 from __future__ import annotations
@@ -110,6 +111,7 @@ def measure(run: TrainRun, device: torch.device, num_steps: int, *, ddp: bool = 
     """The cost of a step. With `ddp` the loss is wrapped for several processes, with one of them;
     the process group has to be there.
     """
+    run = _without_data(run)
     session = open_session(dataclasses.replace(run, compile=False), device)
     pairs = session.stage.pairs
     noise = noise_batch(
@@ -142,6 +144,13 @@ def measure(run: TrainRun, device: torch.device, num_steps: int, *, ddp: bool = 
         tflop_per_image=flops / run.batch_size / 1e12,
         share_of_peak=flops / took / peak_flops(session.dtype, device),
     )
+
+
+def _without_data(run: TrainRun) -> TrainRun:
+    """The run without what is measured in data before the first step. A step costs the same."""
+    if run.align is None:
+        return run
+    return dataclasses.replace(run, align=dataclasses.replace(run.align, normalise=False))
 
 
 def noise_batch(batch_size: int, size: int, *, with_photo: bool = False) -> dict[str, Tensor]:

@@ -119,10 +119,11 @@ def _from_networks(
     size = min(field.grid.shape[1], MOST_ENLARGED * images.shape[-1])
     behind, sure = (resampled(x, size) for x in (field.behind, field.sure))
     width = max(1, round(BORDER * people.shape[-1]))
-    middle_part = torch.ones_like(people[..., width:-width, width:-width])
+    middle_part = torch.ones_like(people[:1, :, width:-width, width:-width])
     fading = box_mean(F.pad(middle_part, (width,) * 4), width - 1)
-    cover = onto_canvas(people * fading, layers.canvas, size).clamp(0, 1)
-    drawn = onto_canvas(images, layers.canvas, size)
+    both = torch.cat([images, people * fading], 1)
+    drawn, cover = onto_canvas(both, layers.canvas, size).split([3, 1], 1)
+    cover = cover.clamp(0, 1)
     small = resampled(person, size)
     both = (torch.minimum(small[:, -1:], cover) > BOTH_ABOVE).to(small)
     drawn = _recoloured(drawn, small[:, :3], both)
@@ -157,13 +158,13 @@ def _recoloured(drawn: Tensor, wanted: Tensor, weight: Tensor) -> Tensor:
 
     weight: (B, 1, R, R), where both show the same. The map is least squares there.
     """
-    colours = F.pad(drawn.flatten(2).mT, (0, 1), value=1.0)
-    known = colours * weight.flatten(2).mT
-    size = colours.shape[1]
-    squares = known.mT @ colours / size + COLOUR_DOUBT * torch.eye(4).to(drawn)
-    missing = (wanted - drawn).flatten(2).mT
-    change = colours @ torch.linalg.solve(squares, known.mT @ missing / size)
-    return (drawn + change.mT.view_as(drawn)).clamp(-1, 1)
+    colours = _covering(drawn, 4).flatten(2)
+    known = colours * weight.flatten(2)
+    size = colours.shape[2]
+    squares = known @ colours.mT / size + COLOUR_DOUBT * torch.eye(4).to(drawn)
+    missing = (wanted - drawn).flatten(2)
+    change = torch.linalg.solve(squares, known @ missing.mT / size)
+    return (drawn + (change.mT @ colours).view_as(drawn)).clamp(-1, 1)
 
 
 def _with_hair(

@@ -8,8 +8,10 @@ from torch import Tensor
 
 from reenact.face.surface.motion_field import resampled
 
-LARGEST_SIZE = 128
-"""Larger pictures are reduced to this side first: a mean has no fine features."""
+LARGEST_SIZE, FINEST_SIGMA = 128, 4
+"""Larger pictures are reduced to this side first, and farther where the Gaussian's sigma would have
+more pixels than the second value: a mean has no fine features.
+"""
 
 
 def smooth(image: Tensor, weight: Tensor, reach: float, least_weight: float = 1e-5) -> Tensor:
@@ -21,7 +23,7 @@ def smooth(image: Tensor, weight: Tensor, reach: float, least_weight: float = 1e
     The result is linear in `image`.
     """
     size = image.shape[-1]
-    side = min(size, LARGEST_SIZE)
+    side = min(size, LARGEST_SIZE, max(1, round(FINEST_SIGMA / reach)))
     small, share = (resampled(x, side) for x in (image * weight, weight))
     sigma = reach * side
     mean = _blurred(small, sigma) / _blurred(share, sigma).clamp(min=least_weight)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -66,6 +66,9 @@ class ReenactConfig(Checked):
     recompute: keep no activations between the sampler steps. It costs a third more time.
     one_step_t: first and last timestep of `one_step`.
     x_T: where rendering starts, one of `reenact.inference.start.STARTS`.
+    source_start_fraction: share of the samples that start from the inverted source instead, with
+        all timesteps, as in the paper. There the code alone must move the head (ours). It needs
+        `sampler`.
     encode_steps: DDIM steps of the inversion.
     carry_detail: whether inference composes pictures of the photo's layers (docs/layers.md). It
         goes into the recipe of the exported weights. `x_T: layered` needs it.
@@ -90,6 +93,7 @@ class ReenactConfig(Checked):
     recompute: bool = False
     one_step_t: tuple[Timestep, Timestep] = (400, 999)
     x_T: StartName = "mixed"
+    source_start_fraction: Share = 0.0
     encode_steps: Count = 10
     carry_detail: bool = False
     temperature: Share = 1.0
@@ -115,6 +119,8 @@ class ReenactConfig(Checked):
             raise UserError("share_unet: the U-Net must be trained, set tune_unet to true")
         if self.strength < 1 and self.render == "one_step":
             raise UserError("strength: one_step noises pictures from x_T on, set render to sampler")
+        if self.source_start_fraction and self.render == "one_step":
+            raise UserError("source_start_fraction: needs several steps, set render to sampler")
         if self.one_step_t[0] > self.one_step_t[1]:
             raise UserError(f"one_step_t: the first must not be larger, got {self.one_step_t}")
 
@@ -122,6 +128,11 @@ class ReenactConfig(Checked):
     def has_layers(self) -> bool:
         """Whether training composes pictures of photos' layers, which the clips must have."""
         return find_start(self.x_T).needs_layers
+
+    @property
+    def source_recipe(self) -> Recipe:
+        """The recipe of the samples that `source_start_fraction` counts."""
+        return replace(self.recipe, x_T="source", strength=1.0)
 
     @property
     def recipe(self) -> Recipe:

@@ -103,16 +103,38 @@ class ReenactStage:
         self, trained: TrainedNetworks, batch: dict[str, Tensor], drawings: Drawings
     ) -> Tensor:
         """The networks' pictures (B, 3, S, S) of a training batch, with gradients."""
-        config, networks, source = self.config, self.networks(trained), batch["source"]
+        networks, source = self.networks(trained), batch["source"]
         z_r = networks.code(source, drawings)
-        x_T = networks.start(source, drawings, batch["eps"], z_r=z_r)
-        if config.render == "sampler":
+        if not self.config.source_start_fraction:
+            x_T = networks.start(source, drawings, batch["eps"], z_r=z_r)
+            if self.config.render == "one_step":
+                return self._one_step(networks, batch, x_T, z_r)
             return self._decode(networks, x_T, z_r)
-        low, high = config.one_step_t
+        if self.config.has_layers:
+            drawings.moved_layers()  # once, for all rows
+        from_source = batch["u"] < self.config.source_start_fraction
+        pictures, order = [], []
+        for chosen, recipe in (
+            (~from_source, self.config.recipe),
+            (from_source, self.config.source_recipe),
+        ):
+            if rows := chosen.nonzero().flatten().tolist():
+                networks = self.networks(trained, recipe)
+                noise, codes = batch["eps"][rows], z_r[rows]
+                x_T = networks.start(source[rows], drawings[rows], noise, z_r=codes)
+                pictures.append(self._decode(networks, x_T, codes))
+                order += rows
+        return torch.cat(pictures)[torch.tensor(order).argsort()]
+
+    def _one_step(
+        self, networks: Networks, batch: dict[str, Tensor], x_T: Tensor, z_r: Tensor
+    ) -> Tensor:
+        """The pictures (B, 3, S, S) of one prediction from the noised references."""
+        low, high = self.config.one_step_t
         t = (low + batch["u"] * (high + 1 - low)).long().clamp(max=high)
         # A cross pair without a reference may not see it here either.
         base = torch.where(
-            self._has_reference(batch)[:, None, None, None], batch["reference"], source
+            self._has_reference(batch)[:, None, None, None], batch["reference"], batch["source"]
         )
         with torch.autocast(x_T.device.type, enabled=False):
             x_t = self.diffae.schedule.q_sample(base.float(), t, x_T.float())

@@ -64,6 +64,14 @@ def test_a_step_on_composed_pictures_needs_no_data():
 
 
 @pytest.mark.slow
+def test_a_step_of_stage_align_needs_no_data():
+    config = "configs/embedded/align.yaml"
+    printed = run("benchmarks.training", config, "--tiny", "--device=cpu", "--steps=1")
+    stage, size, batch, *_ = printed.splitlines()[-1].split()
+    assert (stage, size, batch) == ("align", "32", "32")
+
+
+@pytest.mark.slow
 def test_the_same_network_under_the_official_interface_gives_the_same(tmp_path: Path):
     (tmp_path / "templates.py").write_text(OFFICIAL)
     options = ["--template=tiny_autoenc", "--size=32", "--device=cpu", "--turns=1"]

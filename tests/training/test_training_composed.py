@@ -141,6 +141,25 @@ def test_a_shared_unet_is_stored_once_and_renders_as_in_training(run, root, tmp_
     torch.testing.assert_close(trained.clamp(-1, 1), inferred, atol=1e-4, rtol=0)
 
 
+def test_some_samples_start_from_the_source_where_the_code_alone_moves_the_head(run, root):
+    stage, batch = ReenactStage(run, CPU), batch_of(root)
+    _shake(stage)
+    config = run.reenact
+
+    def rendered(**changes: object) -> Tensor:
+        stage.config = replace(config, **changes)
+        with torch.no_grad():
+            return stage.render(stage.model, batch, stage.draw.drawings(batch))
+
+    batch["u"] = torch.tensor([0.2, 0.7, 0.1, 0.9])
+    plain = replace(config.weights, composed=0.0, pixel=1.0)
+    usual, paper = rendered(strength=0.5), rendered(x_T="source", weights=plain)
+    mixed = rendered(strength=0.5, source_start_fraction=0.5)
+    expected = torch.where(batch["u"][:, None, None, None] < 0.5, paper, usual)
+    torch.testing.assert_close(mixed, expected, atol=1e-5, rtol=0)
+    assert (usual - paper).abs().amax((1, 2, 3)).amin() > 1e-3, "the two starts differ"
+
+
 def _shake(stage: ReenactStage) -> None:
     torch.manual_seed(0)
     with torch.no_grad():

@@ -77,6 +77,7 @@ def with_value(key: str, value: object) -> dict:
         ("reenact.one_step_t", [500, 1000]),
         ("reenact.strength", 1.5),
         ("reenact.strength", 0.5),  # with render: one_step
+        ("reenact.source_start_fraction", 0.5),  # with render: one_step
         ("reenact.one_step_t", [500, 400]),
         ("reenact.cross_fraction", float("nan")),
         ("reenact.cross_start", -1),

@@ -13,6 +13,7 @@ from reenact.data.synthetic.shading_math import (
     Surroundings,
     blurred_radiance,
     clip01,
+    drawn_point,
     half_way,
     mirrored,
     step,
@@ -125,14 +126,11 @@ def shade_eyes(
             if t < 0 or mesh.material[t] != EYE:
                 continue
             oy, ox = iy // supersample, ix // supersample
-            a, b, c = mesh.triangles[t, 0], mesh.triangles[t, 1], mesh.triangles[t, 2]
-            w0, w1, w2 = barycentric[iy, ix, 0], barycentric[iy, ix, 1], barycentric[iy, ix, 2]
-            px = w0 * points[a, 0] + w1 * points[b, 0] + w2 * points[c, 0]
-            py = w0 * points[a, 1] + w1 * points[b, 1] + w2 * points[c, 1]
-            pz = w0 * points[a, 2] + w1 * points[b, 2] + w2 * points[c, 2]
-            view = unit(scene.camera[0] - px, scene.camera[1] - py, scene.camera[2] - pz)
-            which = 0 if (a - mesh.num_body) < mesh.num_eyeball else 1
-            _shade_eye((px, py, pz), which, view, scene, look, colour)
+            corners = mesh.triangles[t, 0], mesh.triangles[t, 1], mesh.triangles[t, 2]
+            weights = barycentric[iy, ix, 0], barycentric[iy, ix, 1], barycentric[iy, ix, 2]
+            point, view = drawn_point(points, corners, weights, scene.camera)
+            which = 0 if (corners[0] - mesh.num_body) < mesh.num_eyeball else 1
+            _shade_eye(point, which, view, scene, look, colour)
             for k in range(3):
                 image[oy, ox, k] += colour[k] * share
             coverage[oy, ox, 0] += share

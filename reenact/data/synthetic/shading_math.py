@@ -57,6 +57,24 @@ def unit(x: float, y: float, z: float) -> tuple[float, float, float]:
 
 
 @nb.njit(inline="always")
+def weighted(values: np.ndarray, corners: tuple, weights: tuple, k: int) -> float:
+    """Column k of `values` (V, K) at a point of a triangle, by its barycentric coordinates."""
+    a, b, c = corners
+    return weights[0] * values[a, k] + weights[1] * values[b, k] + weights[2] * values[c, k]
+
+
+@nb.njit(inline="always")
+def drawn_point(
+    points: np.ndarray, corners: tuple, weights: tuple, camera: np.ndarray
+) -> tuple[tuple, tuple]:
+    """A point of a triangle of `points` (V, 3), and the direction from there to the camera."""
+    x = weighted(points, corners, weights, 0)
+    y = weighted(points, corners, weights, 1)
+    z = weighted(points, corners, weights, 2)
+    return (x, y, z), unit(camera[0] - x, camera[1] - y, camera[2] - z)
+
+
+@nb.njit(inline="always")
 def half_way(view: tuple, lights: np.ndarray, i: int) -> tuple[float, float, float]:
     """Unit vector between the directions to the camera and to light `i`."""
     return unit(view[0] + lights[i, 0], view[1] + lights[i, 1], view[2] + lights[i, 2])

@@ -13,7 +13,13 @@ import numpy as np
 
 from reenact.data.synthetic.frame_light import BANDS
 from reenact.data.synthetic.light import spherical_harmonics
-from reenact.data.synthetic.shading_math import SURFACE_DARK, Surroundings, unit
+from reenact.data.synthetic.shading_math import (
+    SURFACE_DARK,
+    Surroundings,
+    drawn_point,
+    unit,
+    weighted,
+)
 from reenact.data.synthetic.shadows import ShadowMap, light_seen
 from reenact.data.synthetic.solids import SolidArrays
 from reenact.data.synthetic.surface_shader import Mesh, surface_light
@@ -77,15 +83,12 @@ def shade_solids(
             if t < 0 or mesh.material[t] != PLAIN:
                 continue
             oy, ox = iy // supersample, ix // supersample
-            a, b, c = mesh.triangles[t, 0], mesh.triangles[t, 1], mesh.triangles[t, 2]
-            w0, w1, w2 = barycentric[iy, ix, 0], barycentric[iy, ix, 1], barycentric[iy, ix, 2]
-            px = w0 * points[a, 0] + w1 * points[b, 0] + w2 * points[c, 0]
-            py = w0 * points[a, 1] + w1 * points[b, 1] + w2 * points[c, 1]
-            pz = w0 * points[a, 2] + w1 * points[b, 2] + w2 * points[c, 2]
-            view = unit(scene.camera[0] - px, scene.camera[1] - py, scene.camera[2] - pz)
-            a, b, c = a - first, b - first, c - first
+            corners = mesh.triangles[t, 0], mesh.triangles[t, 1], mesh.triangles[t, 2]
+            weights = barycentric[iy, ix, 0], barycentric[iy, ix, 1], barycentric[iy, ix, 2]
+            _, view = drawn_point(points, corners, weights, scene.camera)
+            corners = corners[0] - first, corners[1] - first, corners[2] - first
             for k in range(NUM_COLUMNS):
-                attr[k] = w0 * table[a, k] + w1 * table[b, k] + w2 * table[c, k]
+                attr[k] = weighted(table, corners, weights, k)
             nx, ny, nz = unit(attr[0], attr[1], attr[2])
             if nx * view[0] + ny * view[1] + nz * view[2] < -0.1:
                 nx, ny, nz = -nx, -ny, -nz

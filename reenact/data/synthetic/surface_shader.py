@@ -19,9 +19,11 @@ from reenact.data.synthetic.shading_math import (
     Surroundings,
     blurred_radiance,
     clip01,
+    drawn_point,
     half_way,
     mirrored,
     unit,
+    weighted,
 )
 from reenact.face.surface.raster import EYE, PLAIN
 
@@ -189,14 +191,11 @@ def shade_surface(
                 if t < 0 or mesh.material[t] == EYE or mesh.material[t] == PLAIN:
                     continue
                 kind = mesh.material[t]
-                a, b, c = mesh.triangles[t, 0], mesh.triangles[t, 1], mesh.triangles[t, 2]
-                w0, w1, w2 = barycentric[iy, ix, 0], barycentric[iy, ix, 1], barycentric[iy, ix, 2]
-                px = w0 * points[a, 0] + w1 * points[b, 0] + w2 * points[c, 0]
-                py = w0 * points[a, 1] + w1 * points[b, 1] + w2 * points[c, 1]
-                pz = w0 * points[a, 2] + w1 * points[b, 2] + w2 * points[c, 2]
-                view = unit(scene.camera[0] - px, scene.camera[1] - py, scene.camera[2] - pz)
+                corners = mesh.triangles[t, 0], mesh.triangles[t, 1], mesh.triangles[t, 2]
+                weights = barycentric[iy, ix, 0], barycentric[iy, ix, 1], barycentric[iy, ix, 2]
+                _, view = drawn_point(points, corners, weights, scene.camera)
                 for k in range(NUM_ATTRIBUTES):
-                    attr[k] = w0 * table[a, k] + w1 * table[b, k] + w2 * table[c, k]
+                    attr[k] = weighted(table, corners, weights, k)
                 cloth, hair = _shade_point(kind, attr, texel, view, scene, look, albedo, colour)
                 coverage[oy, ox, 0] += share
                 coverage[oy, ox, 3] += share * (1 - cloth)

@@ -18,7 +18,7 @@ from reenact.face.surface.layer_source import LayerSource, in_view, middle_colum
 from reenact.face.surface.look import eye_areas, painted
 from reenact.face.surface.lookup import draw_head, look_up, nothing_drawn
 from reenact.face.surface.motion_field import pixel_centres, resized_grid
-from reenact.face.surface.skull import above_chin, outline_motion, skull_motion, skull_share
+from reenact.face.surface.skull import above_shoulders, outline_motion, skull_motion, skull_share
 from reenact.face.surface.visible import surface_points
 from reenact.threads import in_order
 
@@ -80,7 +80,10 @@ class LayerField:
 
     def __getitem__(self, rows: list[int]) -> LayerField:
         """The fields of these pictures."""
-        return LayerField(**{f.name: getattr(self, f.name)[rows] for f in fields(self)})
+        first, last = rows[0], rows[-1]
+        # Pictures that follow each other need no copy.
+        part = slice(first, last + 1) if rows == list(range(first, last + 1)) else rows
+        return LayerField(**{f.name: getattr(self, f.name)[part] for f in fields(self)})
 
     def warp(self, image: Tensor, reach: float = 1.0) -> Tensor:
         """`image` (B, C, W, W), or (1, C, W, W) for all, moved: (B, C, S, S).
@@ -148,22 +151,23 @@ def layer_field(model: HeadModel, source: LayerSource, target: FaceParams) -> La
     shoulders = anchor * is_below
     here = pixel_centres(size, place.device)
     offset = (place - here) * (anchor * inner + shoulders * (to_cut / BENDING_BORDER).clamp(max=1))
-    known = torch.stack([anchor * inner, shoulders, cut.expand_as(anchor)]).amax(0)
+    known = torch.maximum(torch.maximum(anchor * inner, shoulders), cut)
     skull = skull_motion(start, end).to(place.device)
     rigid = torch.einsum("bij,bjhw->bihw", skull, _with_one(here)) - here
     around = continued(offset, known, rigid)
     front = _sampled(source.front.to(place.device), (here + rigid).permute(0, 2, 3, 1), 1.0)
-    held = torch.stack([known, is_below, (to_cut < HELD_BORDER).to(known).expand_as(known)]).amax(0)
-    pulled = skull_share(end, held, front, around - rigid, source.crop_side)
-    offset = torch.where(known > 0, around, around + pulled * (rigid - around))
+    lag, is_border = around - rigid, (to_cut < HELD_BORDER).to(known)
+    held = torch.maximum(torch.maximum(known, is_below), is_border)
+    pulled = skull_share(end, held, front, lag, source.crop_side)
+    offset = around - torch.where(known > 0, 0, pulled) * lag
     edge = max(1, round(SOFT_EDGE * source.crop_side / 2))
     opposite, hidden = on_device(found.opposite), on_device(found.hidden)
     mirror, hidden = _mirror(opposite - here, hidden, source.crop_side)
     before = source.rotation.to(target.rotation)
     turn, roll = turn_between(before, target.rotation), roll_between(before, target.rotation)
-    # Above the chin only, because the body hardly turns.
+    # Not on the body, because it hardly turns.
     turned_far = _growing(turn, TURN_FROM, TURN_TO)
-    behind = turned_far * above_chin(end, size).to(place.device)
+    behind = turned_far * above_shoulders(end, size).to(place.device)
     drawn_face = box_mean(is_face, edge) * behind
     back = _growing(turn, BACK_FROM, BACK_TO)
     back_places = here.repeat(len(end), 1, 1, 1)

@@ -92,7 +92,7 @@ def read_look(picture: np.ndarray, part: np.ndarray, rest: np.ndarray, middle: f
     usual[TEETH_AT] = _tinted(skin, TEETH_LIGHT, TEETH_TINT)
     usual[SCLERA_AT] = _tinted(skin, SCLERA_LIGHT, SCLERA_TINT)
     is_ball = part == BALLS
-    side, ball = _side_of(is_ball, middle), picture[is_ball]
+    side, ball = _side_of(np.nonzero(is_ball)[1], middle), picture[is_ball]
     shift = np.array(
         [_iris_shift(rest[is_ball][side == k], light[is_ball][side == k]) for k in (0, 1)]
     )
@@ -111,47 +111,54 @@ def read_look(picture: np.ndarray, part: np.ndarray, rest: np.ndarray, middle: f
     return Look(colours=colours, iris=iris, shift=shift, is_grey=is_grey)
 
 
-def shares(part: np.ndarray, rest: np.ndarray, middle: float, look: Look) -> np.ndarray:
-    """How much of each pixel is of which of MATERIALS (S, S, 7); 0 for skin, 1 in sum elsewhere.
+def draw_materials(
+    fill: np.ndarray, part: np.ndarray, rest: np.ndarray, middle: float, look: Look
+) -> None:
+    """Sets how much of each pixel is of which of MATERIALS in `fill` (7, S, S), which is 0: 1 in
+    sum on teeth, tongue, the mouth's inside and eyeballs, and nothing elsewhere.
 
     part (S, S), rest (S, S, 3), middle: as for `read_look`.
     """
-    result = np.zeros((*part.shape, len(MATERIALS)), np.float32)
-    result[part == INSIDE, INSIDE_AT] = 1
-    depth = (rest[part == TONGUE, 2] - TONGUE_BACK) / (TONGUE_FRONT - TONGUE_BACK)
+    row, column = np.nonzero(part > SKIN)
+    kind, place = part[row, column], rest[row, column]
+    share = np.zeros((len(MATERIALS), len(row)), np.float32)
+    share[INSIDE_AT, kind == INSIDE] = 1
+    is_tongue, is_teeth, is_ball = kind == TONGUE, kind == TEETH, kind == BALLS
+    depth = (place[is_tongue, 2] - TONGUE_BACK) / (TONGUE_FRONT - TONGUE_BACK)
     light = TONGUE_DARK + (1 - TONGUE_DARK) * depth.clip(0, 1)
-    result[part == TONGUE, TONGUE_AT], result[part == TONGUE, INSIDE_AT] = light, 1 - light
-    is_teeth, is_ball = part == TEETH, part == BALLS
-    light = _light_on_teeth(rest[is_teeth])
-    result[is_teeth, TEETH_AT], result[is_teeth, INSIDE_AT] = light, 1 - light
-    angle = _eye_angle(rest[is_ball], look.shift[_side_of(is_ball, middle)])
+    share[TONGUE_AT, is_tongue], share[INSIDE_AT, is_tongue] = light, 1 - light
+    light = _light_on_teeth(place[is_teeth])
+    share[TEETH_AT, is_teeth], share[INSIDE_AT, is_teeth] = light, 1 - light
+    angle = _eye_angle(place[is_ball], look.shift[_side_of(column[is_ball], middle)])
     outside = ((angle - look.iris) / EDGE_ANGLE).clip(0, 1)
     is_pupil = angle < PUPIL_ANGLE * look.iris / IRIS_ANGLE
-    result[is_ball, PUPIL_AT] = (1 - outside) * is_pupil
-    result[is_ball, IRIS_AT] = (1 - outside) * ~is_pupil
+    share[PUPIL_AT, is_ball] = (1 - outside) * is_pupil
+    share[IRIS_AT, is_ball] = (1 - outside) * ~is_pupil
     away = ((angle - look.iris) / (np.pi / 2 - look.iris)).clip(0, 1)
-    result[is_ball, SCLERA_AT] = outside * (1 - SCLERA_ROUND * away**2)
-    result[is_ball, INSIDE_AT] = outside * SCLERA_ROUND * away**2
-    return result
+    share[SCLERA_AT, is_ball] = outside * (1 - SCLERA_ROUND * away**2)
+    share[INSIDE_AT, is_ball] = outside * SCLERA_ROUND * away**2
+    fill[:, row, column] = share
 
 
 def eye_areas(part: np.ndarray, middle: float) -> np.ndarray:
     """How many pixels each eye shows between its lids (2,), picture's left eye first."""
-    return np.bincount(_side_of(part == BALLS, middle), minlength=2)
+    return np.bincount(_side_of(np.nonzero(part == BALLS)[1], middle), minlength=2)
 
 
 def darken_closing_eyes(
     fill: np.ndarray, is_eye: np.ndarray, middle: float, openness: np.ndarray
 ) -> None:
-    """Draws the lashes and their shadow over eyes that close: in `fill` (S, S, 7), see `shares`.
+    """Draws the lashes and their shadow over eyes that close: in `fill` (7, S, S), see
+    `draw_materials`.
 
     is_eye: (S, S), between the lids, or where they touch. openness: (2,), the visible area of each
     eye relative to the photo's.
     """
+    row, column = np.nonzero(is_eye)
     dark = LASHES_DARK * ((LASHES_BELOW - openness) / LASHES_BELOW).clip(0, 1)
-    covered = dark[_side_of(is_eye, middle)]
-    fill[is_eye] *= 1 - covered[:, None]
-    fill[is_eye, LASHES_AT] = covered
+    covered = dark[_side_of(column, middle)]
+    fill[:, row, column] *= 1 - covered
+    fill[LASHES_AT, row, column] = covered
 
 
 def painted(fill: Tensor, look: Look, crop_side: float) -> Tensor:
@@ -208,9 +215,9 @@ def _lash_line(lashes: Tensor, radius: int) -> Tensor:
     return torch.minimum(wide, box_max(lashes, 2 * radius))
 
 
-def _side_of(mask: np.ndarray, middle: float) -> np.ndarray:
-    """0 for the pixels of a mask (S, S) to the left of a column, 1 for those to its right (N,)."""
-    return np.asarray((np.nonzero(mask)[1] + 0.5 > middle).astype(int))
+def _side_of(column: np.ndarray, middle: float) -> np.ndarray:
+    """0 for pixels in columns (N,) to the left of `middle`, 1 for those to its right: (N,)."""
+    return np.asarray((column + 0.5 > middle).astype(int))
 
 
 def _eye_angle(rest: np.ndarray, shift: np.ndarray) -> np.ndarray:

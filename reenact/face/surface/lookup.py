@@ -8,10 +8,10 @@ import numba as nb
 import numpy as np
 
 from reenact.face.surface.layer_source import FACE_DEPTH, LayerSource
-from reenact.face.surface.look import MATERIALS, darken_closing_eyes, shares
+from reenact.face.surface.look import MATERIALS, SCLERA_AT, darken_closing_eyes, draw_materials
 from reenact.face.surface.raster import SKIN
 from reenact.face.surface.sight import HIDDEN_BELOW, Shown
-from reenact.face.surface.skull import CHIN_HEIGHT
+from reenact.face.surface.skull import CHIN_HEIGHT, SHOULDER_HEIGHT
 from reenact.face.surface.usual_look import USUAL_PARTS
 from reenact.face.surface.visible import BALLS, NUM_PARTS, draw_surface, mirrored, rest_points
 
@@ -22,10 +22,6 @@ times more in the picture to be made, a little of the source would be spread ove
 EAR_DEPTH, LEAST_TURN = -0.4, 0.15
 """dm: in front of this depth the head model's skin is opaque where it turns into view. A point
 turns into view where it faces the camera by this much more than in the source.
-"""
-SHOULDER_HEIGHT = -1.75
-"""dm: below this height at rest the shoulders begin. They move with the place and the size of the
-head, but do not turn.
 """
 HIDDEN_FROM, HIDDEN_TO = 0.35, 0.05
 """How much the other half of the face stands in for a part of it: not at all where that faces the
@@ -57,7 +53,7 @@ class LookedUp(NamedTuple):
     slanted: from 0 to 1, how much skin turns into view that the source shows at a slant, or not at
         all.
     opaque: see `LayerField`.
-    fill: K = 7, the shares of MATERIALS that are drawn, see `shares`.
+    fill: K = 7, the shares of MATERIALS that are drawn, see `draw_materials`.
     """
 
     place: np.ndarray
@@ -146,13 +142,12 @@ def look_up(
     middle: the column half-way between the pupils. turned: 1 if the eyes turn, 0 if not. openness:
     see `darken_closing_eyes`.
     """
-    fill = shares(head.part, head.rest, middle, source.look)
+    draw_materials(found.fill, head.part, head.rest, middle, source.look)
     cut = source.cut[0, 0].cpu().numpy()
     is_usual = np.isin(np.arange(NUM_PARTS), USUAL_PARTS)
-    _classify(head, is_usual, source.shown, cut, turned, fill, found)
-    is_eye = (head.part == BALLS) | _is_lid_seam(head, source.shown.parts[BALLS])
-    darken_closing_eyes(fill, is_eye, middle, openness)
-    found.fill[:] = fill.transpose(2, 0, 1)
+    _classify(head, is_usual, source.shown, cut, turned, found)
+    is_eye = _is_between_lids(head.part, head.own, source.shown.parts[BALLS])
+    darken_closing_eyes(found.fill, is_eye, middle, openness)
 
 
 @nb.njit(cache=True, nogil=True)
@@ -162,10 +157,9 @@ def _classify(
     source: Shown,
     cut: np.ndarray,
     turned: float,
-    fill: np.ndarray,
     found: LookedUp,
 ) -> None:
-    """Fills all but the last of `found` where the head is. Leaves in `fill` what is drawn.
+    """Fills `found` where the head is. Of `found.fill` it leaves what is drawn.
 
     is_usual: for each part, whether it looks much alike in all people.
     """
@@ -205,28 +199,33 @@ def _classify(
             if not is_own_seen:
                 continue
             is_sure = not is_skin or before > SURE_FACING or now < SURE_STRETCH * before
+            # Shoulders move with the place and the size of the head, but do not turn.
             is_body = is_skin and height < SHOULDER_HEIGHT
             found.is_anchor[0, y, x] = is_free and ((is_above and is_sure) or is_body)
             if part != SKIN:
                 # A turned eye's sclera is drawn; only its iris is the photo's own.
-                for k in range(fill.shape[2] - 1):
-                    fill[y, x, k] = 0
-                fill[y, x, -1] *= turned
+                for k in range(SCLERA_AT):
+                    found.fill[k, y, x] = 0
+                found.fill[SCLERA_AT, y, x] *= turned
 
 
-def _is_lid_seam(head: DrawnHead, eyes: np.ndarray) -> np.ndarray:
-    """Where two lids touch that do not in the source (S, S): there lies an eye between both.
+@nb.njit(cache=True, nogil=True)
+def _is_between_lids(part: np.ndarray, own: np.ndarray, eyes: np.ndarray) -> np.ndarray:
+    """Where an eyeball is drawn, or two lids touch that do not in the source: (S, S). There lies an
+    eye between both.
 
-    eyes: (S, S), whether a pixel is in or next to the source's eyes.
+    part, own: of `DrawnHead`. eyes: (S, S), whether a pixel is in or next to the source's eyes.
     """
-    is_torn = np.zeros(head.part.shape, bool)
-    is_torn[:-1] = (head.part[:-1] == SKIN) & (head.part[1:] == SKIN)
-    is_torn[:-1] &= np.abs(head.own[1:, :, 1] - head.own[:-1, :, 1]) > LID_JUMP
-    row, column = np.nonzero(is_torn)
-    between = (head.own[row, column, :2] + head.own[row + 1, column, :2]) / 2
-    x, y = between.astype(int).clip(0, len(eyes) - 1).T
-    is_torn[row, column] = eyes[y, x]
-    return is_torn
+    is_eye, last = part == BALLS, len(part) - 1
+    for y in range(last):
+        for x in range(len(part)):
+            if part[y, x] != SKIN or part[y + 1, x] != SKIN:
+                continue
+            if abs(own[y + 1, x, 1] - own[y, x, 1]) > LID_JUMP:
+                column = int((own[y, x, 0] + own[y + 1, x, 0]) / 2)
+                row = int((own[y, x, 1] + own[y + 1, x, 1]) / 2)
+                is_eye[y, x] = eyes[min(max(row, 0), last), min(max(column, 0), last)]
+    return is_eye
 
 
 @nb.njit(cache=True, nogil=True)

@@ -191,7 +191,9 @@ def _looked_up(drawn: np.ndarray, part: np.ndarray, source: Shown) -> _LookedUp:
     is_other = is_seen(opposite, part, source)
     row, column, _ = pixel_of(own, len(source.depth))
     is_filled = ~(is_own | is_other) & np.isin(part, USUAL_PARTS)
-    fill = usual_colours(part, rest) * is_filled[..., None]
+    fill = np.zeros((*part.shape, 4), np.float32)
+    fill[is_filled, :3] = usual_colours(part[is_filled], rest[is_filled])
+    fill[is_filled, 3] = 1
     place = np.where((~is_own & is_other)[..., None], opposite, own)[..., :2]
     return _LookedUp(
         place=place.transpose(2, 0, 1),
@@ -199,7 +201,7 @@ def _looked_up(drawn: np.ndarray, part: np.ndarray, source: Shown) -> _LookedUp:
         is_anchor=(is_head & is_own)[None],
         is_seen=(is_own | is_other)[None],
         is_inner=source.is_inner[row, column][None],
-        fill=np.concatenate([fill, is_filled[..., None]], -1).transpose(2, 0, 1),
+        fill=fill.transpose(2, 0, 1),
     )
 
 

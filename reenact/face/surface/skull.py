@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass
 
+import numba as nb
 import numpy as np
 import torch
 from torch import Tensor
@@ -21,7 +22,8 @@ BACK_DEPTH = -0.2
 """dm: vertices behind this depth at rest, and above `SKULL_ABOVE`, are the round back of the head.
 """
 HAIRLINE_HEIGHT, FOREHEAD_HEIGHT, EYE_HEIGHT = 0.3, 0.1, -0.1
-MOUTH_HEIGHT, CHIN_HEIGHT, LEVEL_WIDTH = -0.7, -1.1, 0.1
+MOUTH_HEIGHT, CHIN_HEIGHT, NECK_HEIGHT, SHOULDER_HEIGHT = -0.7, -1.1, -1.2, -1.75
+LEVEL_WIDTH = 0.1
 """dm: heights at rest, and how near to a height vertices lie that count as of this height."""
 PULLED = 0.03
 """Where the face pulls hair inwards by this share of the crop's side, hair follows it completely.
@@ -65,7 +67,8 @@ class Outline:
         """How many times as far from the middle as the outline (B, K) points are that lie `away`
         (B, 2, K) from the middle.
         """
-        return (_sides().mT @ away / self.reach[..., None]).amax(1)
+        scaled = (_sides() / self.reach[:, None]).expand(len(away), -1, -1).contiguous()
+        return torch.from_numpy(_largest_products(scaled.numpy(), away.contiguous().numpy()))
 
 
 @functools.cache
@@ -75,11 +78,32 @@ def _sides() -> Tensor:
     return torch.stack([angle.cos(), angle.sin()])
 
 
+@nb.njit(cache=True, fastmath=True, nogil=True)
+def _largest_products(sides: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """The largest product of each point (B, 2, K) with all sides (B, 2, N), at least 0: (B, K).
+
+    A matrix of all products needs so much memory that it takes longer.
+    """
+    largest = np.zeros((len(points), points.shape[2]))
+    for i in range(len(points)):
+        for n in range(sides.shape[2]):
+            across, down = sides[i, 0, n], sides[i, 1, n]
+            for k in range(points.shape[2]):
+                product = across * points[i, 0, k] + down * points[i, 1, k]
+                largest[i, k] = max(largest[i, k], product)
+    return largest
+
+
 def outline(points: np.ndarray) -> Outline:
     """The outline of the round head, without the face, from `surface_points` (B, V, 3)."""
     places = _in_picture(points, _round_head())
-    middle = (places.amax(1) + places.amin(1)) / 2
+    middle = _middle(places)
     return Outline(middle=middle, reach=((places - middle[:, None]) @ _sides()).amax(1))
+
+
+def _middle(places: Tensor) -> Tensor:
+    """The middle (B, 2) of the square in which points (B, K, 2) lie."""
+    return (places.amax(1) + places.amin(1)) / 2
 
 
 def inside_outline(points: np.ndarray, size: int) -> Tensor:
@@ -184,7 +208,7 @@ def _inwards(end: np.ndarray, lag: Tensor) -> Tensor:
     size = lag.shape[2]
     # A coarser map is fine enough for what is smooth.
     coarse = resampled(lag, OUTLINE_SIZE)
-    middle = outline(end).middle.float().to(lag)[..., None, None]
+    middle = _middle(_in_picture(end, _round_head())).float().to(lag)[..., None, None]
     away = pixel_centres(OUTLINE_SIZE, lag.device) * (size / OUTLINE_SIZE) - middle
     outwards = away / away.norm(dim=1, keepdim=True).clamp(min=1)
     return resampled((coarse * outwards).sum(1, keepdim=True).clamp(min=0), size)
@@ -196,6 +220,11 @@ def above_chin(points: np.ndarray, size: int) -> Tensor:
     points: `surface_points` (B, V, 3) of the picture.
     """
     return _above(points, size, MOUTH_HEIGHT, CHIN_HEIGHT)
+
+
+def above_shoulders(points: np.ndarray, size: int) -> Tensor:
+    """As `above_chin`, from the neck below the chin down to the shoulders."""
+    return _above(points, size, NECK_HEIGHT, SHOULDER_HEIGHT)
 
 
 def above_eyes(points: np.ndarray, size: int) -> Tensor:

@@ -22,10 +22,10 @@ PUPIL_ANGLE, IRIS_ANGLE = 0.2, 0.5
 
 
 def usual_colours(part: np.ndarray, rest: np.ndarray) -> np.ndarray:
-    """Colours (S, S, 3) in [-1, 1] of a drawn surface, by its parts (S, S) and the rest place of
-    each pixel (S, S, 3), see `rest_points`; 0 for all but USUAL_PARTS.
+    """Colours (N, 3) in [-1, 1] of pixels of a drawn surface, by their parts (N,) and their places
+    at rest (N, 3), see `rest_points`; 0 for all but USUAL_PARTS.
     """
-    colours = np.full((*part.shape, 3), 127.5)
+    colours = np.full((len(part), 3), 127.5)
     for which, colour in ((TONGUE, TONGUE_COLOUR), (INSIDE, INSIDE_COLOUR)):
         colours[part == which] = colour
     teeth, balls = part == TEETH, part == BALLS
@@ -42,7 +42,7 @@ def _light_on_teeth(rest: np.ndarray) -> np.ndarray:
 
 
 def _eye(rest: np.ndarray) -> np.ndarray:
-    # between two vertices a drawn place is inside of the sphere
+    # Between two vertices a drawn place is inside of the sphere.
     length = np.linalg.norm(rest, axis=1).clip(min=1e-6)
     angle = np.arccos((rest[:, 2] / length).clip(-1, 1))[:, None]
     outside = np.where(angle < IRIS_ANGLE, IRIS_COLOUR, SCLERA_COLOUR)

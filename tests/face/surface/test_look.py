@@ -13,11 +13,11 @@ from reenact.face.surface.look import (
     MATERIALS,
     Look,
     darken_closing_eyes,
+    draw_materials,
     eye_areas,
     painted,
     read_look,
     shaded,
-    shares,
 )
 from reenact.face.surface.raster import TEETH
 from reenact.face.surface.visible import BALLS, draw_surface, rest_points, surface_points
@@ -84,7 +84,9 @@ def test_a_photo_that_hides_its_eyes_gives_usual_ones(drawn):
 def test_shares_of_a_pixel_are_one_or_none(drawn):
     part, places = drawn
     look = Look(colours=torch.zeros(len(MATERIALS), 3), iris=0.5, shift=np.zeros(2))
-    total = shares(part, places, SIZE / 2, look).sum(-1)
+    fill = np.zeros((len(MATERIALS), *part.shape), np.float32)
+    draw_materials(fill, part, places, SIZE / 2, look)
+    total = fill.sum(0)
     is_skin = part <= 0
     assert np.abs(total[is_skin]).max() == 0
     np.testing.assert_allclose(total[(part == BALLS) | (part == TEETH)], 1, atol=1e-6)
@@ -107,12 +109,12 @@ def test_an_eye_that_closes_gets_the_shadow_of_its_lashes(drawn):
     areas = eye_areas(part, SIZE / 2)
     assert areas.min() > 50
     assert areas[0] == pytest.approx(areas[1], rel=0.1)
-    fill = np.zeros((SIZE, SIZE, len(MATERIALS)), np.float32)
+    fill = np.zeros((len(MATERIALS), SIZE, SIZE), np.float32)
     darken_closing_eyes(fill, part == BALLS, SIZE / 2, np.array([1.0, 0.1]))
-    left, right = fill[:, : SIZE // 2], fill[:, SIZE // 2 :]
+    left, right = fill[..., : SIZE // 2], fill[..., SIZE // 2 :]
     assert left.max() == 0
     assert 0.5 < right.max() <= 1
-    assert right[..., MATERIALS.index("lashes")].sum() == pytest.approx(right.sum())
+    assert right[MATERIALS.index("lashes")].sum() == pytest.approx(right.sum())
 
 
 def test_lids_that_touch_leave_a_soft_dark_line():
