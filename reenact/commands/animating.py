@@ -138,6 +138,22 @@ def add_rendering(group: Any) -> None:
     _add(group, "reenactor.seed", int, "N", "seed of the noise, where there is any (default: 0)")
 
 
+def add_usual_groups(parser: argparse.ArgumentParser) -> Any:
+    """The groups motion, faces and output of the commands that write videos; returns the last."""
+    motion = parser.add_argument_group("motion", MOTION)
+    add_motion(motion)
+    add_smoothing(motion)
+    add_source_pose(motion)
+    add_playing(motion)
+    faces = parser.add_argument_group("faces", FACES)
+    add_source_face(faces)
+    add_target_face(faces)
+    output = parser.add_argument_group("output", OUTPUT)
+    add_frames(output)
+    add_video(output)
+    return output
+
+
 def number_or_text(text: str) -> int | str:
     """A whole number, or else the text."""
     return int(text) if text.removeprefix("-").isdecimal() and len(text) < 10 else text

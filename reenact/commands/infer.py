@@ -9,20 +9,10 @@ from pathlib import Path
 
 from reenact.commands.animating import (
     EXPERT,
-    FACES,
-    MOTION,
-    OUTPUT,
     RELATIVE,
-    add_frames,
-    add_motion,
     add_part,
-    add_playing,
     add_rendering,
-    add_smoothing,
-    add_source_face,
-    add_source_pose,
-    add_target_face,
-    add_video,
+    add_usual_groups,
     given_options,
 )
 from reenact.commands.arguments import add_config, add_device, read_config
@@ -58,17 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "(default: results/SOURCE_TARGET.mp4 or .png)",
     )
     add_part(everyday)
-    motion = parser.add_argument_group("motion", MOTION)
-    add_motion(motion)
-    add_smoothing(motion)
-    add_source_pose(motion)
-    add_playing(motion)
-    faces = parser.add_argument_group("faces", FACES)
-    add_source_face(faces)
-    add_target_face(faces)
-    output = parser.add_argument_group("output", OUTPUT)
-    add_frames(output)
-    add_video(output)
+    output = add_usual_groups(parser)
     output.add_argument("--grid", action="store_true", help="source | target | result side by side")
     expert = parser.add_argument_group("expert", EXPERT)
     add_config(expert, default="embedded/infer")

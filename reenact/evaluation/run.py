@@ -142,19 +142,7 @@ def evaluate(
     for one in measured:
         one.wait_for(pairs)
     records = merged(measured, pairs)
-
-    def features(part: Sequence[Record], picture: str, network: str) -> np.ndarray | None:
-        owner = next((m for m in measured if picture in m.subject.rows), measured[0])
-        return owner.features(part, owner.subject.rows.get(picture, picture), network)
-
-    def clip_features(mode: str, row: str) -> tuple[Tensor, Tensor] | None:
-        owner = next(m for m in measured if row in m.subject.rows)
-        if owner.subject.rows[row] != "ours":
-            return None
-        return owner.clip_features(clips, _of_mode(pairs, mode), judges, run, device)
-
-    summary = summarise(records, features, clip_features)
-    summary["intervals"] = mean_intervals(records)
+    summary = _summary(run, clips, pairs, measured, records, judges, device)
     summary["differences"] = difference_intervals(records, main_row)
     worst = worst_pairs(records, pairs, main_row, run.num_worst)
     for one in measured:
@@ -180,6 +168,32 @@ def evaluate(
         pairs=pairs_csv(pairs),
     )
     return write_reports(report, overwrite)
+
+
+def _summary(
+    run: EvalRun,
+    clips: ClipSet,
+    pairs: list[Pair],
+    measured: list[Measured],
+    records: list[Record],
+    judges: Judges,
+    device: torch.device,
+) -> dict[str, Any]:
+    """The means of all rows, with their confidence intervals."""
+
+    def features(part: Sequence[Record], picture: str, network: str) -> np.ndarray | None:
+        owner = next((m for m in measured if picture in m.subject.rows), measured[0])
+        return owner.features(part, owner.subject.rows.get(picture, picture), network)
+
+    def clip_features(mode: str, row: str) -> tuple[Tensor, Tensor] | None:
+        owner = next(m for m in measured if row in m.subject.rows)
+        if owner.subject.rows[row] != "ours":
+            return None
+        return owner.clip_features(clips, _of_mode(pairs, mode), judges, run, device)
+
+    summary = summarise(records, features, clip_features)
+    summary["intervals"] = mean_intervals(records)
+    return summary
 
 
 def worst_pairs(

@@ -42,12 +42,13 @@ def with_own_openings(
     eyes: bool,
     lips: bool,
 ) -> FaceParams:
-    """The faces `driven` (N, the source person) with the lids and lips as far open as they should.
+    """The faces `driven` (N, the source person) with other openings of lids or lips.
 
-    Eyes: 0 is closed and 1 the usual opening, for the target as for the source. A result has the
-    target's value on this scale. So narrow eyes stay narrow, and close fully when the target's do.
-    Lips: a result's are as far open as the target's, beyond the gap at rest, in sizes of the face.
-    So they are closed when the target's are, whatever the motion is relative to.
+    Eyes: each person has a scale, on which 0 is closed and 1 is the usual opening. The result has
+    the target's value on the source's scale. So narrow eyes stay narrow, and close fully when the
+    target's do. Lips: the result opens its lips as far as the target does. Both are measured from
+    the gap at rest, in sizes of the face. So the lips are closed when the target's are, whatever
+    the motion is relative to.
 
     source: one face, or N. target: N faces of the target person.
     """

@@ -27,9 +27,9 @@ class People:
         return len(self._codes)
 
     def add(self, person: int, code: Tensor) -> None:
-        """One more sight of `person`; a number equal to the length adds a new person.
+        """One more code of `person`. A number equal to the length adds a new person.
 
-        The first sight is kept for good, of the later ones the newest.
+        The first code of a person is always kept. Of the later codes, the newest are kept.
         """
         if person == len(self._codes):
             self._codes.append([])

@@ -12,8 +12,8 @@ from reenact.face.stack import Place
 from reenact.inference.run_config import InferRun
 
 AS_USUAL = "as usual"
-"""Of `motion`: relative for the motions that ship with the package, absolute for everything else,
-as the command `infer` does it."""
+"""A choice of `motion`. Motions that ship with the package are then relative, all others absolute.
+The command `infer` does the same."""
 
 
 @dataclass(frozen=True, kw_only=True)

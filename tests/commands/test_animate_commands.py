@@ -78,7 +78,7 @@ def test_shipped_motions_are_relative_in_a_batch_too(tmp_path: Path, weights: st
         ([], ["relative", "absolute"]),
         (["--motion", "absolute"], ["absolute", "absolute"]),
     ):
-        with patch("reenact.inference.pipeline.animate_to_file") as animate:
+        with patch("reenact.commands.batch_work.animate_to_file") as animate:
             assert run_command("batch", "batch", [*words, weights, *options]) == 0
         assert [call.args[5].motion for call in animate.call_args_list] == motions
 
@@ -121,7 +121,7 @@ def test_a_batch_that_is_interrupted_says_what_is_done(tmp_path: Path, weights: 
             raise KeyboardInterrupt
         return track_targets(*arguments)
 
-    with patch("reenact.inference.inputs.track_targets", interrupted):
+    with patch("reenact.commands.batch_work.track_targets", interrupted):
         assert run_command("batch", "batch", words) == 130
     assert capsys.readouterr().out.startswith(f"ok     {source} x {clips[0]}: ")
     assert run_command("batch", "batch", words) == 0

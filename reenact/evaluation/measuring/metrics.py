@@ -36,6 +36,10 @@ from reenact.evaluation.methods.batches import REGIONS
 TABLES = ("Pictures", "Regions", "Faces")
 LEAST_REGION = 0.002
 """A region that covers less of the true picture than this share is not measured."""
+PLACES = {name: f"the {name} of the true picture" for name in REGIONS} | {
+    "hidden": "what the true picture shows of the person and the source picture does not"
+}
+"""The regions in the words of the notes."""
 Need = str
 """What a pair must have: "truth", "face", "reference_face", "source_face", "lpips", or one of the
 regions, as "hair_region".
@@ -229,7 +233,7 @@ METRICS: tuple[Metric, ...] = (
             unit="0 to 1",
             digits=4,
             region=region,
-            note=f"l1 over the {region} of the true picture.",
+            note=f"l1 over {PLACES[region]}.",
             pair=lambda c, k=k: l1_in(c.prediction, c.reference, c.regions[:, k]),  # type: ignore[misc]
             needs=("truth", f"{region}_region"),
         )
@@ -242,7 +246,7 @@ METRICS: tuple[Metric, ...] = (
             digits=3,
             network="lpips",
             region=region,
-            note=f"lpips over the {region} of the true picture.",
+            note=f"lpips over {PLACES[region]}.",
             pair=lambda c, k=k: c.lpips_in_regions[:, k],  # type: ignore[misc]
             needs=("truth", "lpips", f"{region}_region"),
         )
