@@ -175,11 +175,16 @@ def _background(x: LossInputs) -> Tensor:
 
 
 def _identity(x: LossInputs) -> Tensor:
+    return _identity_of(x, x.prediction)
+
+
+def _identity_of(x: LossInputs, pictures: Tensor) -> Tensor:
+    """The loss (B,) of pictures (B, 3, S, S) against the sources."""
     source_points = five_points_from_landmarks68(x.draw.source_landmarks(x.batch))
     with torch.no_grad():
         own = x.nets.identity(x.batch["source"], source_points)
     # The face should stand at the target's landmarks, so its crop is taken there untracked.
-    rendered = x.nets.identity(x.prediction, five_points_from_landmarks68(x.target_landmarks))
+    rendered = x.nets.identity(pictures, five_points_from_landmarks68(x.target_landmarks))
     return losses.identity(rendered, own)
 
 
@@ -226,6 +231,11 @@ def _composed_perceptual(x: LossInputs) -> Tensor:
     return net.distance_of(net.features(x.composed), x.feature_maps[1])
 
 
+def _composed_identity(x: LossInputs) -> Tensor:
+    assert x.composed is not None
+    return _identity_of(x, x.composed)
+
+
 @dataclass(frozen=True, kw_only=True)
 class LossWeights(Checked):
     """The weight of each loss. A loss of weight 0 is not computed.
@@ -244,8 +254,9 @@ class LossWeights(Checked):
     head_pose: difference of yaw, pitch and roll, as the face tracker reads them.
     features: L1 over eyes and mouth (ours).
     composed: L1 of the finished picture, composed of the photo's layers, where the networks decide
-        it (ours). It needs `x_T: layered`, as the next one.
+        it (ours). The clips need photos for it, as for the next two.
     composed_perceptual: distance of perceptual features of the finished picture (ours).
+    composed_identity: 1 - cosine of identity embeddings of finished picture and source (ours).
     """
 
     pixel: Annotated[NonNegative, Loss(_pixel, with_reference)] = 10.0
@@ -261,6 +272,7 @@ class LossWeights(Checked):
     composed_perceptual: Annotated[
         NonNegative, Loss(_composed_perceptual, decides, "perceptual")
     ] = 0.0
+    composed_identity: Annotated[NonNegative, Loss(_composed_identity, decides, "identity")] = 0.0
 
     def active(self) -> dict[str, float]:
         """The weights that are not 0, by the name of the loss."""
@@ -268,7 +280,7 @@ class LossWeights(Checked):
         return {name: value for name, value in values.items() if value != 0}
 
 
-COMPOSED = ("composed", "composed_perceptual")
+COMPOSED = ("composed", "composed_perceptual", "composed_identity")
 """The losses of the finished picture."""
 
 LOSSES: dict[str, Loss] = {

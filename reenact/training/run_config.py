@@ -72,7 +72,8 @@ class ReenactConfig(Checked):
     encode_steps: DDIM steps of the inversion.
     carry_detail: whether inference composes pictures of the photo's layers (docs/layers.md). It
         goes into the recipe of the exported weights. `x_T: layered` needs it.
-    temperature: strength of the noise in x_T at inference. It goes into the recipe, too.
+    temperature: strength of the noise in x_T, in training with `sampler` and at inference. It goes
+        into the recipe, too.
     strength: the share of the timesteps that are taken, see `Recipe`. Below 1 it needs `sampler`.
     tune_unet: train a copy of the U-Net as the renderer. The inversion keeps the frozen one.
     share_unet: the trained U-Net inverts, too, without gradients. The exported file then holds one
@@ -112,9 +113,11 @@ class ReenactConfig(Checked):
             check_layers(self.recipe)
         except UserError as error:
             raise UserError(str(error).replace("num_steps", "render_steps", 1)) from error
-        judged = sorted(set(COMPOSED) & self.weights.active().keys())
-        if judged and not self.has_layers:
-            raise UserError(f"weights: {', '.join(judged)} need layers, set x_T to layered")
+        if self.judges_layers and not self.carry_detail:
+            raise UserError(
+                f"weights: {', '.join(COMPOSED)} judge the finished picture, set carry_detail to "
+                "true or these weights to 0"
+            )
         if self.share_unet and not self.tune_unet:
             raise UserError("share_unet: the U-Net must be trained, set tune_unet to true")
         if self.strength < 1 and self.render == "one_step":
@@ -127,7 +130,12 @@ class ReenactConfig(Checked):
     @property
     def has_layers(self) -> bool:
         """Whether training composes pictures of photos' layers, which the clips must have."""
-        return find_start(self.x_T).needs_layers
+        return self.judges_layers or find_start(self.x_T).needs_layers
+
+    @property
+    def judges_layers(self) -> bool:
+        """Whether a loss judges the finished picture."""
+        return not self.weights.active().keys().isdisjoint(COMPOSED)
 
     @property
     def source_recipe(self) -> Recipe:

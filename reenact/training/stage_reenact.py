@@ -106,7 +106,7 @@ class ReenactStage:
         networks, source = self.networks(trained), batch["source"]
         z_r = networks.code(source, drawings)
         if not self.config.source_start_fraction:
-            x_T = networks.start(source, drawings, batch["eps"], z_r=z_r)
+            x_T = networks.start(source, drawings, self._noise(batch), z_r=z_r)
             if self.config.render == "one_step":
                 return self._one_step(networks, batch, x_T, z_r)
             return self._decode(networks, x_T, z_r)
@@ -120,11 +120,15 @@ class ReenactStage:
         ):
             if rows := chosen.nonzero().flatten().tolist():
                 networks = self.networks(trained, recipe)
-                noise, codes = batch["eps"][rows], z_r[rows]
+                noise, codes = self._noise(batch)[rows], z_r[rows]
                 x_T = networks.start(source[rows], drawings[rows], noise, z_r=codes)
                 pictures.append(self._decode(networks, x_T, codes))
                 order += rows
         return torch.cat(pictures)[torch.tensor(order).argsort()]
+
+    def _noise(self, batch: dict[str, Tensor]) -> Tensor:
+        """The noise (B, 3, S, S) in x_T: as strong as at inference, but whole for one step."""
+        return batch["eps"] * (1 if self.config.render == "one_step" else self.config.temperature)
 
     def _one_step(
         self, networks: Networks, batch: dict[str, Tensor], x_T: Tensor, z_r: Tensor
@@ -215,7 +219,7 @@ class ReenactStage:
         source, drawings = batch["source"], self.draw.drawings(batch)
         z_r = networks.code(source, drawings)
         modes: tuple[StartName, ...] = ("source", "mixed", "random")
-        start = networks.start(source, drawings, batch["eps"], z_r=z_r)
+        start = networks.start(source, drawings, self._noise(batch), z_r=z_r)
         predictions = [self._decode(networks, start, z_r).float()]
         starts = [whole.start(source, drawings, batch["eps"], z_r=z_r, x_T=mode) for mode in modes]
         decoded = self._decode(whole, torch.cat(starts), z_r.repeat(len(modes), 1))

@@ -18,7 +18,8 @@ from reenact.face.surface.motion_field import pixel_centres
 from reenact.inference.canvas import SourceView, crop_view, photo_view, put_back
 from reenact.inference.config import ReenactorConfig
 from reenact.inference.crop_reenactor import CropReenactor
-from reenact.inference.layered import _light, _recoloured, layered, onto_canvas
+from reenact.inference.drawn import light_gain, onto_canvas, recoloured
+from reenact.inference.layered import layered
 from reenact.inference.layers import Layers, make_layers
 from reenact.inference.reenactor import Reenactor
 from reenact.inference.source_state import SourceState
@@ -239,9 +240,9 @@ def test_colours_are_fitted_where_both_pictures_show_the_same():
     wanted = 0.8 * drawn[:, [1, 0, 2]] + 0.1
     weight = torch.zeros(2, 1, 16, 16)
     weight[:, :, :12] = 1
-    result = _recoloured(drawn, wanted, weight)
+    result = recoloured(drawn, wanted, weight)
     assert (result - wanted).abs().mean() < 0.1 * (drawn - wanted).abs().mean()
-    torch.testing.assert_close(_recoloured(drawn, wanted, 0 * weight), drawn)
+    torch.testing.assert_close(recoloured(drawn, wanted, 0 * weight), drawn)
 
 
 def test_light_is_broad_bounded_and_without_colour():
@@ -249,13 +250,13 @@ def test_light_is_broad_bounded_and_without_colour():
     face[..., 8:40, 8:40] = 1
     shown = torch.full((1, 3, 48, 48), -0.2)
     ramp = torch.linspace(-0.6, 0.4, 48).expand(1, 3, 48, 48)
-    gain = _light(ramp, shown, face, 1.0)
+    gain = light_gain(ramp, shown, face, 1.0)
     assert gain.shape == face.shape
     assert gain[..., 24, 14] < 0.95 < 1.05 < gain[..., 24, 34]
     assert gain.min() >= 1 / 1.25
     assert gain.max() <= 1.25
     assert (gain[..., :4, :] - 1).abs().max() == 0
-    torch.testing.assert_close(_light(shown, shown, face, 1.0), torch.ones_like(face))
+    torch.testing.assert_close(light_gain(shown, shown, face, 1.0), torch.ones_like(face))
 
 
 def test_a_crop_is_shown_where_the_canvas_has_it():

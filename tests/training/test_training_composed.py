@@ -55,6 +55,12 @@ def run(make_run, root) -> TrainRun:
     return replace(run, data=replace(run.data, root=root, augment=AugmentConfig()))
 
 
+def changed(run: TrainRun, **changes: object) -> TrainRun:
+    """The run with other settings of its stage."""
+    assert run.reenact is not None
+    return replace(run, reenact=replace(run.reenact, **changes))
+
+
 def batch_of(root: Path, count: int = 4) -> dict[str, Tensor]:
     return draw_batch(
         ClipDataset(root, "train"),
@@ -76,7 +82,8 @@ def test_the_source_is_the_middle_of_its_photo(root):
 
 
 def test_the_networks_learn_from_the_finished_picture_where_they_decide_it(run, root):
-    stage, batch = ReenactStage(run, CPU), batch_of(root)
+    judged = replace(run.reenact.weights, composed_perceptual=0.1, composed_identity=1.0)
+    stage, batch = ReenactStage(changed(run, weights=judged), CPU), batch_of(root)
     # A cheek that the photo hides turns into view.
     batch["source_rotation"][:, 0], batch["target_rotation"][:, 0] = 0.7, -0.4
     drawings = stage.draw.drawings(batch)
@@ -96,14 +103,15 @@ def test_the_networks_learn_from_the_finished_picture_where_they_decide_it(run, 
     _shake(stage)  # fresh networks have zeros in their last layers
     loss, tallies = stage.loss(stage.model, batch)
     loss.sum().backward()
-    assert tallies.keys() == {"loss", "composed"}
+    assert tallies.keys() == {"loss", "composed", "composed_perceptual", "composed_identity"}
     for network in (stage.model.encoder, stage.model.unet):
         assert sum(float(w.grad.abs().sum()) for w in network.parameters() if w.grad is not None)
     assert all(weight.grad is None for weight in stage.diffae.parameters())
 
 
-def test_a_shared_unet_is_stored_once_and_renders_as_in_training(run, root, tmp_path):
-    stage, batch = ReenactStage(run, CPU), batch_of(root)
+@pytest.mark.parametrize("x_T", ["layered", "moved"])
+def test_a_shared_unet_is_stored_once_and_renders_as_in_training(run, root, tmp_path, x_T):
+    stage, batch = ReenactStage(changed(run, x_T=x_T), CPU), batch_of(root)
     _shake(stage)
     path = tmp_path / "shared.safetensors"
     stage.export(stage.model, path, 1)
@@ -113,7 +121,7 @@ def test_a_shared_unet_is_stored_once_and_renders_as_in_training(run, root, tmp_
     weights = load_reenactor(path)
     assert weights.unet is None
     assert weights.recipe is not None
-    assert weights.recipe.x_T == "layered"
+    assert weights.recipe.x_T == x_T
 
     face = make_face_stack(FaceConfig(), CPU)
     reenactor = Reenactor(weights, face, ReenactorConfig(precision="fp32"))
@@ -194,7 +202,10 @@ def test_clips_without_photos_are_one_line(make_run):
             {"carry_detail": False},
             "x_T: layered starts from .* layers, set carry_detail to true",
         ),
-        ({"x_T": "moved"}, "weights: composed need layers, set x_T to layered"),
+        (
+            {"x_T": "moved", "carry_detail": False},
+            "weights: composed, .* judge the finished picture, set carry_detail to true",
+        ),
         ({"tune_unet": False}, "share_unet: the U-Net must be trained, set tune_unet to true"),
     ],
 )
