@@ -1,4 +1,5 @@
 import os
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -32,6 +33,16 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.setenv("TORCH_HOME", os.path.dirname(torch.hub.get_dir()))
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _usual_signals() -> Iterator[None]:
+    """Ctrl-C and hang-ups arrive, also where `nohup` or a shell's `&` has switched them off."""
+    usual = {signal.SIGINT: signal.default_int_handler, signal.SIGHUP: signal.SIG_DFL}
+    replaced = {number: signal.signal(number, handler) for number, handler in usual.items()}
+    yield
+    for number, handler in replaced.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture

@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    from reenact.evaluation.reporting.prose import markdown
+    from reenact.evaluation.reporting.terminal import terminal
     from reenact.evaluation.run import run_evaluation
     from reenact.evaluation.run_config import EvalRun
 
@@ -60,5 +60,5 @@ def run(arguments: argparse.Namespace) -> None:
         publish=arguments.publish,
     )
     if report is not None:  # the other processes of torchrun print nothing
-        say(markdown(report.summary))
+        say(terminal(report.summary))
         say(f"written: {report.folder}/report.html, .md, .tex, .csv, .json")

@@ -25,6 +25,7 @@ from reenact.evaluation.reporting.pictures import (
 from reenact.evaluation.reporting.plot import scatter
 from reenact.evaluation.reporting.prose import markdown
 from reenact.evaluation.reporting.tables import best_rows, latex, table_csv, videos_csv
+from reenact.evaluation.reporting.terminal import terminal
 from reenact.media.images import read_frame
 
 VOID = {"meta", "img", "br"}
@@ -138,6 +139,21 @@ def test_markdown_has_a_full_table_for_each_mode(summary):
     assert lines[lines.index(published_lines[0]) + 1].startswith("| a & b | 0.25 |")
     assert "0" * 12 in text
     assert "2" * 12 in text
+
+
+def test_the_terminal_shows_the_main_tables_alone(summary):
+    lines = terminal(summary).splitlines()
+    assert lines[0] == "Self-reenactment (6 pairs)"
+    assert lines[1].split() == ["l1↓", "psnr↑", "ssim↑", "lpips↓", "efflpips↓"]
+    assert lines[2].split() == ["0", "to", "1", "dB"]
+    assert lines[3].split() == ["a", "&", "b", "*0.2500", "0.25", "0.250", "*0.250", "*0.250"]
+    assert lines[4].split() == ["fomm", "0.3500", "*0.35", "*0.350", "0.350", "0.350"]
+    assert len({len(line) for line in lines[1:2] + lines[3:8]}) == 1  # the columns are aligned
+    assert lines[9].split()[:2] == ["csim↑", "apd↓"]
+    assert [line for line in lines if line.startswith("Cross")] == ["Cross-reenactment (6 pairs)"]
+    assert lines[-1].startswith("↑: more is better. ↓: less is better. *: the best method.")
+    assert len(lines) == 2 * (1 + 2 * (2 + len(ROWS) + 1)) + 1
+    assert not any("l1_face" in line or "AED" in line for line in lines)
 
 
 def test_the_report_says_what_was_not_measured_and_why(summary):

@@ -199,7 +199,7 @@ def unusable_photos():
     yield np.full((80, 96, 3), 30, np.uint8), "photo: no face found, take a photo"
 
 
-@pytest.mark.parametrize(("photo", "message"), unusable_photos())
+@pytest.mark.parametrize(("photo", "message"), list(unusable_photos()))
 def test_an_unusable_photo_is_one_line(reenactor, photo, message):
     with pytest.raises(UserError, match=message) as error:
         reenactor.animate(photo, TARGET)
@@ -221,7 +221,7 @@ def unusable_targets():
     yield wall, "target: no face found in the picture"
 
 
-@pytest.mark.parametrize(("target", "message"), unusable_targets())
+@pytest.mark.parametrize(("target", "message"), list(unusable_targets()))
 def test_an_unusable_target_is_one_line(reenactor, target, message):
     with pytest.raises(UserError, match=message) as error:
         reenactor.animate(PHOTO, target)

@@ -173,11 +173,8 @@ def _mode(
 
 def _table(table: Table, main: str) -> str:
     heads = []
-    for header in table.headers:
-        name, _, unit = header.partition(" (")
-        if "_correlation" in name:
-            name, unit = name.replace("_correlation", ""), "correlation"
-        below = f"<span>{escape(unit.rstrip(')'))}</span>" if unit else ""
+    for name, unit in table.two_line_headers:
+        below = f"<span>{escape(unit)}</span>" if unit else ""
         heads.append(f"<th>{escape(name)}{below}</th>")
     rows = ""
     for name, row in zip(table.names, table.rows, strict=True):

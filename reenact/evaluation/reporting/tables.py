@@ -34,6 +34,17 @@ class Table:
     names: list[str]
     rows: list[list[Cell]]
 
+    @property
+    def two_line_headers(self) -> list[tuple[str, str]]:
+        """Each header as the name and, below it, the unit; "" without one."""
+        lines = []
+        for header in self.headers:
+            name, _, unit = header.partition(" (")
+            if "_correlation" in name:
+                name, unit = name.replace("_correlation", ""), "correlation"
+            lines.append((name, unit.removesuffix(")")))
+        return lines
+
 
 def mode_tables(summary: dict[str, Any], mode: str) -> dict[str, Table]:
     """The tables of a mode, by title. They hold every column with a number."""
