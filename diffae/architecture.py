@@ -1,4 +1,4 @@
-"""The architecture of a state dict, found from the shapes of its tensors alone."""
+"""Finds the architecture of a state dict from the shapes of its tensors."""
 
 import re
 from collections.abc import Mapping
@@ -9,19 +9,20 @@ Shapes = Mapping[str, tuple[int, ...]]
 
 
 def infer_config(shapes: Shapes, image_size: int | None = None) -> DiffAEConfig:
-    """The config whose networks have these parameters.
+    """The config whose networks have parameters of these shapes.
 
-    The levels show in the output half of the U-Net: in every level but the finest, the last entry
-    ends with a second residual block, which upsamples. A `z_grid` map tells the resolution of the
-    middle block. Without this map and without `image_size`, we assume attention at 16x16, as in the
-    released models. Dropout and `prediction` do not show in the shapes and keep their defaults.
+    The output half of the U-Net tells the number of levels: in every level but the finest, the last
+    entry ends with a second residual block, which upsamples. A `z_grid` map tells the resolution of
+    the middle block. Without this map and without `image_size`, we assume attention at 16x16, as in
+    the released models. The shapes do not tell dropout and `prediction`, which keep their defaults.
 
     Args:
         shapes: official key (no `model.` prefix) -> shape.
-        image_size: known side of the images, e.g. from the stored x_T.
+        image_size: side of the images if it is known, e.g. from the stored x_T.
 
     Raises:
-        ValueError: not the keys of a Diffusion Autoencoder; the message says what is missing.
+        ValueError: these are not the keys of a Diffusion Autoencoder. The message says what is
+            missing.
     """
     try:
         return _infer(shapes, image_size)

@@ -6,8 +6,7 @@ from torch import Tensor, nn
 
 from diffae.config import DiffAEConfig
 from diffae.sampler import (
-    ENCODER,
-    Denoise,
+    DDIM_ENCODE,
     OnStep,
     SamplerName,
     ddim_encode,
@@ -22,7 +21,12 @@ from diffae.unet import ConditionalUNet
 class DiffAE(nn.Module):
     """Turns an image into a semantic code z_sem and a stochastic code x_T, and back.
 
-    z_sem is (B, z_channels), x_T is (B, 3, S, S) like the images.
+    z_sem is (B, z_channels). x_T is (B, 3, S, S) like the images. Preechakul et al. 2022, Sec. 3.
+
+        ae = load_checkpoint("last.ckpt")
+        z_sem = ae.encode_semantic(images)
+        x_T = ae.encode_stochastic(images, z_sem)
+        images_again = ae.decode(x_T, z_sem)
     """
 
     def __init__(self, config: DiffAEConfig) -> None:
@@ -45,13 +49,13 @@ class DiffAE(nn.Module):
         *,
         clip: bool = True,
     ) -> tuple[Tensor, Tensor]:
-        """Estimate the clean image and the noise in x_t.
+        """Estimate the clean image (f_theta, Eq. 5) and the noise in x_t.
 
         Args:
             x_t: noised images (B, 3, S, S).
             t: timesteps (B,) int64.
             z_sem: semantic codes (B, z_channels).
-            unet: used instead of the own U-Net, e.g. a fine-tuned one with the same config.
+            unet: takes the place of `self.unet`, e.g. a fine-tuned one with the same config.
             clip: clamp x_0 to [-1, 1]; eps is then derived again from the clamped x_0.
 
         Returns:
@@ -67,12 +71,6 @@ class DiffAE(nn.Module):
             x_0 = x_0.clamp(-1, 1)
         return x_0, self.schedule.eps_from_x_0(x_t, t, x_0)
 
-    def _denoiser(self, z_sem: Tensor, unet: nn.Module | None, clip: bool) -> Denoise:
-        def denoise(x_t: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
-            return self.predict_x_0_eps(x_t, t, z_sem, unet, clip=clip)
-
-        return denoise
-
     def encode_stochastic(
         self,
         x_0: Tensor,
@@ -86,17 +84,22 @@ class DiffAE(nn.Module):
         recompute: bool = False,
         on_step: OnStep | None = None,
     ) -> Tensor:
-        """Images -> x_T by DDIM encoding under the given codes.
+        """Images (B, 3, S, S) -> x_T (B, 3, S, S) by DDIM encoding under the given codes (Eq. 8).
 
-        end: encode to x_t at this timestep, with the steps below it. Other keyword arguments are
-        those of `predict_x_0_eps` and `sample`.
+        Args:
+            x_0: clean images (B, 3, S, S) in [-1, 1].
+            z_sem: semantic codes (B, z_channels).
+            num_steps: number of steps for the whole way to x_T.
+            end: stop early and return x_t at this timestep. Only the steps below it are taken.
+            unet, clip: see `predict_x_0_eps`.
+            grad_steps, recompute, on_step: see `sample`.
 
         Raises:
             ValueError: a number of steps that DDIM encoding cannot make.
         """
         return sample(
-            ENCODER._replace(steps=partial(ddim_encode, end=end)),
-            self._denoiser(z_sem, unet, clip),
+            DDIM_ENCODE._replace(steps=partial(ddim_encode, end=end)),
+            partial(self.predict_x_0_eps, z_sem=z_sem, unet=unet, clip=clip),
             x_0,
             self.schedule,
             num_steps,
@@ -120,17 +123,23 @@ class DiffAE(nn.Module):
         recompute: bool = False,
         on_step: OnStep | None = None,
     ) -> Tensor:
-        """x_T and codes -> images in [-1, 1].
+        """x_T and codes -> images (B, 3, S, S), in [-1, 1] with `clip`.
 
-        start: `x_T` is x_t at this timestep, and only the steps from it on are taken. Other keyword
-        arguments are those of `predict_x_0_eps` and `sample`.
+        Args:
+            x_T: stochastic codes (B, 3, S, S), or x_t if `start` is given.
+            z_sem: semantic codes (B, z_channels).
+            num_steps: number of steps for the whole way from x_T.
+            sampler: a name in `SAMPLERS`.
+            start: the timestep of the x_t given as `x_T`. Only the steps at or below it are taken.
+            unet, clip: see `predict_x_0_eps`.
+            grad_steps, recompute, on_step: see `sample`.
 
         Raises:
             ValueError: unknown sampler, or a number of steps that it cannot make.
         """
         return sample(
             find_sampler(sampler),
-            self._denoiser(z_sem, unet, clip),
+            partial(self.predict_x_0_eps, z_sem=z_sem, unet=unet, clip=clip),
             x_T,
             self.schedule,
             num_steps,
@@ -147,12 +156,12 @@ class DiffAE(nn.Module):
         eps: Tensor,
         z_sem: Tensor | None = None,
     ) -> Tensor:
-        """Squared error of the U-Net's own output (eps or v), averaged over each image.
+        """L_simple (Eq. 6) for each image: mean squared error of the U-Net's output (eps or v).
 
         Args:
             x_0: clean images (B, 3, S, S).
             t: timesteps (B,) int64.
-            eps: standard normal noise like x_0.
+            eps: standard normal noise (B, 3, S, S).
             z_sem: codes; None means the codes of x_0, so that the encoder is trained jointly.
 
         Returns:

@@ -1,4 +1,7 @@
-"""Building blocks of the two networks. Names of submodules are the keys of released checkpoints."""
+"""Building blocks of the two networks.
+
+The names of the submodules (`in_layers`, `emb_layers`, ...) are the keys of released checkpoints.
+"""
 
 import math
 from typing import Literal, TypeVar
@@ -11,8 +14,8 @@ from torch.utils.checkpoint import checkpoint
 Resample = Literal["none", "up", "down"]
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
 
-LARGE = 64 * 64
-"""So many positions make a map large for `GroupNorm32`."""
+LARGE_MAP = 64 * 64
+"""`GroupNorm32` counts feature maps with at least this many positions as large."""
 
 
 class GroupNorm32(nn.GroupNorm):
@@ -23,9 +26,9 @@ class GroupNorm32(nn.GroupNorm):
 
     def forward(self, x: Tensor) -> Tensor:
         weight, bias = self.weight.float(), self.bias.float()
-        # On a CPU group_norm computes large maps in float32 without a copy. Small ones go faster
-        # with it.
-        is_large = x.shape[2:].numel() >= LARGE
+        # On a CPU group_norm computes in float32 also when x is in bfloat16. For large maps this is
+        # faster than a float32 copy of x; for small maps the copy is faster.
+        is_large = x.shape[2:].numel() >= LARGE_MAP
         features = x if x.device.type == "cpu" and is_large else x.float()
         return F.group_norm(features, self.num_groups, weight, bias, self.eps).to(x.dtype)
 
@@ -35,9 +38,11 @@ def conv3x3(in_channels: int, out_channels: int) -> nn.Conv2d:
     return nn.Conv2d(in_channels, out_channels, 3, padding=1)
 
 
-def run(block: nn.Module, recompute: bool, *inputs: Tensor) -> Tensor:
-    """The output of the block. With `recompute` its activations are not kept: the backward pass
-    computes them again. This saves memory and costs time.
+def run_block(block: nn.Module, recompute: bool, *inputs: Tensor) -> Tensor:
+    """The output of `block(*inputs)`.
+
+    With `recompute` its activations are not kept for the backward pass, which computes them again.
+    This saves memory and costs time.
     """
     if recompute and torch.is_grad_enabled():
         return checkpoint(block, *inputs, use_reentrant=False)
@@ -61,7 +66,11 @@ def resample(x: Tensor, mode: Resample) -> Tensor:
 
 
 def timestep_sinusoid(t: Tensor, channels: int) -> Tensor:
-    """(B,) timesteps -> (B, channels) float32 [cos, sin]; periods from 2 pi to 2 pi 10000."""
+    """(B,) timesteps -> (B, channels) float32, the cosines first and then the sines.
+
+    This is the sinusoidal embedding of Vaswani et al. 2017, Sec. 3.5; its periods go from 2 pi to
+    almost 2 pi 10000 timesteps. `channels` must be even.
+    """
     half = channels // 2
     exponent = -math.log(10000) * torch.arange(half, dtype=torch.float32, device=t.device) / half
     angles = t[:, None].float() * torch.exp(exponent)[None]
@@ -69,7 +78,11 @@ def timestep_sinusoid(t: Tensor, channels: int) -> Tensor:
 
 
 class TimeEmbed(nn.Module):
-    """Timestep sinusoid -> two-layer MLP. The official keys have `time_embed.time_embed`, too."""
+    """Timestep sinusoid and a two-layer MLP.
+
+    The submodule has the same name as its parent because the official keys begin with
+    `time_embed.time_embed.`.
+    """
 
     def __init__(self, base_channels: int, time_channels: int) -> None:
         super().__init__()
@@ -86,7 +99,11 @@ class TimeEmbed(nn.Module):
 
 
 class ResBlock(nn.Module):
-    """The encoder's unconditioned block: skip(x) + conv(SiLU(GN(x))); one convolution only."""
+    """The encoder's unconditioned block: skip(x) + conv(SiLU(GN(x))).
+
+    Unlike the U-Net's block it has one 3x3 convolution only. With `mode` "up" or "down" both
+    branches are resampled.
+    """
 
     def __init__(self, in_channels: int, out_channels: int, mode: Resample = "none") -> None:
         super().__init__()
@@ -107,14 +124,17 @@ class ResBlock(nn.Module):
         return h, self.skip_connection(resample(x, self.mode))
 
     def forward(self, x: Tensor) -> Tensor:
+        """(B, C_in, H, W) -> (B, C_out, H', W')."""
         h, skip = self._in_and_skip(x)
         return skip + h
 
 
 class ConditionedResBlock(ResBlock):
-    """The U-Net's block: the time scales and shifts, then the semantic code scales the features.
+    """The U-Net's block, with adaptive group norm (Preechakul et al. 2022, Eq. 7).
 
-    h = GN(h) (1 + s_t) + b_t, then h (1 + s_z), or h (1 + s_z) + b_z if `z_shifts` (ours).
+    The timestep scales and shifts the normalised features: h = GN(h) (1 + t_s) + t_b. Then the
+    semantic code scales them: h (1 + z_s), or h (1 + z_s) + z_b if `z_shifts` (ours). As in the
+    released code, the layers give the scales of Eq. 7 minus 1.
     """
 
     def __init__(
@@ -142,7 +162,7 @@ class ConditionedResBlock(ResBlock):
         )
 
     def forward(self, x: Tensor, time_emb: Tensor, z_sem: Tensor) -> Tensor:  # type: ignore[override]
-        """(B, Cin, H, W), (B, time_channels), (B, z_channels) -> (B, Cout, H', W')."""
+        """(B, C_in, H, W), (B, time_channels), (B, z_channels) -> (B, C_out, H', W')."""
         h, skip = self._in_and_skip(x)
         norm, act, dropout, conv = self.out_layers
         t_scale, t_shift = self.emb_layers(time_emb)[:, :, None, None].to(h.dtype).chunk(2, dim=1)
@@ -159,8 +179,8 @@ class ConditionedResBlock(ResBlock):
 class AttentionBlock(nn.Module):
     """Single-head self-attention over all positions with a residual.
 
-    It does not use scaled_dot_product_attention. This order of operations gives the float32 outputs
-    of the released models exactly, and at 16x16 positions attention is 0.1 % of the work.
+    It does not use `scaled_dot_product_attention`: the order of operations here gives the float32
+    outputs of the released models exactly. At 16x16 positions attention is 0.1 % of the work.
     """
 
     def __init__(self, channels: int) -> None:
@@ -170,6 +190,7 @@ class AttentionBlock(nn.Module):
         self.proj_out = zeroed(nn.Conv1d(channels, channels, 1))
 
     def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) -> (B, C, H, W)."""
         batch, channels, height, width = x.shape
         tokens = x.reshape(batch, channels, height * width)
         q, k, v = self.qkv(self.norm(tokens)).chunk(3, dim=1)

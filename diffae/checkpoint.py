@@ -28,7 +28,8 @@ from diffae.errors import CheckpointError, existing_file, one_line
 from diffae.unpickle import read_torch
 
 FORMAT = "diffae-1"
-UNET, ENCODER = "unet.", "encoder."
+UNET_PREFIX, ENCODER_PREFIX = "unet.", "encoder."
+# A released file holds two copies of the weights: averaged over training (EMA), and the last.
 PREFIXES = {"ema": "ema_model.", "model": "model."}
 # Released files also hold the fixed noise of sample grids. The latent checkpoints also hold the
 # prior over z_sem (an MLP) and the mean and standard deviation of the codes.
@@ -38,12 +39,12 @@ UNUSED_PREFIX = "latent_net."
 
 def official_name(name: str) -> str:
     """A parameter name of `DiffAE` -> its key in a checkpoint."""
-    return name.removeprefix(UNET)
+    return name.removeprefix(UNET_PREFIX)
 
 
 def module_name(key: str) -> str:
     """A key of a checkpoint -> the parameter name of `DiffAE`."""
-    return key if key.startswith(ENCODER) else UNET + key
+    return key if key.startswith(ENCODER_PREFIX) else UNET_PREFIX + key
 
 
 def load_checkpoint(

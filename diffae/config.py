@@ -1,4 +1,4 @@
-"""The configuration of a Diffusion Autoencoder: everything that shapes its two networks."""
+"""The configuration of a Diffusion Autoencoder: all that decides the shape of its two networks."""
 
 import dataclasses
 import itertools
@@ -14,7 +14,7 @@ LARGEST = {
     "z_channels": 65_536,
     "time_channels": 65_536,
 }
-"""The largest values. A damaged file could ask for more than any memory holds."""
+"""The largest allowed values. A damaged file could ask for more than any memory holds."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,12 +34,13 @@ class DiffAEConfig:
         (Salimans & Ho 2022, Sec. 4).
     conditioning: with "scale", the official one, the code scales the features. With
         "scale_shift" it also shifts them (ours).
-    patch_size: both networks see blocks of p x p pixels as channels, so that their features
-        have the side image_size / p (ours). 2 costs a quarter of 1, the official value.
-    z_grid: 0, or the lowest resolution k of the U-Net. Then a linear map of the code, which
-        starts at zero, is added to the (k, k) features before the middle block (ours).
+    patch_size: side p of the pixel blocks that both networks take as channels. Their finest
+        features have the side image_size / p (ours). The official value is 1; 2 costs a quarter.
+    z_grid: 0, or the lowest resolution k of the U-Net. With k, a linear map of the code is
+        added to the (k, k) features before the middle block (ours). The map starts at zero.
 
-    Raises ValueError when a value is out of range or the levels do not fit the image size.
+    Raises:
+        ValueError: a value is out of range, or the levels do not fit the image size.
     """
 
     image_size: int
@@ -57,16 +58,26 @@ class DiffAEConfig:
     z_grid: int = 0
 
     def __post_init__(self) -> None:
+        self._check_types()
+        self._check_ranges()
+        self._check_levels()
+
+    def _check_types(self) -> None:
+        """Every number is a number. The type hints cannot promise this for a config from a file."""
         for name, most in LARGEST.items():
             value = getattr(self, name)
             if type(value) is not int or value < 1:
                 raise ValueError(f"{name} must be a positive integer, got {value!r:.40}")
             if value > most:
                 raise ValueError(f"{name} must be at most {most}, got {value!r:.40}")
-        for name in ("channel_mults", "encoder_channel_mults", "attention_resolutions"):
-            values, kind = getattr(self, name), int if name[0] == "a" else (int, float)
+        for name, kinds in (
+            ("channel_mults", (int, float)),
+            ("encoder_channel_mults", (int, float)),
+            ("attention_resolutions", (int,)),
+        ):
+            values = getattr(self, name)
             if not isinstance(values, tuple) or not all(
-                isinstance(value, kind) and 0 < value <= LARGEST["base_channels"]
+                isinstance(value, kinds) and 0 < value <= LARGEST["base_channels"]
                 for value in values
             ):
                 raise ValueError(f"{name} must be a list of positive numbers, got {values!r:.40}")
@@ -74,6 +85,8 @@ class DiffAEConfig:
             raise ValueError(
                 f"dropout and z_grid must be numbers, got {self.dropout!r:.40}, {self.z_grid!r:.40}"
             )
+
+    def _check_ranges(self) -> None:
         if self.base_channels % 2:
             raise ValueError(f"base_channels must be even, got {self.base_channels}")
         if self.prediction not in ("eps", "v"):
@@ -84,6 +97,9 @@ class DiffAEConfig:
             )
         if not 0.0 <= self.dropout < 1.0:
             raise ValueError(f"dropout must be in [0, 1), got {self.dropout}")
+
+    def _check_levels(self) -> None:
+        """The levels divide the image, and every layer's channels suit group norm."""
         for name in ("channel_mults", "encoder_channel_mults"):
             mults = getattr(self, name)
             if not mults or self.image_size % (self.patch_size * 2 ** (len(mults) - 1)):
@@ -130,7 +146,7 @@ class DiffAEConfig:
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """Read `to_json`'s text.
+        """The config that `to_json` wrote.
 
         Raises:
             ValueError: not a JSON object, an unknown or missing key, or a value out of range.

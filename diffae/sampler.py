@@ -19,12 +19,13 @@ from torch.utils.checkpoint import checkpoint
 from diffae.schedule import Schedule
 
 Denoise = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
-"""(x_t (B, ...), t (B,) int64) -> (x_0, eps), two consistent estimates."""
+"""(x_t (B, ...), t (B,) int64) -> (x_0, eps), with x_t = sqrt(abar) x_0 + sqrt(1 - abar) eps."""
 
 Estimate = Callable[[Tensor, int], tuple[Tensor, Tensor]]
 """A `Denoise` that takes one timestep for the whole batch. This is what a sampler calls."""
 
 OnStep = Callable[[int, Tensor], None]
+"""(number of the step, its result) -> None."""
 
 
 def ddim(
@@ -43,9 +44,9 @@ def dpmpp_2m(
 ) -> Iterator[Tensor]:
     """DPM-Solver++(2M) (Lu et al. 2022, Algorithm 2): second order in log-SNR, one call per step.
 
-    It wants timesteps that are evenly spaced in log-SNR. With timesteps evenly spaced in t, the
-    extrapolation over the last log-SNR steps, which are long, is worse than DDIM. The first step
-    and the last one (to abar = 1, where the log-SNR is infinite) are first order: DDIM's step.
+    It needs timesteps that are evenly spaced in log-SNR. Timesteps evenly spaced in t make the last
+    steps in log-SNR long, and extrapolating over long steps is worse than DDIM. The first step and
+    the last step (to abar = 1, where the log-SNR is infinite) are first order: DDIM's step.
     """
     abar = [schedule.alphas_cumprod[t] for t in timesteps]
     alpha = [math.sqrt(a) for a in abar]
@@ -78,8 +79,8 @@ def ddim_encode(
 ) -> Iterator[Tensor]:
     """DDIM run backwards (Preechakul et al. 2022, Eq. 8): from an image to its x_T.
 
-    The first step treats the clean image as x at t = 0. The last step goes to abar = 0, so its
-    result is exactly the last estimate of eps. With `end` it goes to this timestep instead.
+    The first step treats the clean image as x_t at t = 0. The last step goes to abar = 0, so its
+    result is exactly the last estimate of eps. With `end` it goes to the timestep `end` instead.
     """
     x = x_0
     last = 0.0 if end is None else schedule.alphas_cumprod[end]
@@ -93,7 +94,7 @@ def ddim_encode(
 class Sampler(NamedTuple):
     """A sampler's steps, and the rule that turns a number of steps into ascending timesteps.
 
-    The rule raises ValueError when it cannot make that many.
+    The rule raises ValueError for a number of steps that it cannot make.
     """
 
     steps: Callable[[Estimate, Tensor, Schedule, Sequence[int]], Iterator[Tensor]]
@@ -105,7 +106,8 @@ SAMPLERS: dict[str, Sampler] = {
     "ddim_trailing": Sampler(ddim, Schedule.trailing_timesteps),
     "dpmpp2m": Sampler(dpmpp_2m, Schedule.log_snr_timesteps),
 }
-ENCODER = Sampler(ddim_encode, Schedule.timesteps)
+DDIM_ENCODE = Sampler(ddim_encode, Schedule.timesteps)
+"""Not in `SAMPLERS`, because it goes the other way: from an image to its x_T."""
 
 if TYPE_CHECKING:
     SamplerName = str
@@ -136,12 +138,12 @@ def sample(
     """Run a sampler to its end.
 
     Args:
-        sampler: an entry of `SAMPLERS`, or `ENCODER`.
+        sampler: an entry of `SAMPLERS`, or `DDIM_ENCODE`.
         denoise: estimates (x_0, eps) at (x_t, t).
         x: start (B, ...): x_T for the samplers, clean images for the encoder.
         schedule: noise schedule.
         num_steps: number of steps; `sampler.timesteps` says which numbers are possible.
-        below: of these steps, only those at timesteps below this one are taken.
+        below: take only the steps at timesteps below this one.
         grad_steps: only the last so many steps keep gradients; None = all of them.
         recompute: save memory: each step's activations are computed again in the backward pass.
         on_step: called as on_step(step, x) after every step, step = 0, 1, ...
@@ -161,11 +163,11 @@ def sample(
         return denoise(x, batch_t)
 
     timesteps = [t for t in sampler.timesteps(schedule, num_steps) if below is None or t < below]
-    steps, num_steps = sampler.steps(estimate, x, schedule, timesteps), len(timesteps)
-    for step in range(num_steps):
-        wanted = grad_steps is None or step >= num_steps - grad_steps
-        # The generator runs its next step here, so the step has this gradient mode.
-        with torch.set_grad_enabled(torch.is_grad_enabled() and wanted):
+    steps = sampler.steps(estimate, x, schedule, timesteps)
+    for step in range(len(timesteps)):
+        keeps_grad = grad_steps is None or step >= len(timesteps) - grad_steps
+        # The generator computes its next step inside this block, in this gradient mode.
+        with torch.set_grad_enabled(torch.is_grad_enabled() and keeps_grad):
             x = next(steps)
         if on_step is not None:
             on_step(step, x)
@@ -173,8 +175,9 @@ def sample(
 
 
 def _ddim_mix(x_0: Tensor, eps: Tensor, abar: float) -> Tensor:
-    """sqrt(abar) x_0 + sqrt(1 - abar) eps. The released code rounds abar to float32 and takes the
-    roots in float32; so does this function.
+    """sqrt(abar) x_0 + sqrt(1 - abar) eps, the x at the noise level abar.
+
+    Like the released code, this function rounds abar to float32 and takes the roots in float32.
     """
     abar32 = np.float32(abar)
     return x_0 * float(np.sqrt(abar32)) + eps * float(np.sqrt(np.float32(1) - abar32))

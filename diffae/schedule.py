@@ -38,9 +38,9 @@ def respaced_timesteps(num_steps: int, num_timesteps: int = 1000) -> tuple[int, 
 class Schedule:
     """Linear betas, their cumulative products, and the conversions between x_t, x_0, eps and v.
 
-    `alphas_cumprod` holds the cumulative products as T Python floats (float64). The conversions
-    take square roots in float64 and then round them to float32, as the released code does. In the
-    conversions `t` is (B,) int64 and images are (B, C, H, W) float32.
+    `alphas_cumprod`, abar in formulas, holds the cumulative products as T Python floats. The
+    conversions take square roots in float64 and then round them to float32, as the released code
+    does. In the conversions `t` is (B,) int64 and x_t, x_0, eps and v are (B, C, H, W) float32.
     """
 
     def __init__(self, num_timesteps: int = 1000) -> None:
@@ -77,8 +77,9 @@ class Schedule:
         return tuple(round(total * (i + 1) / num_steps) - 1 for i in range(num_steps))
 
     def log_snr_timesteps(self, num_steps: int) -> tuple[int, ...]:
-        """`num_steps` ascending timesteps, 0 to T - 1, evenly spaced in log-SNR as far as whole
-        numbers allow.
+        """`num_steps` ascending timesteps from 0 to T - 1, evenly spaced in log-SNR.
+
+        They are rounded to whole numbers and kept apart.
 
         Raises:
             ValueError: not between 2 and T.
@@ -91,13 +92,14 @@ class Schedule:
         falling = np.log(1.0 - abar) - np.log(abar)  # minus log-SNR, ascending in t
         wanted = np.linspace(falling[0], falling[-1], num_steps)
         timesteps = np.rint(np.interp(wanted, falling, np.arange(self.num_timesteps))).astype(int)
-        # Near t = 0 the log-SNR moves fast: neighbours may round to the same timestep.
+        # Near t = 0 the log-SNR changes fast, so neighbours may round to the same timestep. They
+        # are pushed up until all differ, and then down until the last ones stay below T.
         ranks = np.arange(num_steps)
         distinct = np.maximum.accumulate(timesteps - ranks) + ranks
         return tuple(int(t) for t in np.minimum(distinct, self.num_timesteps - num_steps + ranks))
 
     def _at(self, name: str, t: Tensor, like: Tensor) -> Tensor:
-        """Table values at `t`, float32, shaped (B, 1, 1, 1) to broadcast over `like`."""
+        """The values of a table at `t`, float32 (B, 1, 1, 1), on the device of `like`."""
         key = (name, like.device)
         table = self._float32.get(key)
         if table is None:
@@ -112,22 +114,22 @@ class Schedule:
         return self._at("sqrt_abar", t, x_0) * x_0 + self._at("sqrt_one_minus_abar", t, x_0) * eps
 
     def v(self, x_0: Tensor, t: Tensor, eps: Tensor) -> Tensor:
-        """v = sqrt(abar) eps - sqrt(1 - abar) x_0 (Salimans & Ho 2022)."""
+        """v = sqrt(abar) eps - sqrt(1 - abar) x_0 (Salimans & Ho 2022, Sec. 4)."""
         return self._at("sqrt_abar", t, x_0) * eps - self._at("sqrt_one_minus_abar", t, x_0) * x_0
 
     def x_0_from_eps(self, x_t: Tensor, t: Tensor, eps: Tensor) -> Tensor:
-        """The clean image that, with this noise, gives x_t."""
+        """The clean image that gives x_t with this noise (Preechakul et al. 2022, Eq. 5)."""
         return (
             self._at("sqrt_recip_abar", t, x_t) * x_t
             - self._at("sqrt_recip_abar_minus_one", t, x_t) * eps
         )
 
     def eps_from_x_0(self, x_t: Tensor, t: Tensor, x_0: Tensor) -> Tensor:
-        """The noise that, with this clean image, gives x_t."""
+        """The noise that gives x_t with this clean image."""
         return (self._at("sqrt_recip_abar", t, x_t) * x_t - x_0) / self._at(
             "sqrt_recip_abar_minus_one", t, x_t
         )
 
     def x_0_from_v(self, x_t: Tensor, t: Tensor, v: Tensor) -> Tensor:
-        """The clean image of a v-prediction at x_t."""
+        """The clean image that belongs to x_t and this v (Salimans & Ho 2022, Sec. 4)."""
         return self._at("sqrt_abar", t, x_t) * x_t - self._at("sqrt_one_minus_abar", t, x_t) * v

@@ -1,16 +1,16 @@
-"""The semantic encoder: an image to one code vector."""
+"""The semantic encoder: it turns an image into one vector, the semantic code."""
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from diffae.blocks import AttentionBlock, GroupNorm32, ResBlock, conv3x3, run
+from diffae.blocks import AttentionBlock, GroupNorm32, ResBlock, conv3x3, run_block
 from diffae.config import DiffAEConfig
 
 
 class SemanticEncoder(nn.Module):
     """The input half of the U-Net without conditioning, then a pooled linear head.
 
-    Set `recompute` to save memory in training (see `run`).
+    Set `recompute` to save memory in training (see `run_block`).
     """
 
     def __init__(self, config: DiffAEConfig) -> None:
@@ -47,5 +47,5 @@ class SemanticEncoder(nn.Module):
         """Image (B, 3, S, S) in [-1, 1] -> z_sem (B, z_channels), float32 also under autocast."""
         h = F.pixel_unshuffle(image, self.config.patch_size)
         for block in self.input_blocks:
-            h = run(block, self.recompute, h)
-        return self.out(run(self.middle_block, self.recompute, h)).float()
+            h = run_block(block, self.recompute, h)
+        return self.out(run_block(self.middle_block, self.recompute, h)).float()

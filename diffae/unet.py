@@ -11,14 +11,14 @@ from diffae.blocks import (
     Resample,
     TimeEmbed,
     conv3x3,
-    run,
+    run_block,
     zeroed,
 )
 from diffae.config import DiffAEConfig
 
 
 class ConditionedSequential(nn.Sequential):
-    """A sequence that hands time and code to the blocks that take them."""
+    """A sequence that passes the time embedding and the code to the blocks that take them."""
 
     def forward(self, x: Tensor, time_emb: Tensor, z_sem: Tensor) -> Tensor:  # type: ignore[override]
         for layer in self:
@@ -30,7 +30,7 @@ class ConditionedSequential(nn.Sequential):
 class ConditionalUNet(nn.Module):
     """U-Net of the Diffusion Autoencoder. Parameter names are the keys of released checkpoints.
 
-    Set `recompute` to save memory in training (see `run`).
+    Set `recompute` to save memory in training (see `run_block`).
     """
 
     def __init__(self, config: DiffAEConfig) -> None:
@@ -53,11 +53,13 @@ class ConditionalUNet(nn.Module):
         if config.z_grid:
             self.z_grid = zeroed(nn.Linear(config.z_channels, deepest * config.z_grid**2))
 
-    def _block(self, cin: int, cout: int, mode: Resample = "none") -> ConditionedResBlock:
+    def _block(
+        self, in_channels: int, out_channels: int, mode: Resample = "none"
+    ) -> ConditionedResBlock:
         config = self.config
         return ConditionedResBlock(
-            cin,
-            cout,
+            in_channels,
+            out_channels,
             time_channels=config.time_channels,
             z_channels=config.z_channels,
             dropout=config.dropout,
@@ -84,6 +86,7 @@ class ConditionalUNet(nn.Module):
         return blocks, skips
 
     def _build_up(self, channels: tuple[int, ...], skips: list[int]) -> nn.ModuleList:
+        """The output half. Each entry takes the features and the last skip connection left."""
         blocks = nn.ModuleList()
         current, skips = channels[-1], list(skips)
         for level, width in reversed(list(enumerate(channels))):
@@ -112,14 +115,14 @@ class ConditionalUNet(nn.Module):
         time_emb = self.time_embed(t)
         h, skips = F.pixel_unshuffle(x_t, self.config.patch_size), []
         for block in self.input_blocks:
-            h = run(block, self.recompute, h, time_emb, z_sem)
+            h = run_block(block, self.recompute, h, time_emb, z_sem)
             skips.append(h)
         if self.z_grid is not None:
             h = h + self.z_grid(z_sem).reshape_as(h).to(h.dtype)
-        h = run(self.middle_block, self.recompute, h, time_emb, z_sem)
+        h = run_block(self.middle_block, self.recompute, h, time_emb, z_sem)
         for block in self.output_blocks:
             h = torch.cat([h, skips.pop()], dim=1)
-            h = run(block, self.recompute, h, time_emb, z_sem)
+            h = run_block(block, self.recompute, h, time_emb, z_sem)
         # The last layer is cheap, and its rounding errors show in the image: compute it in float32.
         with torch.autocast(h.device.type, enabled=False):
             h = self.out(h.to(next(self.out.parameters()).dtype)).float()

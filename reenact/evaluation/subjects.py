@@ -24,7 +24,7 @@ from reenact.inference.reenactor import Reenactor
 from reenact.models.weights import networks_sha256
 from reenact.processes import warn
 
-RECORD_VERSION = 9
+RECORD_VERSION = 10
 """Raise it when recorded numbers change, for example with the tracker or the fit of the head model.
 All pairs are then measured again."""
 

@@ -111,7 +111,7 @@ class Networks:
     ) -> Tensor:
         """Images (B, 3, S, S) in [-1, 1], by the tuned U-Net where there is one.
 
-        grad_steps, recompute: see `diffae.sampler.ddim`.
+        grad_steps, recompute: see `diffae.sampler.sample`.
         """
         with autocast(self.dtype, x_T.device):
             images = self.diffae.decode(

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from diffae import CheckpointError, DiffAE, DiffAEConfig, load_checkpoint
 from diffae.checkpoint import (
-    ENCODER,
+    ENCODER_PREFIX,
     PREFIXES,
     describe_difference,
     from_state_dict,
@@ -138,7 +138,7 @@ def published_content(weights: ReenactorWeights) -> dict[str, Any]:
     )
     diffusion = {"x_T": noise}
     for copy, unet in (("model", weights.unet or diffae.unet), ("ema", diffae.unet)):
-        for part, module in (("", unet), (ENCODER, diffae.encoder)):
+        for part, module in (("", unet), (ENCODER_PREFIX, diffae.encoder)):
             for name, tensor in module.state_dict().items():
                 diffusion[PREFIXES[copy] + part + name] = tensor.detach().contiguous()
     return {"best_val_loss": 0.0, NET: net, DIFFUSION: diffusion}

@@ -11,7 +11,7 @@ from typing import Annotated
 from torch import nn
 
 from diffae import (
-    ENCODER,
+    DDIM_ENCODE,
     SAMPLERS,
     CheckpointError,
     ConditionalUNet,
@@ -54,7 +54,7 @@ class Recipe(Checked):
         super().__post_init__()
         if self.sampler not in SAMPLERS:
             raise UserError(f"sampler: must be one of {', '.join(SAMPLERS)}, got {self.sampler!r}")
-        samplers = {"encode_steps": ENCODER, "num_steps": SAMPLERS[self.sampler]}
+        samplers = {"encode_steps": DDIM_ENCODE, "num_steps": SAMPLERS[self.sampler]}
         for name, sampler in samplers.items():
             try:
                 sampler.timesteps(Schedule(), getattr(self, name))

@@ -14,8 +14,8 @@ from reenact.data.synthetic.clips import (
     plan_clip,
 )
 from reenact.data.synthetic.head_asset import load_head_asset
+from reenact.data.synthetic.identity import SPLIT_CODES, draw_identity
 from reenact.data.synthetic.motion import draw_motion, minimum_jerk, unit_vector
-from reenact.data.synthetic.person import SPLIT_CODES, draw_identity
 from reenact.face.expressions import EXPRESSION_NAMES
 from reenact.face.head_model import HeadModel
 

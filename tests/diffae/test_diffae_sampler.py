@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.testing import assert_close
 
-from diffae import ENCODER, SAMPLERS, Schedule, sample
+from diffae import DDIM_ENCODE, SAMPLERS, Schedule, sample
 from diffae.sampler import Denoise, ddim_encode
 
 SCHEDULE = Schedule()
@@ -100,7 +100,7 @@ def test_two_dpmpp_2m_steps_are_ddim_steps(x: Tensor):
 def test_encode_then_decode_gives_the_image_back(x: Tensor):
     errors = []
     for num_steps in (50, 250, 1000):
-        x_T = sample(ENCODER, gaussian_denoiser, x, SCHEDULE, num_steps)
+        x_T = sample(DDIM_ENCODE, gaussian_denoiser, x, SCHEDULE, num_steps)
         back = sample(DDIM, gaussian_denoiser, x_T, SCHEDULE, num_steps)
         errors.append(float((back / x - 1).abs().max()))
     assert errors[2] < 1e-2
@@ -108,14 +108,14 @@ def test_encode_then_decode_gives_the_image_back(x: Tensor):
 
 
 def test_encoded_data_is_standard_normal(x: Tensor):
-    x_T = sample(ENCODER, gaussian_denoiser, x, SCHEDULE, 1000)
+    x_T = sample(DDIM_ENCODE, gaussian_denoiser, x, SCHEDULE, 1000)
     assert gain(x_T, x) == pytest.approx(1 / STD, rel=1e-2)
 
 
 def test_encoding_can_end_and_decoding_can_start_between(x: Tensor):
     """On the exact ODE x_t is the image times a known factor."""
     end = 499
-    encoder = ENCODER._replace(steps=partial(ddim_encode, end=end))
+    encoder = DDIM_ENCODE._replace(steps=partial(ddim_encode, end=end))
     x_t = sample(encoder, gaussian_denoiser, x, SCHEDULE, 1000, below=end)
     exact = spread(SCHEDULE.alphas_cumprod[end]) / STD
     assert gain(x_t, x) == pytest.approx(exact, rel=5e-3)
@@ -130,7 +130,7 @@ def test_last_encoding_step_returns_eps(x: Tensor):
         outputs.append(gaussian_denoiser(x_t, t))
         return outputs[-1]
 
-    assert torch.equal(sample(ENCODER, denoise, x, SCHEDULE, 5), outputs[-1][1])
+    assert torch.equal(sample(DDIM_ENCODE, denoise, x, SCHEDULE, 5), outputs[-1][1])
     assert torch.equal(sample(DDIM, denoise, x, SCHEDULE, 5), outputs[-1][0])
 
 
@@ -145,7 +145,7 @@ def curved(gain_parameter: Tensor) -> Denoise:
     return denoise
 
 
-@pytest.mark.parametrize("sampler", [DDIM, TRAILING, ENCODER, DPMPP_2M])
+@pytest.mark.parametrize("sampler", [DDIM, TRAILING, DDIM_ENCODE, DPMPP_2M])
 class TestGradients:
     def gradient(self, sampler, x: Tensor, **options: object) -> tuple[Tensor, Tensor]:
         parameter = torch.tensor(0.7, dtype=torch.float64, requires_grad=True)

@@ -9,8 +9,8 @@ import numpy as np
 
 from reenact.data.synthetic.geometry import NECK_PIVOT, project, rotation_matrix
 from reenact.data.synthetic.head_asset import HeadAsset, load_head_asset
+from reenact.data.synthetic.identity import SPLIT_CODES, Identity, draw_identity
 from reenact.data.synthetic.motion import draw_motion
-from reenact.data.synthetic.person import SPLIT_CODES, Identity, draw_identity
 from reenact.errors import UserError
 from reenact.face.crop import crops_for_video
 from reenact.face.params import FaceParams

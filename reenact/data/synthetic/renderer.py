@@ -7,39 +7,33 @@ from dataclasses import dataclass
 import numpy as np
 
 from reenact.data.synthetic.camera import Camera, develop, record
-from reenact.data.synthetic.eye_shader import shade_eyes
+from reenact.data.synthetic.canvas import (
+    new_canvas,
+    pixels,
+    point_depth,
+    rasterised,
+    strand_pass,
+    surface_pass,
+)
 from reenact.data.synthetic.frame_light import draw_shadows, light_frame
 from reenact.data.synthetic.geometry import (
-    CAMERA_DISTANCE,
-    DEPTH_ORIGIN,
-    project,
     sample_picture,
-    surface_depth,
 )
 from reenact.data.synthetic.head_asset import TEXTURE_SIZE, HeadAsset, load_head_asset
-from reenact.data.synthetic.lens_shader import shade_lenses
 from reenact.data.synthetic.light import Light
 from reenact.data.synthetic.person import Person
-from reenact.data.synthetic.posing import Posed, PosedSolids, pose_person
+from reenact.data.synthetic.posing import Posed, pose_person
 from reenact.data.synthetic.prepared import Prepared, prepare
 from reenact.data.synthetic.rooms import Background
-from reenact.data.synthetic.shading_math import Surroundings
-from reenact.data.synthetic.shadows import light_seen
-from reenact.data.synthetic.solid_shader import shade_solids, solid_attributes
-from reenact.data.synthetic.solids import SolidArrays, shaded_by_spheres
 from reenact.data.synthetic.strand_shader import (
     blend_layers,
-    draw_strands,
-    light_strands,
 )
 from reenact.data.synthetic.strands import ON_FACE
-from reenact.data.synthetic.surface_shader import NUM_ATTRIBUTES, Mesh, shade_surface
+from reenact.data.synthetic.surface_shader import NUM_ATTRIBUTES
 from reenact.data.synthetic.surface_truth import FirstView, SurfaceTruth, surface_truth
 from reenact.face.expressions import EXPRESSION_NAMES
 from reenact.face.params import FaceParams
-from reenact.face.surface.raster import FAR, rasterize
 
-NEAR_PLANE, DEPTH_RANGE = 4.0, 20.0
 MOUTH_OPENERS = {
     "jawOpen": 1.6,
     "mouthUpperUpLeft": 0.5,
@@ -70,7 +64,10 @@ class Masks:
 
 
 class Renderer:
-    """Renders persons; keeps the last one's prepared arrays. Not safe to share between threads."""
+    """Renders persons. It keeps the prepared arrays of the last person.
+
+    A renderer must not be shared between threads.
+    """
 
     def __init__(self, asset: HeadAsset | None = None) -> None:
         self.asset = load_head_asset() if asset is None else asset
@@ -101,11 +98,22 @@ class Renderer:
     ) -> tuple[np.ndarray, Masks]:
         """One frame (reach * size, reach * size, 3) uint8 and its masks.
 
-        `params` holds one face in crop pixels whose identity is the person's; the background is
-        seen through `crop_from_frame` (3, 3); `shot` seeds the camera's noise; `moment` is the
-        frame of the clip that a moving hand is drawn for. `reach` shows what lies around the crop,
-        too: the crop is in the middle. `first` is what frame 0 shows; with it the masks have the
-        truth of the surface. Raises ValueError for another identity or batch.
+        Args:
+            person: whom to draw.
+            params: one face in crop pixels, with the identity of the person.
+            light: the light on the person.
+            background: what is behind the person, seen through `crop_from_frame`.
+            crop_from_frame: (3, 3), pixels of the film to pixels of the crop.
+            size: side of the crop in pixels.
+            supersample: samples of the surface along the side of a pixel.
+            camera: lens, noise and compression.
+            shot: seeds the camera's noise.
+            moment: the frame of the clip; a hand moves with it.
+            reach: the picture is a square so many times as wide as the crop in its middle.
+            first: what frame 0 shows of the person; with it the masks have the `surface`.
+
+        Raises:
+            ValueError: not exactly one face, or the identity of another person.
         """
         face = _one_face(person, params)
         prepared = self._prepare(person, size)
@@ -116,9 +124,7 @@ class Renderer:
             shift = np.array([[1.0, 0, margin], [0, 1, margin], [0, 0, 1]])
             crop_from_frame = shift @ crop_from_frame
         image = self.plate(background, crop_from_frame, side)
-        coverage, surface = self._draw(
-            prepared, posed, face, light, side, supersample, image, first
-        )
+        coverage, surface = self._draw(prepared, posed, face, light, supersample, image, first)
         picture = record(develop(image, camera, light.exposure, reach), camera, shot, reach)
         person_cover, face_cover, hair, head, before = (
             _to_bytes(coverage[..., k]) for k in range(5)
@@ -136,15 +142,13 @@ class Renderer:
     def first_view(
         self, person: Person, params: FaceParams, size: int, reach: int, supersample: int = 2
     ) -> FirstView:
-        """What a picture (reach * size, reach * size) of frame 0 shows of the person."""
+        """What frame 0, a picture of reach * size pixels a side, shows of the person."""
         face = _one_face(person, params)
         prepared = self._prepare(person, size)
         mesh = pose_person(self.asset, prepared, face, 0, self._attributes).mesh
-        middle = face["translation"] + size * (reach - 1) / 2
-        xy = project(mesh.points, middle, float(face["scale"])) * supersample
-        depth, side = _depth(mesh.points), size * reach * supersample
-        ids, bary = rasterize(xy, depth, mesh.triangles, mesh.material, side, side)
-        nearest = surface_depth(ids, bary, mesh.triangles, depth, FAR)
+        face["translation"] = face["translation"] + size * (reach - 1) / 2
+        xy, depth = pixels(mesh.points, face) * supersample, point_depth(mesh.points)
+        _, _, nearest = rasterised(mesh, xy, depth, size * reach * supersample)
         return FirstView(xy=xy, depth=depth, nearest=nearest)
 
     def plate(self, background: Background, crop_from_frame: np.ndarray, size: int) -> np.ndarray:
@@ -174,109 +178,45 @@ class Renderer:
             self._prepared = cached
         return cached
 
-    def _shade_skin(self, solids: SolidArrays, posed: PosedSolids, mesh: Mesh) -> None:
-        """Take the soft light away that the solids keep from the skin."""
-        skin = mesh.points[: mesh.num_body]
-        mesh.attributes[:, 6:9] *= shaded_by_spheres(skin, mesh.attributes[:, :3], posed.spheres)
-        if solids.shade is not None:
-            mesh.attributes[:, 6:9] *= solids.shade
-
-    def _shade_lenses(
-        self,
-        person: Person,
-        posed: Posed,
-        face: dict[str, np.ndarray],
-        scene: Surroundings,
-        nearest: np.ndarray,
-        supersample: int,
-        surface: np.ndarray,
-    ) -> None:
-        assert person.lenses is not None
-        rims = posed.on_head(person.lenses)
-        outlines = project(rims, face["translation"], float(face["scale"])) * supersample
-        middles = rims.mean(1)
-        shade_lenses(
-            outlines, middles, _depth(middles), person.glint, scene, nearest, supersample, surface
-        )
-
     def _draw(
         self,
         prepared: Prepared,
         posed: Posed,
         face: dict[str, np.ndarray],
         light: Light,
-        size: int,
         supersample: int,
-        image: np.ndarray,
+        plate: np.ndarray,
         first: FirstView | None,
     ) -> tuple[np.ndarray, SurfaceTruth | None]:
-        """Draw the person over the radiance `image`; returns the coverage planes (S, S, 5)."""
-        mesh, strands = posed.mesh, prepared.strands
-        casting = posed.strand_points[strands.kind != ON_FACE]
+        """Draw the person over the radiance `plate` (S, S, 3), in place.
+
+        Returns the coverage planes (S, S, 5), see `Canvas`, and the truth of the surface if there
+        is a first view.
+        """
+        mesh = posed.mesh
+        casting = posed.strand_points[prepared.strands.kind != ON_FACE]
         shadows = draw_shadows(light, mesh, casting, prepared.strand_weight)
         opening = float(face["expression"] @ self._openers)
         scene = light_frame(self.asset, mesh, light, shadows, posed.rotation, posed.eyes, opening)
-        xy = project(mesh.points, face["translation"], float(face["scale"]))
-        side = size * supersample
-        depth = _depth(mesh.points)
-        ids, bary = rasterize(xy * supersample, depth, mesh.triangles, mesh.material, side, side)
-        nearest = surface_depth(ids, bary, mesh.triangles, depth, FAR)
-        surface = np.zeros((size, size, 3), np.float32)
-        coverage = np.zeros((size, size, 5), np.float32)
-        plate_cover = np.zeros((size, size, 3), np.float32)
-        solids = prepared.solids
-        if solids is not None and posed.solids is not None:
-            self._shade_skin(solids, posed.solids, mesh)
-            points, normals = mesh.points[-len(solids.points) :], posed.solids.normals
-            table = solid_attributes(solids, points, normals, scene, shadows)
-            shade_solids(ids, bary, mesh, table, scene, supersample, surface, coverage)
-        shade_surface(
-            ids, bary, nearest, mesh, scene, prepared.look, supersample, surface, coverage
-        )
-        shade_eyes(ids, bary, mesh, scene, prepared.look, supersample, surface, coverage)
-        if prepared.person.lenses is not None and prepared.person.glint > 0:
-            self._shade_lenses(prepared.person, posed, face, scene, nearest, supersample, surface)
-        seen = np.stack(
-            [light_seen(s, posed.strand_points, 0.0) if s else _full(posed) for s in shadows], -1
-        )
-        radiance = np.empty_like(posed.strand_points)
-        light_strands(
-            posed.strand_points,
-            strands.colours,
-            strands.normals,
-            strands.openness,
-            strands.gloss,
-            strands.tangent_start,
-            scene.camera,
-            posed.rotation,
-            scene.light_directions,
-            scene.light_colours,
-            seen,
-            scene.soft,
-            radiance,
-        )
-        draw_strands(
-            project(posed.strand_points, face["translation"], float(face["scale"])),
-            _depth(posed.strand_points),
-            strands.width * np.float32(face["scale"]),
-            radiance,
-            strands.kind,
-            strands.segments,
-            nearest,
-            supersample,
-            image,
-            plate_cover,
-            surface,
-            coverage,
-        )
-        blend_layers(image, plate_cover, surface, coverage)
+        canvas = new_canvas(mesh, face, supersample, plate)
+        surface_pass(canvas, prepared, posed, face, scene, shadows)
+        strand_pass(canvas, prepared.strands, posed, face, scene, shadows)
+        blend_layers(canvas.plate, canvas.plate_cover, canvas.surface, canvas.coverage)
         if first is None:
-            return coverage, None
+            return canvas.coverage, None
+        solids = prepared.solids
         num_shown = len(mesh.triangles) - (0 if solids is None else len(solids.triangles))
         truth = surface_truth(
-            ids, bary, mesh, posed.normals(), scene.camera, num_shown, first, supersample
+            canvas.ids,
+            canvas.bary,
+            mesh,
+            posed.normals(),
+            scene.camera,
+            num_shown,
+            first,
+            supersample,
         )
-        return coverage, truth
+        return canvas.coverage, truth
 
 
 def _one_face(person: Person, params: FaceParams) -> dict[str, np.ndarray]:
@@ -286,14 +226,6 @@ def _one_face(person: Person, params: FaceParams) -> dict[str, np.ndarray]:
     if not np.allclose(face["identity"], person.identity.code, atol=1e-4):
         raise ValueError("params: identity is not the person's")
     return face
-
-
-def _full(posed: Posed) -> np.ndarray:
-    return np.ones(len(posed.strand_points), np.float32)
-
-
-def _depth(points: np.ndarray) -> np.ndarray:
-    return (CAMERA_DISTANCE - (points[:, 2] - DEPTH_ORIGIN) - NEAR_PLANE) / DEPTH_RANGE
 
 
 def _to_bytes(picture: np.ndarray) -> np.ndarray:

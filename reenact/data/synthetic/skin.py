@@ -20,7 +20,7 @@ from reenact.data.synthetic.imaging import (
 
 DISPLAY_GAMMA = 2.2
 SKIN_DEPTH, SKIN_CONTRAST = 0.88, 1.12
-"""Skin reflects less, and redder, than the colours of SKIN_ANCHORS, which are those of photos."""
+"""Skin reflects less, and redder, than `skin_colour` says, which gives colours of photos."""
 BLUSH = (
     ((0.42, -0.42, -0.15), 0.22, 0.9),
     (30, 0.16, 0.8),

@@ -12,8 +12,11 @@ from reenact.face.box import box_max, box_mean
 from reenact.face.surface.raster import SKIN, TEETH, TONGUE
 from reenact.face.surface.visible import BALLS, INSIDE, rest_points, upper_teeth
 
-MATERIALS = ("teeth", "tongue", "inside", "lashes", "pupil", "iris", "sclera")
-TEETH_AT, TONGUE_AT, INSIDE_AT, LASHES_AT, PUPIL_AT, IRIS_AT, SCLERA_AT = range(len(MATERIALS))
+EYE_MATERIALS = ("pupil", "iris", "sclera")
+MATERIALS = ("teeth", "tongue", "inside", "lashes", *EYE_MATERIALS, "left lid", "right lid")
+"""Left and right are those of the picture."""
+TEETH_AT, TONGUE_AT, INSIDE_AT, LASHES_AT, PUPIL_AT, IRIS_AT, SCLERA_AT = range(7)
+LIDS_AT = slice(7, 9)
 USUAL_LEVELS = (
     (175, 157, 147),
     (95, 50, 46),
@@ -22,11 +25,21 @@ USUAL_LEVELS = (
     (20, 18, 17),
     (80, 56, 42),
     (165, 154, 150),
+    (162, 122, 102),
+    (162, 122, 102),
 )
 """Levels of 255 of the materials on a face whose skin has USUAL_SKIN, from rendered pictures."""
 USUAL_SKIN = (176.0, 137.0, 115.0)
 TEETH_LIGHT, TEETH_TINT = 1.1, 0.75
 """Teeth are as light as the skin times the one and have this share of its colour."""
+LID_HEIGHT, LID_SIDE, LID_LIGHT = (-0.32, -0.14), (0.18, 0.44), 0.9
+"""An upper lid looks like the skin below the eye: in this height and so far to the side, in dm at
+rest. Its light is the third value times as much.
+"""
+LID_FROM, LID_TO, LID_COVER = 0.05, 0.6, 0.7
+"""A closed lid's skin has this look from the first `lid_share` on, completely from the second one,
+and covers the third share of the photo's stretched skin.
+"""
 SCLERA_LIGHT, SCLERA_TINT = 0.85, 0.3
 """The same for the sclera of a photo that shows too little of it."""
 GREY = 3.0
@@ -53,10 +66,14 @@ SCLERA_ROUND = 0.25
 """How much darker the sclera is at the outline of the round eyeball."""
 SOFT_MOUTH = 1 / 256
 """Edges inside of a mouth are softened over this share of the side of the face crop."""
+SOFT_LIDS = 1 / 64
+"""The same for closing lids."""
 LIPS_REACH = 1 / 28
 """Within this share of the side of the face crop lips and lids shade what lies behind them."""
-LASHES_BELOW, LASHES_DARK = 0.7, 0.7
-"""Below this share of the photo's opening lashes cover an eye more and more, up to this share."""
+CLOSING_BELOW, LASHES_DARK = 0.7, 0.7
+"""Below the first share of the photo's opening an eye is closing: its lid comes into view, and
+lashes cover it more and more, up to the second share.
+"""
 LASHES_WIDTH, LASHES_GAIN = 1 / 256, 3.0
 """Half of the width of closed lashes is this share of the crop's side. The second value makes a
 line of single pixels about as dark in its middle as it was.
@@ -67,7 +84,7 @@ LIPS_SHADE, TONGUE_SHADE, LIDS_SHADE = 1.0, 0.7, 0.5
 
 @dataclass(frozen=True, kw_only=True)
 class Look:
-    """colours: (7, 3) in [-1, 1], those of MATERIALS in one photo. iris: its angle in radians.
+    """colours: (9, 3) in [-1, 1], those of MATERIALS in one photo. iris: its angle in radians.
     is_grey: whether the photo is.
     shift: (2,) how far to the right of the tracked pupil the photo shows the iris, picture's left
     eye first, in radii of the eyeball.
@@ -104,6 +121,7 @@ def read_look(picture: np.ndarray, part: np.ndarray, rest: np.ndarray, middle: f
             usual[k] = np.median(ball[where], 0)
     sclera = _bright(ball[angle > iris + EDGE_ANGLE])
     usual[SCLERA_AT] = usual[SCLERA_AT] if sclera is None else sclera
+    usual[LIDS_AT] = _lids(picture, part, rest, middle, skin)
     is_grey = bool(np.ptp(picture, axis=-1).mean() < GREY)
     if is_grey:
         usual[:] = usual.mean(-1, keepdims=True)
@@ -114,7 +132,7 @@ def read_look(picture: np.ndarray, part: np.ndarray, rest: np.ndarray, middle: f
 def draw_materials(
     fill: np.ndarray, part: np.ndarray, rest: np.ndarray, middle: float, look: Look
 ) -> None:
-    """Sets how much of each pixel is of which of MATERIALS in `fill` (7, S, S), which is 0: 1 in
+    """Sets how much of each pixel is of which of MATERIALS in `fill` (9, S, S), which is 0: 1 in
     sum on teeth, tongue, the mouth's inside and eyeballs, and nothing elsewhere.
 
     part (S, S), rest (S, S, 3), middle: as for `read_look`.
@@ -145,18 +163,26 @@ def eye_areas(part: np.ndarray, middle: float) -> np.ndarray:
     return np.bincount(_side_of(np.nonzero(part == BALLS)[1], middle), minlength=2)
 
 
-def darken_closing_eyes(
-    fill: np.ndarray, is_eye: np.ndarray, middle: float, openness: np.ndarray
+def draw_closing_eyes(
+    fill: np.ndarray,
+    is_eye: np.ndarray,
+    lid: np.ndarray,
+    middle: float,
+    openness: np.ndarray,
 ) -> None:
-    """Draws the lashes and their shadow over eyes that close: in `fill` (7, S, S), see
-    `draw_materials`.
+    """Draws what closing eyes show and an open one does not: in `fill` (9, S, S), see
+    `draw_materials`. That is the skin of the upper lids, and the lashes with their shadow.
 
-    is_eye: (S, S), between the lids, or where they touch. openness: (2,), the visible area of each
-    eye relative to the photo's.
+    is_eye: (S, S), between the lids, or where they touch. lid: (S, S), see `lid_share`; 0 on
+    anything but skin. openness: (2,), the visible area of each eye relative to the photo's.
     """
+    closing = ((CLOSING_BELOW - openness) / CLOSING_BELOW).clip(0, 1)
+    row, column = np.nonzero(lid > LID_FROM)
+    side = _side_of(column, middle)
+    grown = (lid[row, column] - LID_FROM) / (LID_TO - LID_FROM)
+    fill[LIDS_AT][side, row, column] = LID_COVER * closing[side] * grown.clip(max=1)
     row, column = np.nonzero(is_eye)
-    dark = LASHES_DARK * ((LASHES_BELOW - openness) / LASHES_BELOW).clip(0, 1)
-    covered = dark[_side_of(column, middle)]
+    covered = LASHES_DARK * closing[_side_of(column, middle)]
     fill[:, row, column] *= 1 - covered
     fill[LASHES_AT, row, column] = covered
 
@@ -185,13 +211,13 @@ def painted(fill: Tensor, look: Look, crop_side: float) -> Tensor:
 
 
 def shaded(fill: Tensor, crop_side: float) -> Tensor:
-    """Shares (B, 7, S, S) with soft edges, darker behind lips and lids.
+    """Shares (B, 9, S, S) with soft edges, darker behind lips and lids.
 
     crop_side: pixels. Narrow gaps between lips are dark: no teeth are seen in them. The shade has
     the colour of the mouth's inside, which is warm.
     """
     radius = max(1, round(LIPS_REACH * crop_side / 2))
-    teeth, tongue, inside, lashes, pupil, iris, sclera = fill.split(1, 1)
+    teeth, tongue, inside, lashes, pupil, iris, sclera, lids = fill.split([1] * 7 + [2], 1)
     open_mouth = _open(teeth + tongue + inside, radius)
     open_eye = _open(pupil + iris + sclera, radius)
     dark_teeth = teeth * LIPS_SHADE * (1 - open_mouth)
@@ -203,7 +229,8 @@ def shaded(fill: Tensor, crop_side: float) -> Tensor:
     mouth = box_mean(mouth, max(1, round(SOFT_MOUTH * crop_side)))
     mouth[:, 2:] += eyes[:, :1]
     line = _lash_line(lashes, max(1, round(LASHES_WIDTH * crop_side)))
-    others = torch.cat([mouth, eyes[:, 1:]], 1) * (1 - line)
+    lids = box_mean(lids, max(1, round(SOFT_LIDS * crop_side)))
+    others = torch.cat([mouth, eyes[:, 1:], lids], 1) * (1 - line)
     return torch.cat([others[:, :LASHES_AT], line, others[:, LASHES_AT:]], 1)
 
 
@@ -248,6 +275,19 @@ def _iris_shift(rest: np.ndarray, light: np.ndarray) -> float:
 def _open(cover: Tensor, radius: int) -> Tensor:
     """1 in the middle of wide openings, 0 in narrow ones."""
     return ((box_mean(cover, radius) - 0.2) / 0.4).clamp(0, 1)
+
+
+def _lids(
+    picture: np.ndarray, part: np.ndarray, rest: np.ndarray, middle: float, skin: np.ndarray
+) -> np.ndarray:
+    """Levels of both upper lids (2, 3), see `read_look`. skin: those of the face (3,)."""
+    across, height = np.abs(rest[..., 0]), rest[..., 1]
+    is_level = (height > LID_HEIGHT[0]) & (height < LID_HEIGHT[1])
+    where = (part == SKIN) & is_level & (across > LID_SIDE[0]) & (across < LID_SIDE[1])
+    side, found = _side_of(np.nonzero(where)[1], middle), picture[where]
+    lids = [found[side == k] for k in (0, 1)]
+    levels = [np.median(lid, 0) if len(lid) >= LEAST_PIXELS else skin for lid in lids]
+    return LID_LIGHT * np.stack(levels)
 
 
 def _bright(levels: np.ndarray) -> np.ndarray | None:

@@ -8,12 +8,19 @@ import numba as nb
 import numpy as np
 
 from reenact.face.surface.layer_source import FACE_DEPTH, LayerSource
-from reenact.face.surface.look import MATERIALS, SCLERA_AT, darken_closing_eyes, draw_materials
+from reenact.face.surface.look import MATERIALS, SCLERA_AT, draw_closing_eyes, draw_materials
 from reenact.face.surface.raster import SKIN
 from reenact.face.surface.sight import HIDDEN_BELOW, Shown
 from reenact.face.surface.skull import CHIN_HEIGHT, SHOULDER_HEIGHT
 from reenact.face.surface.usual_look import USUAL_PARTS
-from reenact.face.surface.visible import BALLS, NUM_PARTS, draw_surface, mirrored, rest_points
+from reenact.face.surface.visible import (
+    BALLS,
+    NUM_PARTS,
+    draw_surface,
+    lid_share,
+    mirrored,
+    rest_points,
+)
 
 SURE_FACING, SURE_STRETCH = 0.45, 1.5
 """Where the head faces the camera by less than the first in the source, and by more than this many
@@ -53,7 +60,7 @@ class LookedUp(NamedTuple):
     slanted: from 0 to 1, how much skin turns into view that the source shows at a slant, or not at
         all.
     opaque: see `LayerField`.
-    fill: K = 7, the shares of MATERIALS that are drawn, see `draw_materials`.
+    fill: K = 9, the shares of MATERIALS that are drawn, see `draw_materials`.
     """
 
     place: np.ndarray
@@ -99,6 +106,7 @@ class DrawnHead(NamedTuple):
     own: (S, S, 3) the same point in the source, see `surface_points`. opposite: the point on the
         other half of the head there. rest: the point's place at rest, see `rest_points`.
     before, now: (S, S) how much the point faces the camera in the source and here, see `facing`.
+    lid: (S, S), see `lid_share`.
     """
 
     part: np.ndarray
@@ -107,6 +115,7 @@ class DrawnHead(NamedTuple):
     rest: np.ndarray
     before: np.ndarray
     now: np.ndarray
+    lid: np.ndarray
 
 
 def draw_head(points: np.ndarray, source: LayerSource, now: np.ndarray) -> DrawnHead:
@@ -116,8 +125,8 @@ def draw_head(points: np.ndarray, source: LayerSource, now: np.ndarray) -> Drawn
     """
     own = source.points[0]
     opposite = mirrored(source.points)[0]
-    facing = [source.facing[:, None], now[:, None]]
-    values = np.concatenate([own, opposite, rest_points(), *facing], 1)
+    single = [values[:, None] for values in (source.facing, now, lid_share())]
+    values = np.concatenate([own, opposite, rest_points(), *single], 1)
     drawn, part = draw_surface(points, values, source.view.size)
     return DrawnHead(
         part=part,
@@ -126,6 +135,7 @@ def draw_head(points: np.ndarray, source: LayerSource, now: np.ndarray) -> Drawn
         rest=drawn[..., 6:9],
         before=drawn[..., 9],
         now=drawn[..., 10],
+        lid=drawn[..., 11],
     )
 
 
@@ -140,14 +150,15 @@ def look_up(
     """Fills `found`, of one picture, from a drawn head.
 
     middle: the column half-way between the pupils. turned: 1 if the eyes turn, 0 if not. openness:
-    see `darken_closing_eyes`.
+    see `draw_closing_eyes`.
     """
     draw_materials(found.fill, head.part, head.rest, middle, source.look)
     cut = source.cut[0, 0].cpu().numpy()
     is_usual = np.isin(np.arange(NUM_PARTS), USUAL_PARTS)
     _classify(head, is_usual, source.shown, cut, turned, found)
     is_eye = _is_between_lids(head.part, head.own, source.shown.parts[BALLS])
-    darken_closing_eyes(found.fill, is_eye, middle, openness)
+    lid = head.lid * (head.part == SKIN)
+    draw_closing_eyes(found.fill, is_eye, lid, middle, openness)
 
 
 @nb.njit(cache=True, nogil=True)

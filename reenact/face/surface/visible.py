@@ -95,6 +95,18 @@ def upper_teeth() -> np.ndarray:
 
 
 @functools.cache
+def lid_share() -> np.ndarray:
+    """For each vertex of `surface_points` from 0 to 1 (V,) float32: how far it follows the edge of
+    the upper lid, when an eye closes.
+    """
+    with np.load(asset_path("head_model.npz")) as archive:
+        rows = [list(archive["names"]).index(f"eyeBlink{side}") for side in ("Left", "Right")]
+        fall = -archive["E"][rows, :, 1].astype(np.float32)
+    follows = (fall / fall.max(1, keepdims=True)).clip(min=0).max(0)
+    return np.concatenate([follows, np.zeros(2 * len(_eyeball()[0]), np.float32)])
+
+
+@functools.cache
 def _opposite_vertices() -> np.ndarray:
     """For each vertex the one on the other half of the head (V,)."""
     with np.load(asset_path("head_model.npz")) as archive:

@@ -12,7 +12,7 @@ from reenact.face.params import FaceParams
 from reenact.face.surface.look import (
     MATERIALS,
     Look,
-    darken_closing_eyes,
+    draw_closing_eyes,
     draw_materials,
     eye_areas,
     painted,
@@ -20,9 +20,16 @@ from reenact.face.surface.look import (
     shaded,
 )
 from reenact.face.surface.raster import TEETH
-from reenact.face.surface.visible import BALLS, draw_surface, rest_points, surface_points
+from reenact.face.surface.visible import (
+    BALLS,
+    draw_surface,
+    lid_share,
+    rest_points,
+    surface_points,
+)
 
 SIZE = 256
+SIDES = ("left", "right")
 SCLERA, IRIS, SKIN = (200, 190, 180), (60, 90, 120), (210, 160, 130)
 
 
@@ -110,11 +117,44 @@ def test_an_eye_that_closes_gets_the_shadow_of_its_lashes(drawn):
     assert areas.min() > 50
     assert areas[0] == pytest.approx(areas[1], rel=0.1)
     fill = np.zeros((len(MATERIALS), SIZE, SIZE), np.float32)
-    darken_closing_eyes(fill, part == BALLS, SIZE / 2, np.array([1.0, 0.1]))
+    no_lid = np.zeros((SIZE, SIZE))
+    draw_closing_eyes(fill, part == BALLS, no_lid, SIZE / 2, np.array([1.0, 0.1]))
     left, right = fill[..., : SIZE // 2], fill[..., SIZE // 2 :]
     assert left.max() == 0
     assert 0.5 < right.max() <= 1
     assert right[MATERIALS.index("lashes")].sum() == pytest.approx(right.sum())
+
+
+def test_a_closing_lid_looks_like_the_skin_below_its_eye(drawn):
+    """An open eye shows next to nothing of its lid, often a dark line of shadow and lashes."""
+    part, places = drawn
+    picture = photo_with_irises(part, places, 0.0, 0.5)
+    is_above_pupils = (part == 0) & (places[..., 1] > 0)
+    picture[is_above_pupils] = (30, 20, 20)
+    picture[:, : SIZE // 2] *= 0.5
+    look = read_look(picture, part, places, SIZE / 2)
+    left, right = ((look.colours[MATERIALS.index(f"{side} lid")] + 1) * 127.5 for side in SIDES)
+    assert right.tolist() == pytest.approx([0.9 * level for level in SKIN], abs=1)
+    assert left.tolist() == pytest.approx((right / 2).tolist(), abs=1)
+
+    lid = np.zeros((SIZE, SIZE), np.float32)
+    lid[100:110, 80:90] = lid[100:110, 170:180] = 1
+    fill = np.zeros((len(MATERIALS), SIZE, SIZE), np.float32)
+    draw_closing_eyes(fill, np.zeros_like(lid) > 0, lid, SIZE / 2, np.array([0.9, 0.0]))
+    assert fill[:, :, : SIZE // 2].max() == 0, "an eye as open as in the photo"
+    assert fill[MATERIALS.index("right lid"), 100, 170] > 0.5
+    assert fill.sum() == fill[MATERIALS.index("right lid")].sum()
+
+
+def test_only_the_upper_lids_follow_an_eye_that_closes():
+    share, rest = lid_share(), rest_points()
+    assert share.shape == (len(rest),)
+    assert share.max() == 1
+    x, y, z = rest[share > 0.1].T
+    assert np.abs(x).min() > 0.1
+    assert np.abs(x).max() < 0.6
+    assert np.abs(y).max() < 0.3
+    assert z.min() > -0.4
 
 
 def test_lids_that_touch_leave_a_soft_dark_line():

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from reenact.data.synthetic.colouring import skin_colour
 from reenact.data.synthetic.covers.hand_shape import (
     FIST,
     OPEN,
@@ -16,7 +17,7 @@ from reenact.data.synthetic.covers.hand_shape import (
 )
 from reenact.data.synthetic.head_asset import HeadAsset
 from reenact.data.synthetic.imaging import smoothstep
-from reenact.data.synthetic.person import SKIN_ANCHORS, Person
+from reenact.data.synthetic.person import Person
 from reenact.data.synthetic.skin import SKIN_DEPTH, linear
 from reenact.data.synthetic.solids import Solid
 
@@ -159,9 +160,7 @@ def _colours(shape: HandShape, person: Person, rng: np.random.Generator) -> np.n
     """Reflectance (V, 3): redder joints and palms, pale nails, a mottled skin, the sleeve."""
     skin = np.median(person.texture[260:360, 180:330, :3].reshape(-1, 3), 0)
     if rng.random() > OWN_SKIN_SHARE:
-        tone, steps = rng.random(), np.linspace(0, 1, len(SKIN_ANCHORS))
-        other = np.array([np.interp(tone, steps, SKIN_ANCHORS[:, k]) for k in range(3)])
-        skin = linear(other) * SKIN_DEPTH
+        skin = linear(skin_colour(rng.random())) * SKIN_DEPTH
     ruddy = np.array([1.05, 0.80, 0.78])
     pale = np.array([0.50, 0.30, 0.25])
     colours = np.tile(skin, (len(shape.points), 1))
