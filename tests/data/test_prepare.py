@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -289,7 +290,8 @@ def test_a_parsing_network_draws_the_masks(raw, tmp_path):
     torch.jit.script(Parser()).save(str(path))
     masks = MaskConfig(kind="parsing", parsing=path, parsing_side=64)
     run = replace(run_of(raw["frames_cropped"], tmp_path / "out"), masks=masks)
-    run_quietly(run)
+    with warnings.catch_warnings(action="error", category=FutureWarning):
+        run_quietly(run)
     mask = next(iter(by_video(tmp_path / "out").values())).face_mask(0)
     assert (mask[:, :31] == 255).all()
     assert (mask[:, 33:] == 0).all()

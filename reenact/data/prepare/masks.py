@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -88,7 +89,10 @@ class ParsingNet:
         assert config.parsing is not None
         path = check_input_file(config.parsing)
         try:
-            self.net = torch.jit.load(str(path), map_location=device).eval()
+            with warnings.catch_warnings():
+                # torch calls the format deprecated. It holds a network without its code.
+                warnings.simplefilter("ignore", FutureWarning)
+                self.net = torch.jit.load(str(path), map_location=device).eval()
         except Exception as error:  # torch raises several kinds for foreign files
             line = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise UserError(
