@@ -65,6 +65,17 @@ def test_a_command_of_the_documents_parses(where: str, line: str):
         load_config(find_config(str(chosen.config)), RUNS[name], chosen.overrides)
 
 
+def test_brackets_of_commands_are_quoted():
+    """zsh, the shell of macOS, takes a bare [web] for a pattern of file names."""
+    bare = [
+        f"{path.name}: {line}"
+        for path in PAGES
+        for line in path.read_text().splitlines()
+        if re.search(r"pip install [^\s\"']*\[", line) and path.name != "log.md"
+    ]
+    assert bare == []
+
+
 def test_there_are_commands():
     assert len(commands()) > 30
 

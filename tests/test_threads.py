@@ -121,15 +121,16 @@ def test_a_forgotten_generator_in_a_cycle_ends_its_threads() -> None:
 
 
 def test_work_beside_a_block_ends_with_it_and_may_be_left_out(threads: int) -> None:
-    ended = []
+    ended, is_inside = [], threading.Event()
 
     def work() -> None:
-        time.sleep(0.02)
+        assert is_inside.wait(20)
         ended.append(threading.current_thread())
 
     before = running()
     with meanwhile(work):
         assert not ended
+        is_inside.set()
     assert [thread is threading.current_thread() for thread in ended] == [False] * (threads > 1)
     assert running() == before
 

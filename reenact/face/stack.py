@@ -58,6 +58,13 @@ class FoundFace:
         return max(right - left, bottom - top)
 
 
+def no_such_face(number: int, count: int) -> str:
+    """The text of the error for a number that none of the `count` faces of a picture has."""
+    faces = "1 face" if count == 1 else f"{count} faces, counted from the left"
+    choices = "choose 1" if count == 1 else f"choose 1 to {count}"
+    return f"face {number} was chosen, but the picture has {faces}: {choices}"
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SourceFace(Generic[Params]):
     """The one face of a photo (H, W, 3).

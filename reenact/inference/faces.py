@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from reenact.errors import UserError, warn
-from reenact.face.stack import FaceStack, SourceFace, Watch
+from reenact.errors import UserError, counted, warn
+from reenact.face.stack import FaceStack, SourceFace, Watch, no_such_face
 from reenact.inference.canvas import is_cut
 from reenact.inference.group import close_pairs, neighbours_of
 from reenact.inference.motion import Motion
@@ -58,10 +58,7 @@ def find_faces(
         raise UserError(f"{where}: no face found, take a photo that shows faces clearly")
     for number in (numbers := numbers or [face.number for face, _ in found]):
         if not 1 <= number <= len(found):
-            raise UserError(
-                f"{where}: face {number} was chosen, but the picture has {len(found)}, counted "
-                f"from the left: choose 1 to {len(found)}"
-            )
+            raise UserError(f"{where}: {no_such_face(number, len(found))}")
     boxes = [face for face, _ in found]
     for a, b in close_pairs([boxes[number - 1] for number in numbers]):
         warn(f"{where}: the heads {a} and {b} overlap; the edge between them may be seen")
@@ -117,7 +114,7 @@ def track_face(
             frames, float(rate), size, watch, which=which, smoothing=smoothing
         )
     if tracked is None:
-        what = "the picture" if is_picture else f"any of the {frames.count} frames"
+        what = "the picture" if is_picture else counted(frames.count, "frame")
         raise UserError(f"{where}: no face found in {what}, take a target that shows one clearly")
     for line in tracked.warnings(role):
         warn(line)

@@ -95,6 +95,11 @@ class InferRun(AnimateOptions):
     face: FaceConfig = field(default_factory=FaceConfig)
     reenactor: ReenactorConfig = field(default_factory=ReenactorConfig)
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.end is not None and self.end <= (start := self.start or 0.0):
+            raise UserError(f"end: must be later than the start at {start:g} s, got {self.end:g} s")
+
 
 def animate_options(run: InferRun) -> dict[str, Any]:
     """The part of a run that `Reenactor.animate` takes, as its options."""

@@ -210,7 +210,9 @@ class VideoWriter:
             yield
         except OSError as error:
             reason = (error.strerror or str(error)).lower()
-            raise UserError(f"{self.path}: cannot write the video ({reason})") from error
+            raise UserError(
+                f"{self.path}: cannot write the video ({reason}), make room or choose another place"
+            ) from error
 
     def _add_stream(self, output: "OutputContainer") -> "VideoStream":
         options = self._format.options(self.crf)

@@ -13,6 +13,7 @@ import av
 import numpy as np
 import pytest
 
+from reenact.assets import asset_path
 from reenact.commands import infer
 from reenact.commands.animating import KEYS, given_options, option_of
 from reenact.commands.arguments import Parser, read_config
@@ -199,13 +200,23 @@ def test_sound_and_label_by_choice(tmp_path: Path, weights: str):
     assert difference[:-40].max() == 0
 
 
+def test_a_part_that_ends_before_it_starts_is_refused_at_once(capsys):
+    photo = str(asset_path("demo_source.png"))
+    for words, problem in (
+        (("--from", "5", "--to", "2"), "must be later than the start at 5 s, got 2 s"),
+        (("--to", "0"), "must be later than the start at 0 s, got 0 s"),
+    ):
+        assert run_command("infer", "infer", [photo, "@nod", *words]) == 1
+        assert capsys.readouterr().err == f"error: --to: {problem}\n"
+
+
 def test_a_face_that_is_not_there_is_one_line(tmp_path: Path, weights: str, capsys):
     photo = material.write_photo(tmp_path / "face.png")
     output = tmp_path / "result.png"
     plain = [str(photo), str(photo), weights, "--output", str(output)]
     for option, value, message in (
-        ("--source-face", "7", f"{photo}: face 7 was chosen, but the picture has 1"),
-        ("--target-face", "7", f"{photo}: face 7 was chosen, but the picture has 1"),
+        ("--source-face", "7", f"{photo}: face 7 was chosen, but the picture has 1 face: choose 1"),
+        ("--target-face", "7", f"{photo}: face 7 was chosen, but the picture has 1 face: choose 1"),
         ("--source-face", "nobody", "source_face 'nobody': choose largest, leftmost"),
         ("--source-face", "x" * 300, f"source_face '{'x' * 300}': choose largest, leftmost"),
     ):

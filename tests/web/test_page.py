@@ -40,7 +40,7 @@ def chromium() -> str:
 
 @pytest.fixture(scope="module")
 def server(chromium):
-    pytest.importorskip("gradio", reason="no gradio: pip install .[web]")
+    pytest.importorskip("gradio", reason="no gradio: pip install gradio")
     pytest.importorskip("playwright", reason="no playwright: pip install playwright")
     run = page_run(InferRun(max_side=160), "cpu")
     before = dict(os.environ)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -88,7 +89,10 @@ class ParsingNet:
         assert config.parsing is not None
         path = check_input_file(config.parsing)
         try:
-            self.net = torch.jit.load(str(path), map_location=device).eval()
+            with warnings.catch_warnings():
+                # torch calls the format deprecated. It holds a network without its code.
+                warnings.simplefilter("ignore", FutureWarning)
+                self.net = torch.jit.load(str(path), map_location=device).eval()
         except Exception as error:  # torch raises several kinds for foreign files
             line = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise UserError(
@@ -117,8 +121,8 @@ class ParsingNet:
         if not isinstance(scores, Tensor) or scores.ndim != 4 or scores.shape[1] <= max(labels):
             shape = tuple(scores.shape) if isinstance(scores, Tensor) else type(scores).__name__
             raise UserError(
-                f"{self.config.parsing}: expected scores (B, labels, h, w) with more than "
-                f"{max(labels)} labels, got {shape}"
+                f"{self.config.parsing}: expected scores (B, labels, h, w) for the labels "
+                f"0 to {max(labels)}, got {shape}"
             )
         scores = F.interpolate(scores.float(), crops.shape[1:3], mode="bilinear")
         wanted = torch.tensor(labels, device=scores.device)

@@ -12,7 +12,7 @@ from reenact.errors import UserError
 from reenact.face.open.tracker import FaceTracker
 from reenact.face.people import People
 from reenact.face.points import five_points_from_points478
-from reenact.face.stack import FoundFace, Frame, Which
+from reenact.face.stack import FoundFace, Frame, Which, no_such_face
 
 _PLACES: dict[str, Callable[[FoundFace], float]] = {
     "leftmost": lambda face: face.box[0] + face.box[2],
@@ -77,10 +77,7 @@ class FaceChoice:
             return faces[best][1] if likeness[best] >= People.SAME else None
         if isinstance(self._which, int):
             if not 1 <= self._which <= len(faces):
-                raise UserError(
-                    f"face {self._which} was chosen, but the picture has {len(faces)}, counted "
-                    f"from the left: choose 1 to {len(faces)}"
-                )
+                raise UserError(no_such_face(self._which, len(faces)))
             return faces[self._which - 1][1]
         assert isinstance(self._which, str)
         place = _PLACES[self._which]
