@@ -14,6 +14,7 @@ from time import process_time
 import torch
 
 from reenact.assets import EMBEDDED_WEIGHTS, asset_path
+from reenact.errors import counted
 from reenact.inference.export import networks_of
 from reenact.memory import keep_freed_memory
 from reenact.models.checkpoint import load_reenactor
@@ -46,7 +47,9 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = args.threads
-    print(f"batch {args.batch}, {args.threads} thread(s), float32, milliseconds per picture")
+    print(
+        f"batch {args.batch}, {counted(args.threads, 'thread')}, float32, milliseconds per picture"
+    )
     print("network                  torch     onnxruntime  speed-up")
     for network in networks_of(load_reenactor(args.weights)):
         session = onnxruntime.InferenceSession(

@@ -24,6 +24,7 @@ from diffae import DiffAE
 from diffae.architecture import infer_config
 from diffae.checkpoint import module_name
 from reenact.device import autocast, pick_device
+from reenact.errors import counted
 from reenact.memory import keep_freed_memory
 
 
@@ -90,7 +91,8 @@ def main() -> None:
         for name, work in works.items():
             best[name] = min(best[name], seconds(work, device, 1))
     base = best["official, float32"]
-    print(f"{args.template}, batch {args.batch}, {device}, {torch.get_num_threads()} threads")
+    threads = counted(torch.get_num_threads(), "thread")
+    print(f"{args.template}, batch {args.batch}, {device}, {threads}")
     for name, took in best.items():
         difference = float((outputs[name] - outputs["official, float32"]).abs().max())
         print(f"{name:18s} {took:8.3f} s  {base / took:5.2f}x  largest difference {difference:.1e}")

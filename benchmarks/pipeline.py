@@ -25,6 +25,7 @@ import numpy as np
 import torch
 
 from reenact.assets import asset_path
+from reenact.errors import counted
 from reenact.inference.crop_reenactor import CropReenactor
 from reenact.inference.drawings import Drawings
 from reenact.inference.moved_layers import MovedLayers
@@ -124,7 +125,8 @@ def whole(reenactor: Reenactor, source: Path, clip: MediaClip, count: int, run: 
     clock, processor = perf_counter() - clock, process_time() - processor
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(
-        f"whole, {torch.get_num_threads()} threads, {count} frames: {count / clock:.1f} frames/s "
+        f"whole, {counted(torch.get_num_threads(), 'thread')}, {count} frames: "
+        f"{count / clock:.1f} frames/s "
         f"on the clock (tracking {1e3 * tracked / count:.1f} ms), "
         f"{1e3 * processor / count:.1f} ms of the processor a frame, peak memory {peak:.0f} MB"
     )

@@ -26,6 +26,7 @@ from reenact.data.prepare.tracking import ClipTracker, Stopwatch
 from reenact.data.synthetic.raw import render_clip, write_video
 from reenact.data.synthetic.renderer import Renderer
 from reenact.device import pick_device
+from reenact.errors import counted
 
 
 class BothClocks(Stopwatch):
@@ -96,8 +97,8 @@ def main() -> None:
             best = [clip for run in runs for clip in run.result()]
     frames = count * arguments.clips * arguments.frames
     print(
-        f"{frames} frames of {arguments.size} px, {arguments.device}, {count} process(es) of "
-        f"{arguments.threads} thread(s)"
+        f"{frames} frames of {arguments.size} px, {arguments.device}, "
+        f"{counted(count, 'process', 'processes')} of {counted(arguments.threads, 'thread')}"
     )
     for name, column in (("clock", 0), ("processor", 1)):
         stages = {

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from diffae import DiffAE
 from reenact.assets import EMBEDDED_WEIGHTS, asset_path
 from reenact.device import autocast, pick_device
+from reenact.errors import counted
 from reenact.models.checkpoint import load_reenactor
 from reenact.models.released import PUBLISHED_CONFIG
 
@@ -86,7 +87,8 @@ def main() -> None:
         rows.append(("compiled", args.batch, full, "ddim", torch.bfloat16, torch.compile(unet)))  # type: ignore[arg-type]
     weights = sum(p.numel() for p in unet.parameters()) / 1e6
     print(
-        f"{size} px, U-Net of {weights:.1f} M weights, {device}, {torch.get_num_threads()} threads"
+        f"{size} px, U-Net of {weights:.1f} M weights, {device}, "
+        f"{counted(torch.get_num_threads(), 'thread')}"
     )
     print("sampler  steps  batch  precision   s/frame  speed-up  l1 to the first row")
     base, first = 0.0, torch.empty(0)

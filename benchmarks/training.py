@@ -27,6 +27,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from diffae import DiffAE, DiffAEConfig, save_checkpoint
 from reenact.config import load_config
 from reenact.device import pick_device
+from reenact.errors import counted
 from reenact.face.params import MEAN_SCALE, FaceParams
 from reenact.models.released import PUBLISHED_CONFIG
 from reenact.training.loop import train_step
@@ -85,7 +86,7 @@ def parse_arguments() -> argparse.Namespace:
 def main() -> None:
     arguments = parse_arguments()
     device = pick_device(arguments.device)
-    print(f"{device}, torch {torch.__version__}, {torch.get_num_threads()} threads")
+    print(f"{device}, torch {torch.__version__}, {counted(torch.get_num_threads(), 'thread')}")
     print(HEADER)
     with tempfile.TemporaryDirectory() as folder:
         for path in arguments.configs:

@@ -104,7 +104,7 @@ class DiffAEConfig:
             mults = getattr(self, name)
             if not mults or self.image_size % (self.patch_size * 2 ** (len(mults) - 1)):
                 raise ValueError(
-                    f"{name}: {len(mults)} levels and patch_size {self.patch_size} "
+                    f"{name} {mults!r:.40} and patch_size {self.patch_size} "
                     f"do not fit image_size {self.image_size}"
                 )
         unet = self.unet_channels

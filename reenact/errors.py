@@ -1,4 +1,4 @@
-"""Errors that a user can mend, warnings, and how a command turns them into exit codes."""
+"""What commands tell the user: errors with their exit codes, warnings and closing lines."""
 
 import contextlib
 import difflib
@@ -39,6 +39,11 @@ def suggestion(name: str, known: Iterable[str], *, prefix: str = "") -> str:
     """
     close = difflib.get_close_matches(name, list(known), n=1)
     return f", did you mean {prefix + close[0]!r}?" if close else ""
+
+
+def counted(count: int, noun: str, plural: str | None = None) -> str:
+    """`1 clip`, `2 clips`. plural: for nouns whose plural is not made with an s."""
+    return f"{count} {noun if count == 1 else plural or noun + 's'}"
 
 
 class Stopped(BaseException):

@@ -11,7 +11,7 @@ import torch
 
 from diffae import CheckpointError
 from reenact import errors
-from reenact.errors import UserError, exit_code
+from reenact.errors import UserError, counted, exit_code
 
 
 def _raising(error: BaseException):
@@ -24,6 +24,11 @@ def _raising(error: BaseException):
 def test_success_is_zero(capsys: pytest.CaptureFixture[str]) -> None:
     assert exit_code(lambda: None) == 0
     assert capsys.readouterr() == ("", "")
+
+
+def test_counted_words() -> None:
+    assert [counted(n, "clip") for n in (0, 1, 2)] == ["0 clips", "1 clip", "2 clips"]
+    assert [counted(n, "person", "people") for n in (1, 3)] == ["1 person", "3 people"]
 
 
 @pytest.mark.parametrize("kind", [UserError, CheckpointError])

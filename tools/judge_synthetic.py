@@ -29,7 +29,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from reenact.errors import UserError, exit_code
+from reenact.errors import UserError, counted, exit_code
 from reenact.evaluation.measuring.frechet import frechet_distance
 from reenact.face.crop import crop_from_landmarks, warp_to_crop
 from reenact.face.expressions import EXPRESSION_NAMES
@@ -58,7 +58,9 @@ def real_crops(folder: Path, size: int, every: int, tracker: FaceTracker) -> lis
                 landmarks = landmarks_from_points(tracked.points)[0].numpy()
                 crops.append(warp_to_crop(frame, crop_from_landmarks(landmarks, size)))
     if len(crops) < 2:
-        raise UserError(f"{folder}: found {len(crops)} faces in it, at least 2 are needed")
+        raise UserError(
+            f"{folder}: found {counted(len(crops), 'face')} in it, at least 2 are needed"
+        )
     return crops
 
 

@@ -16,7 +16,7 @@ from reenact.commands.animating import (
     given_options,
 )
 from reenact.commands.arguments import add_config, add_device, read_config
-from reenact.errors import UsageError, say
+from reenact.errors import UsageError, counted, say
 from reenact.files import check_input_file, check_output_path
 from reenact.inference.shipped_motions import is_shipped, shipped_motion
 from reenact.media.formats import check_written_kind
@@ -85,6 +85,6 @@ def run(arguments: argparse.Namespace) -> None:
         source, targets, output, settings, device=arguments.device, grid=arguments.grid
     )
     say(
-        f"{done.output}: {done.num_frames} frame{'s' * (done.num_frames != 1)} "
+        f"{done.output}: {counted(done.num_frames, 'frame')} "
         f"in {done.seconds:.1f} s, rendered at {done.num_frames / done.render_seconds:.1f} frames/s"
     )

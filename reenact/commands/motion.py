@@ -15,7 +15,7 @@ from reenact.commands.animating import (
     given_options,
 )
 from reenact.commands.arguments import add_config, add_device, read_config
-from reenact.errors import UsageError, UserError, say
+from reenact.errors import UsageError, UserError, counted, say
 from reenact.files import check_input_file
 from reenact.inference.shipped_motions import SUFFIX, shipped_names
 
@@ -62,4 +62,4 @@ def run(arguments: argparse.Namespace) -> None:
     motion = track_target(reenactor, clip, target, settings)
     make_folder(output.parent)
     save_motion(motion, output)
-    say(f"{output}: {len(motion)} frames, {output.stat().st_size / 1000:.0f} kB")
+    say(f"{output}: {counted(len(motion), 'frame')}, {output.stat().st_size / 1000:.0f} kB")

@@ -9,7 +9,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from reenact.commands.arguments import add_config, add_device, read_config
-from reenact.errors import say
+from reenact.errors import counted, say
 
 if TYPE_CHECKING:
     from reenact.data.prepare.run import PreparedPart
@@ -42,10 +42,11 @@ def report(summary: "PreparedPart", world: "World") -> str:
     """The closing lines of a process."""
     rate = (summary.num_frames + summary.num_dropped) / max(summary.seconds, 1e-9)
     lines = [
-        f"{summary.num_clips} clips, {summary.num_frames} frames in {summary.seconds:.0f} s "
+        f"{counted(summary.num_clips, 'clip')}, {counted(summary.num_frames, 'frame')} "
+        f"in {summary.seconds:.0f} s "
         f"({summary.num_clips / max(summary.seconds, 1e-9):.2f} clips/s, {rate:.1f} tracked "
-        f"frames/s), {summary.num_dropped} frames without a face dropped, {len(summary.bad)} bad "
-        "clips"
+        f"frames/s), {counted(summary.num_dropped, 'frame')} without a face dropped, "
+        f"{counted(len(summary.bad), 'bad clip')}"
     ]
     if summary.stage_shares:
         lines.append(f"time: {summary.stage_shares}")
@@ -56,9 +57,8 @@ def report(summary: "PreparedPart", world: "World") -> str:
     if summary.manifest is not None:
         lines.append(str(summary.manifest))
     else:
-        lines.append(
-            f"waiting for other processes: {summary.missing_shards} shards are not done yet"
-        )
+        shards = counted(summary.missing_shards, "shard")
+        lines.append(f"waiting for other processes: {shards} not done yet")
     label = f"{world.rank}/{world.size}: " if world.size > 1 else ""
     return "\n".join(label + line for line in lines)
 

@@ -8,7 +8,7 @@ from typing import Annotated
 from reenact.data.clips import ClipSet, open_clips
 from reenact.data.folder_clips import MANIFEST
 from reenact.data.synthetic.clips import SyntheticConfig, cross_targets, person_seed
-from reenact.errors import UserError
+from reenact.errors import UserError, counted
 from reenact.processes import ALONE, World, note, wait_until
 from reenact.ranges import Checked, Count, CountOrZero, Range, Seed
 
@@ -142,7 +142,8 @@ def _generate(config: ClipsConfig, size: int) -> None:
     # Imported late: compiles the renderer.
     from reenact.data.synthetic.generate import generate
 
-    note(f"generating {config.num_clips} {config.split} clips in {config.folder}")
+    assert config.num_clips is not None
+    note(f"generating {counted(config.num_clips, f'{config.split} clip')} in {config.folder}")
     try:
         generate(_generator_settings(config, size), progress=True)
     except ValueError as error:

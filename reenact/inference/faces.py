@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from reenact.errors import UserError, warn
+from reenact.errors import UserError, counted, warn
 from reenact.face.stack import FaceStack, SourceFace, Watch, no_such_face
 from reenact.inference.canvas import is_cut
 from reenact.inference.group import close_pairs, neighbours_of
@@ -114,7 +114,7 @@ def track_face(
             frames, float(rate), size, watch, which=which, smoothing=smoothing
         )
     if tracked is None:
-        what = "the picture" if is_picture else f"any of the {frames.count} frames"
+        what = "the picture" if is_picture else counted(frames.count, "frame")
         raise UserError(f"{where}: no face found in {what}, take a target that shows one clearly")
     for line in tracked.warnings(role):
         warn(line)

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from reenact.errors import UserError
+from reenact.errors import UserError, counted
 from reenact.face.crop import FaceCrop
 from reenact.face.person_mask import PersonFinder
 from reenact.face.stack import FoundFace, Frame, SourceFace
@@ -95,7 +95,7 @@ def check_group(num_faces: int, num_targets: int, options: AnimateOptions) -> No
     """Raises UserError if so many faces and targets do not go together."""
     if num_targets not in (1, num_faces):
         raise UserError(
-            f"{num_faces} face{'s' * (num_faces != 1)} and {num_targets} targets: give one target "
+            f"{counted(num_faces, 'face')} and {counted(num_targets, 'target')}: give one target "
             "for all faces, or one for each"
         )
     if num_faces > 1 and options.compose != "photo":

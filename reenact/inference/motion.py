@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from reenact.errors import UserError
+from reenact.errors import UserError, counted
 from reenact.face.control import Control
 from reenact.face.params import FaceParams
 from reenact.face.stack import FaceModel, SourceFace, TargetMotion
@@ -193,7 +193,7 @@ def reference_frame(
         return int(found[int(np.argmin(distances))])
     if not -len(tracked) <= reference < len(tracked):
         raise UserError(
-            f"motion_reference: the target has {len(tracked)} frames, got {reference}; they count "
-            "from 0"
+            f"motion_reference: the target has {counted(len(tracked), 'frame')}, got frame "
+            f"{reference}; they count from 0"
         )
     return reference % len(tracked)

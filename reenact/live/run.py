@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from reenact.errors import UserError, say
+from reenact.errors import UserError, counted, say
 from reenact.face.batch import FaceBatch
 from reenact.face.stack import SourceFace
 from reenact.inference.background import TRANSPARENT
@@ -58,7 +58,8 @@ class LiveReport:
         low, high = np.percentile(self.delays, [50, 95]) * 1000
         lost = sum(state != "following" for state in self.states)
         return (
-            f"{self.num_frames} frames shown, {self.num_dropped} dropped, {lost} without the face; "
+            f"{counted(self.num_frames, 'frame')} shown, {self.num_dropped} dropped, "
+            f"{lost} without the face; "
             f"{self.num_frames / max(self.seconds, 1e-9):.1f} frames/s, delay {low:.0f} ms "
             f"(95 % below {high:.0f} ms), CPU time {1000 * self.cpu_seconds / self.num_frames:.0f} "
             "ms a frame"

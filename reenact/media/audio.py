@@ -1,4 +1,4 @@
-"""The sound of one file carried over into another, in step with its pictures."""
+"""Copies the sound of one file into another, in step with the pictures."""
 
 import contextlib
 import itertools
@@ -36,9 +36,11 @@ JITTER = Fraction(1, 100)
 class AudioTrack:
     """The sound of a file as a stream of `output`.
 
-    Packets are copied as they are where the format can hold the codec, else decoded and encoded.
-    origin: seconds by the clock of the input that become 0 in the output.
-    `copy_until` must be called with growing times; `close` frees the input.
+    Packets are copied as they are if the format of `output` can hold their codec. Otherwise the
+    sound is decoded and encoded again. Call `copy_until` with growing times, and `close` at the
+    end.
+
+    origin: the time in the input, in seconds, that becomes 0 in the output.
     """
 
     def __init__(
@@ -77,7 +79,7 @@ class AudioTrack:
         self._input.close()
 
     def _mux(self, packet: "Packet") -> None:
-        """Write one packet, leaving out what a broken track repeats or puts before the start."""
+        """Write one packet. Packets that a broken track repeats or puts before 0 are left out."""
         import av
 
         assert packet.pts is not None
@@ -88,7 +90,7 @@ class AudioTrack:
             return
         self._last_dts = dts
         packet.stream = self._stream
-        # A packet the muxer refuses is a gap in the sound, no reason to lose the pictures.
+        # If the muxer refuses a packet, the sound has a gap, but the pictures are not lost.
         with contextlib.suppress(av.error.InvalidDataError, av.error.ArgumentError):
             self._output.mux(packet)
 
@@ -108,7 +110,8 @@ class AudioTrack:
         for frame in self._decoded():
             assert frame.time_base is not None
             first = first or frame
-            if _kind(frame) != _kind(first):  # damage, or another program; the encoder takes one
+            # After damage the format of the sound may change. The encoder takes one format only.
+            if _kind(frame) != _kind(first):
                 continue
             if frame.pts is not None:
                 time = frame.pts * frame.time_base - self._origin
@@ -119,7 +122,7 @@ class AudioTrack:
                     continue
                 start = time
             gap = time - (start + length)
-            if gap < -JITTER:  # overlaps what was there before; the rest follows at its own time
+            if gap < -JITTER:  # this frame overlaps the last one; later frames keep their times
                 continue
             silence = _silence(frame, gap) if gap > JITTER else ()
             for part in itertools.chain(silence, (frame,)):
@@ -181,7 +184,7 @@ def open_audio(
 
 
 def _demuxed(container: "InputContainer", stream: "AudioStream") -> Iterator["Packet"]:
-    """The packets of the stream; where its clock jumps, times follow what was before."""
+    """The packets of the stream. After a jump of its clock, times go on from the last packet."""
     import av
 
     last: Fraction | None = None
@@ -221,9 +224,10 @@ def _silence(like: "AudioFrame", length: Fraction) -> Iterable["AudioFrame"]:
 
 
 def _start_of_pictures(path: Path) -> Fraction:
-    """Seconds at which the pictures start; zero without pictures (a sound file).
+    """The time in seconds at which the pictures start; 0 for a file with sound only.
 
-    By decoding: headers give the start of the packets, in AVI not that of the pictures.
+    The first picture is decoded, because headers give the start of the packets. In AVI files this
+    is not the start of the pictures.
     """
     import av
 
@@ -239,6 +243,7 @@ def _start_of_pictures(path: Path) -> Fraction:
 def _add_encoder(
     source: "AudioStream", output: "OutputContainer", sound: SoundFormat
 ) -> "AudioStream":
+    """A new stream of `output` that encodes sound like that of `source`, mono or stereo."""
     context = source.codec_context
     rate = context.sample_rate if context.sample_rate in sound.rates else 48000
     stream = cast("AudioStream", output.add_stream(sound.codec, rate=rate))

@@ -28,8 +28,9 @@ ACTION = {"action": "c2pa.created", "digitalSourceType": SOURCE_TYPE}
 
 
 def check_signing(output: Path, certificate: Path | None, key: Path | None) -> None:
-    """Raises UserError if a result at `output` could not be signed. Without both files nothing is
-    signed, and there is nothing to check.
+    """Raises UserError if a result at `output` could not be signed.
+
+    Without certificate and key nothing is signed, so there is nothing to check.
     """
     signer = _load_signer(certificate, key)
     if signer is None:

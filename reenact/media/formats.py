@@ -65,12 +65,9 @@ MP4 = VideoFormat(
     pixels="yuv420p",
     sound=SoundFormat(copied=MOV_CODECS | {"flac", "opus"}, codec="aac", rates=AAC_RATES),
 )
-MOV = VideoFormat(
+MOV = replace(
+    MP4,
     container="mov",
-    container_options={"movflags": "+faststart"},
-    codec="libx264",
-    options=lambda crf: {"crf": str(crf)},
-    pixels="yuv420p",
     sound=SoundFormat(copied=MOV_CODECS, codec="aac", rates=AAC_RATES),
 )
 WEBM = VideoFormat(
@@ -120,10 +117,10 @@ WEBP = replace(WEBP, with_alpha=WEBP)
 FORMATS = {".mp4": MP4, ".m4v": MP4, ".mov": MOV, ".webm": WEBM, ".gif": GIF, ".webp": WEBP}
 
 WRITABLE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
-"""Of pictures."""
+"""The kinds of pictures that can be written."""
 
 ALPHA_SUFFIXES = (".png", ".webp", ".tif", ".tiff")
-"""Of pictures that hold transparency."""
+"""Those of them that hold transparency."""
 
 NUMBER = re.compile(r"%0?\d*d")
 

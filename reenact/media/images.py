@@ -55,10 +55,10 @@ def read_frame(
     """Read a picture as a frame (H, W, 3) uint8 RGB, as a viewer would show it.
 
     The EXIF orientation is applied. Grey, palette, CMYK and 16-bit pictures become 8-bit RGB.
-    Transparent parts are laid over white; with `keep_alpha` a picture that has some is given as
-    (H, W, 4) RGBA instead. Of an animation only the first picture is read. A picture
-    of more than MAX_FRAME_PIXELS is reduced by a factor of 2, 4 or 8. Unless `quiet`, each of these
-    three gives one warning.
+    Transparent parts are shown over white. With `keep_alpha` a picture that has some is returned
+    as (H, W, 4) RGBA instead. Of an animation only the first picture is read. A picture of more
+    than MAX_FRAME_PIXELS is reduced by a factor of 2, 4 or 8. Each of these three gives one
+    warning, unless `quiet`.
 
     Raises UserError if the file is missing, empty, truncated, not a picture, or larger than
     MAX_PIXELS.
@@ -111,7 +111,7 @@ def is_transparent(picture: Image.Image) -> bool:
 
 
 def over_white(picture: Image.Image) -> Image.Image:
-    """The picture on a white ground, where it has transparent parts."""
+    """The picture on white if it has transparent parts; otherwise the picture itself."""
     if not picture.has_transparency_data:
         return picture
     white = Image.new("RGBA", picture.size, (255, 255, 255, 255))
@@ -203,7 +203,7 @@ def _grey_levels(picture: Image.Image) -> NDArray[np.uint8]:
     values = np.asarray(picture)
     scale = 1.0 / 257.0  # Pillow brings integers of more than 8 bits to 0..65535; 65535 = 257 * 255
     if picture.mode == "F":
-        # Floats reach to 1 or to 255 by custom. A little over 1 is resampling or a bright light.
+        # White is 1 in some files and 255 in others. Resampling and bright lights may exceed it.
         brightest = np.max(values, initial=0.0, where=np.isfinite(values))
         scale = 255.0 if brightest <= MAX_FLOAT_WHITE else 1.0
     levels = np.empty(values.shape, np.uint8)

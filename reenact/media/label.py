@@ -12,7 +12,7 @@ TEXT = "AI · synthetic"
 SHORT_TEXT = "AI"
 """For pictures in which the longer text would take more than half of the width."""
 HEIGHT, SMALLEST = 1 / 25, 11
-"""Height of the letters: a share of the picture's shorter side, but at least so many pixels."""
+"""Height of the letters, as a share of the picture's shorter side, and the least in pixels."""
 INK, GROUND = (255, 255, 255, 255), (0, 0, 0, 150)
 """White letters on a dark, half transparent plate can be read on light and on dark pictures."""
 
@@ -24,13 +24,12 @@ def labelled(frames: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
         mark = _mark(width, height)
         marked = frame.copy()
         corner = marked[height - mark.shape[0] :, width - mark.shape[1] :]
-        alpha = mark[..., 3:].astype(np.float32) / 255
         if frame.shape[2] == 4:
             both = Image.alpha_composite(Image.fromarray(corner.copy()), Image.fromarray(mark))
             corner[...] = np.asarray(both)
-            yield marked
-            continue
-        corner[...] = np.rint(corner + (mark[..., :3] - corner.astype(np.float32)) * alpha)
+        else:
+            alpha = mark[..., 3:].astype(np.float32) / 255
+            corner[...] = np.rint(corner + (mark[..., :3] - corner.astype(np.float32)) * alpha)
         yield marked
 
 

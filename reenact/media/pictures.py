@@ -1,4 +1,7 @@
-"""Decoded pictures (PyAV video frames) into RGB frames and back: colour, range, shape, turn."""
+"""Turns decoded pictures (PyAV video frames) into RGB frames, and frames into pictures.
+
+It takes care of colour space, range of the levels, shape of the pixels and rotation.
+"""
 
 from dataclasses import dataclass
 from fractions import Fraction
@@ -55,9 +58,10 @@ def read_orientation(picture: "VideoFrame") -> Orientation:
 
 
 def square_pixel_size(picture: "VideoFrame", aspect: Fraction | None) -> tuple[int, int]:
-    """Stored (width, height) stretched, never shrunk, to square pixels.
+    """The (width, height) of the picture with square pixels. One side is stretched, none shrunk.
 
-    aspect: width of a pixel over its height; None and nonsense count as square.
+    aspect: width of a stored pixel over its height. None counts as square, and so does a value
+        below 1/4 or above 4.
     """
     width, height = picture.width, picture.height
     if not aspect or not Fraction(1, 4) <= aspect <= 4:
@@ -82,9 +86,9 @@ def is_transparent(picture: "VideoFrame") -> bool:
 def frame_from_picture(
     picture: "VideoFrame", size: tuple[int, int], reformatter: "VideoReformatter"
 ) -> NDArray[np.uint8]:
-    """A decoded picture as frame (height, width, 3) of the given (width, height).
+    """A decoded picture as a frame (height, width, 3) of the given `size` (width, height).
 
-    Transparency is laid over white; high dynamic range is mapped to BT.709.
+    Transparent parts are shown over white. High dynamic range is mapped to BT.709.
     """
     from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
 
@@ -117,11 +121,12 @@ def frame_from_picture(
 def picture_from_frame(
     frame: NDArray[np.uint8], reformatter: "VideoReformatter", pixels: str = "yuv420p"
 ) -> "VideoFrame":
-    """Frame (H, W, 3) RGB or (H, W, 4) RGBA as a picture in BT.709, limited range.
+    """A frame (H, W, 3) RGB or (H, W, 4) RGBA as a picture in BT.709, limited range.
 
-    pixels: FFmpeg's name of their kind.
+    pixels: FFmpeg's name of the pixel format.
 
-    An odd side grows by one pixel, the last row or column repeated: chroma has half the size.
+    The colour planes have half the size, so an odd side grows by one pixel: the last row or column
+    is repeated.
     """
     from av.video.frame import VideoFrame
     from av.video.reformatter import ColorRange, Colorspace
@@ -138,7 +143,7 @@ def picture_from_frame(
 
 
 def _exact_scaling() -> int:
-    """Flags of the colour conversion; without the full chroma ones it darkens by 2 of 255."""
+    """Flags of the colour conversion. Without the two for chroma, pictures darken by 2 of 255."""
     from av.video.reformatter import Interpolation
 
     return int(

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 class VideoReader(MediaClip):
     """The frames of a video; see `MediaClip` for the options and attributes.
 
-    Damaged packets are passed over. Transparent parts and a high dynamic range are warned of.
+    Damaged packets are skipped. Transparent parts and a high dynamic range give a warning.
     """
 
     def _read(self) -> tuple[Fraction, Timeline]:
@@ -122,14 +122,14 @@ class VideoReader(MediaClip):
 
 
 class _Shown(NamedTuple):
-    """A picture that will be shown: when and how long, in seconds, None = unknown."""
+    """When a picture will be shown and how long, in seconds; None = unknown."""
 
     time: Fraction | None
     duration: Fraction | None
 
 
 def _shown_packets(container: "InputContainer", stream: "VideoStream") -> list[_Shown] | None:
-    """Every packet that will be shown, in that order, or None if only decoding can tell."""
+    """All packets that will be shown, in the order of their times; None if only decoding tells."""
     import av
 
     shown: list[tuple[Fraction, _Shown]] = []

@@ -1,4 +1,4 @@
-"""Adapter files: what a training with LoRA changed in a base, which is another file of weights."""
+"""Adapter files: the changes that a LoRA training made to a base, another file of weights."""
 
 from __future__ import annotations
 
@@ -27,11 +27,13 @@ KEYS = ("base", "base_sha256", "scale")
 class Adapter:
     """One adapter file.
 
-    base: name of the file that it changes. base_sha256: `networks_sha256` of that file's networks.
+    base: name of the weights file that the adapter changes.
+    base_sha256: `networks_sha256` of that file's networks.
     scale: factor of each update, alpha / rank.
     metadata: texts such as stage and step.
     tensors: `encoder.*` and `unet.*`. `LAYER.lora_up` and `LAYER.lora_down` are the update of a
-        layer. All others replace a tensor of the base, or come in addition to it.
+        layer. Every other tensor replaces one of the base, or belongs to a part that the base
+        lacks.
     """
 
     base: str
@@ -114,9 +116,11 @@ def find_base(path: Path, adapter: Adapter) -> Path:
 def apply_adapter(path: Path, adapter: Adapter, base: ReenactorWeights) -> ReenactorWeights:
     """The networks of the base with the adapter's changes in their weights.
 
-    base: on the CPU, as the adapter. The result has a tuned U-Net only if the adapter changes one.
-    Raises CheckpointError when the adapter was trained on other weights, and when a tensor does not
-    fit.
+    The networks of `base` are on the CPU and are changed in place. The result has a tuned U-Net
+    only if the adapter changes one.
+
+    Raises:
+        CheckpointError: the adapter was trained on other weights, or a tensor does not fit.
     """
     found = networks_sha256(base.diffae, base.encoder, base.unet)
     if found != adapter.base_sha256:

@@ -1,4 +1,7 @@
-"""ArcFace's iresnet50, the identity network of the literature; its weights are the user's own."""
+"""ArcFace with an iresnet50, the identity network that most papers use.
+
+Its weights do not ship with the project: the user gives the file.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,10 @@ _WIDTHS = (64, 128, 256, 512)
 
 
 class _Block(nn.Module):
-    """Improved residual unit: BN, 3x3, BN, PReLU, strided 3x3, BN; the skip has no activation."""
+    """Residual unit of ArcFace (Deng et al. 2019, "improved residual unit").
+
+    BN, 3x3, BN, PReLU, 3x3 with stride, BN. The sum with the skip has no activation.
+    """
 
     def __init__(self, channels: int, out: int, stride: int) -> None:
         super().__init__()
@@ -69,6 +75,7 @@ class IResNet50(nn.Module):
         self.features = nn.BatchNorm1d(EMBEDDING_SIZE)
 
     def forward(self, faces: Tensor) -> Tensor:
+        """(B, 3, 112, 112) -> (B, 512)."""
         x = self.prelu(self.bn1(self.conv1(faces)))
         for layer in (self.layer1, self.layer2, self.layer3, self.layer4):
             x = layer(x)
@@ -85,8 +92,11 @@ class ArcFace(nn.Module):
 
     @classmethod
     def from_file(cls, path: Path | None) -> ArcFace:
-        """Raises UserError when there is no file, and CheckpointError when it holds another
-        network.
+        """Read the weights.
+
+        Raises:
+            UserError: there is no file, or it holds another network.
+            CheckpointError: the file cannot be read.
         """
         if path is None or not path.is_file():
             where = "identity_weights is not set" if path is None else f"{path}: no such file"

@@ -47,9 +47,14 @@ def save_reenactor(
     """Write the weights atomically.
 
     Args:
-        metadata: texts such as stage and step for the header. The DiffAE's config is always there.
-        dtype: the weights are converted to it; torch.float16 halves the file.
-        diffae_file: puts the DiffAE into a file of that name beside `path`, which refers to it.
+        path: the .safetensors file.
+        diffae, encoder: the frozen autoencoder and E_r.
+        unet: the tuned U-Net; None if the autoencoder's own renders.
+        metadata: texts such as stage and step for the header. The header always holds the DiffAE's
+            config.
+        dtype: type of the written weights; torch.float16 halves the file. None keeps their own.
+        diffae_file: name of another file beside `path` that takes the DiffAE. None puts the DiffAE
+            into `path` itself.
         recipe: how the weights should be rendered; it goes into the header.
     """
     path = Path(path)
@@ -66,7 +71,7 @@ def save_reenactor(
             tensor = tensor.detach().cpu()
             if dtype is not None and tensor.is_floating_point():
                 tensor = tensor.to(dtype)
-            # safetensors refuses views and channels-last memory
+            # safetensors takes no views and no channels-last memory.
             tensors[f"{prefix}.{name}"] = tensor.contiguous().clone()
     header = {name: str(value) for name, value in (metadata or {}).items()}
     header |= {"diffae_config": diffae.config.to_json()}
@@ -76,7 +81,7 @@ def save_reenactor(
         header["recipe"] = recipe.to_json()
     header |= {"image_size": str(diffae.config.image_size), "prediction": diffae.config.prediction}
     with atomic_output(path) as temporary:
-        # one entry, because safetensors writes several in random order
+        # One entry holds all texts, because safetensors writes several entries in random order.
         save_file(tensors, temporary, metadata={FORMAT: json.dumps(header)})
 
 
@@ -87,13 +92,16 @@ def load_reenactor(
 ) -> ReenactorWeights:
     """Read weights as float32 in evaluation mode.
 
-    A .safetensors must be one that `save_reenactor` wrote, or an adapter (see adapter.py), which is
-    merged into its base. Any other file is read as one that the authors of DiffusionAct
-    published. `diffae_path` is the DiffAE file that a published one may need (see `load_released`);
-    None takes `last.ckpt` beside it if it is there.
+    Args:
+        path: a .safetensors of `save_reenactor`, an adapter (see adapter.py), which is merged into
+            its base, or the file that the authors of DiffusionAct published.
+        map_location: device of the networks.
+        diffae_path: the DiffAE file that a published one may need, see `load_released`. None takes
+            `last.ckpt` beside it if it is there.
 
-    Raises CheckpointError when the file is missing, unreadable or of another kind, and when its
-    tensors do not fit its config one to one.
+    Raises:
+        CheckpointError: the file is missing, unreadable or of another kind, or its tensors do not
+            fit its config one to one.
     """
     path = existing_file(path)
     if path.suffix != ".safetensors":
@@ -101,14 +109,20 @@ def load_reenactor(
         if diffae_path is None and beside.is_file():
             diffae_path = beside
         return load_released(path, diffae_path, map_location)
+    # The file is put together on the CPU, so the device holds each network only once.
     if is_adapter(path):
-        # Everything is put together on the CPU, so the device holds each network only once.
         adapter = read_adapter(path)
         weights = apply_adapter(path, adapter, load_base(find_base(path, adapter)))
-        for network in (weights.diffae, weights.encoder, weights.unet):
-            if network is not None:
-                network.to(map_location)
-        return weights
+    else:
+        weights = _load_own(path)
+    for network in (weights.diffae, weights.encoder, weights.unet):
+        if network is not None:
+            network.to(map_location)
+    return weights
+
+
+def _load_own(path: Path) -> ReenactorWeights:
+    """Read a file of `save_reenactor` on the CPU. Raises CheckpointError."""
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
@@ -142,7 +156,7 @@ def load_reenactor(
     if unknown:
         raise CheckpointError(f"{path}: unknown tensor {unknown[0]!r} ({len(unknown)} of them)")
     for module in (diffae, *modules.values()):
-        module.to(map_location).eval()
+        module.eval()
     return ReenactorWeights(
         diffae=diffae,
         encoder=encoder,
@@ -153,9 +167,7 @@ def load_reenactor(
 
 
 def is_reenactor(path: str | Path) -> bool:
-    """Whether `load_reenactor` is the function for this file (False for a DiffAE, or anything
-    unreadable).
-    """
+    """Whether `load_reenactor` reads this file. False for a DiffAE and for unreadable files."""
     if Path(path).suffix != ".safetensors":
         return is_released(path)
     try:
@@ -214,6 +226,7 @@ def _diffae_beside(path: Path, name: str, config: DiffAEConfig) -> DiffAE:
 
 
 def _load(path: Path, module: nn.Module, prefix: str, tensors: dict[str, Tensor]) -> None:
+    """Load the tensors `prefix.*` into a network. Raises CheckpointError if they do not fit it."""
     own = {
         name.removeprefix(f"{prefix}."): tensor.float()
         for name, tensor in tensors.items()

@@ -33,8 +33,8 @@ class LoraConfig(Checked):
 class LowRank(nn.Module):
     """The map W -> W + (alpha / rank) B A of one layer's weight (Eq. 3).
 
-    A `down` starts random, B `up` starts at zero. So the layer starts as it was. The kernel of a
-    convolution is taken as a matrix with one row for each output channel.
+    A (`down`) starts random and B (`up`) starts at zero, so at first the layer works as before. The
+    kernel of a convolution counts as a matrix with one row for each output channel.
     """
 
     def __init__(self, weight: Tensor, config: LoraConfig, generator: torch.Generator) -> None:

@@ -47,8 +47,8 @@ class LpipsNet(nn.Module):
         else:
             tensors = read_state_dict(_trunk_file(trunk, weights))
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # it calls torchvision in an old way
-            # Its own way to the trunk's weights would download without a word.
+            warnings.simplefilter("ignore")  # lpips uses deprecated arguments of torchvision
+            # pnet_rand, because lpips itself would download the trunk without telling the user.
             self.net = lpips.LPIPS(net=trunk, pnet_rand=True, verbose=False)
         self.unit = lpips.normalize_tensor
         self.net.net.load_state_dict(_trunk_tensors(self.net.net, tensors, trunk))

@@ -55,12 +55,15 @@ class _Block(nn.Module):
 
 
 def _unit(x: Tensor) -> Tensor:
-    """Scales the channel vector of every pixel to length 1."""
+    """(B, C, H, W) with the channel vector of every pixel scaled to length 1."""
     return x * torch.rsqrt(x.square().sum(1, keepdim=True) + 1e-12)
 
 
 class PerceptualNet(nn.Module):
-    """Frozen trunk. Images are (B, 3, H, W) in [-1, 1], 32 px or more; gradients flow to them."""
+    """Frozen EfficientNet-lite0 without its head.
+
+    Images are (B, 3, H, W) in [-1, 1] with sides of at least 32 px. Gradients flow to them.
+    """
 
     mean: Tensor
     std: Tensor
@@ -115,9 +118,9 @@ class PerceptualNet(nn.Module):
 def gram_distance(a: list[Tensor], b: list[Tensor]) -> Tensor:
     """Style distance (B,) >= 0 of two batches' feature maps (Gatys et al. 2016).
 
-    It sums squared differences of the channel correlations. Correlations do not depend on places
-    in the picture. Features have unit length, so the Gram matrices have trace 1, and all maps count
-    alike.
+    It sums the squared differences of the channel correlations, which do not depend on places in
+    the picture. Features have unit length. Therefore the Gram matrices have trace 1, and all maps
+    have the same weight.
     """
     pairs = zip(a, b, strict=True)
     parts = [(gram_matrix(x) - gram_matrix(y)).square().sum((1, 2)) for x, y in pairs]

@@ -36,7 +36,7 @@ PUBLISHED_CONFIG = DiffAEConfig(
     channel_mults=(1, 1, 2, 2, 4, 4),
     encoder_channel_mults=(1, 1, 2, 2, 4, 4, 4),
 )
-"""ffhq256_autoenc, the only architecture the authors' code builds."""
+"""ffhq256_autoenc, the only architecture that the authors' code builds."""
 
 PUBLISHED_RECIPE = Recipe(num_steps=20, encode_steps=50, sampler="ddim", x_T="source")
 """What the authors' inference script does."""
@@ -70,7 +70,7 @@ def load_released(
         map_location: device of the parameters.
 
     Returns:
-        `diffae` the averaged autoencoder, which inverts; `unet` the fine-tuned renderer.
+        `diffae` is the averaged autoencoder, which inverts. `unet` is the fine-tuned renderer.
 
     Raises:
         CheckpointError: unreadable or foreign file, missing parts, or keys that do not match.
@@ -137,10 +137,10 @@ def published_content(weights: ReenactorWeights) -> dict[str, Any]:
         NUM_STORED_NOISES, 3, size, size, generator=torch.Generator().manual_seed(0)
     )
     diffusion = {"x_T": noise}
-    for copy, unet in (("model", weights.unet or diffae.unet), ("ema", diffae.unet)):
+    for which, unet in (("model", weights.unet or diffae.unet), ("ema", diffae.unet)):
         for part, module in (("", unet), (ENCODER_PREFIX, diffae.encoder)):
             for name, tensor in module.state_dict().items():
-                diffusion[PREFIXES[copy] + part + name] = tensor.detach().contiguous()
+                diffusion[PREFIXES[which] + part + name] = tensor.detach().contiguous()
     return {"best_val_loss": 0.0, NET: net, DIFFUSION: diffusion}
 
 

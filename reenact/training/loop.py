@@ -16,7 +16,7 @@ from reenact.config import to_dict
 from reenact.data.dataset import BatchDataset, ClipDataset
 from reenact.data.misfit import can_misread
 from reenact.device import autocast
-from reenact.errors import UserError, say
+from reenact.errors import UserError, counted, say
 from reenact.files import make_folder
 from reenact.processes import ALONE, World
 from reenact.training import checkpoint
@@ -248,7 +248,8 @@ def describe(session: Session, dataset: ClipDataset, step: int) -> str:
     place = f"{session.device}" if size == 1 else f"{size} processes of {session.device.type}"
     return (
         f"stage {session.run.stage}: {num_weights / 1e6:.2f} M trained weights, "
-        f"{len(dataset)} clips, {precision} on {place}, steps {step} to {session.run.num_steps}"
+        f"{counted(len(dataset), 'clip')}, {precision} on {place}, "
+        f"steps {step} to {session.run.num_steps}"
     )
 
 

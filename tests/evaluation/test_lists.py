@@ -99,7 +99,7 @@ def test_unknown_rows_are_left_out_and_named(clips, capsys):
 
 
 def test_a_frame_beyond_the_clip_is_a_user_error(clips):
-    with pytest.raises(UserError, match="test_000001 has 6 frames, the list asks for 6"):
+    with pytest.raises(UserError, match="test_000001 has 6 frames, the list asks for frame 6"):
         bind([Row(source="test_000001", driving="2", frame=6)], clips, seed=0)
 
 

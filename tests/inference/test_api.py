@@ -217,7 +217,7 @@ def unusable_targets():
     yield torch.zeros(2, 8, 8, 3), "target, frame 0: got Tensor"
     yield Path("clip.mp4"), "clip.mp4: no such file"
     yield [Path("a.png")], "a.png: no such file"
-    yield [wall, wall], "target: no face found in any of the 2 frames"
+    yield [wall, wall], "target: no face found in 2 frames"
     yield wall, "target: no face found in the picture"
 
 

@@ -111,7 +111,7 @@ def test_the_reference_of_relative_motion(motion, reenactor, photo):
     assert reference_frame(face, source, motion, "first") == 0
     assert reference_frame(face, source, motion, 3) == 3
     assert reference_frame(face, source, motion, -1) == 4
-    with pytest.raises(UserError, match="has 5 frames, got 5"):
+    with pytest.raises(UserError, match="has 5 frames, got frame 5"):
         reference_frame(face, source, motion, 5)
     own = face.retarget(source.params, source.params)
     params = type(own).cat([motion.tracked.params[[0, 1]], own, motion.tracked.params[[3, 4]]])

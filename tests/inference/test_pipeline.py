@@ -209,7 +209,7 @@ def test_error_lines(run, photo, make_clip, tmp_path):
         (photo, text, result, "notes.mp4: "),
         (photo, empty, result, "empty.mp4: the file is empty"),
         (photo, cut, result, "cut.mp4: "),
-        (photo, faceless, result, "faceless.mp4: no face found in any of the 3 frames"),
+        (photo, faceless, result, "faceless.mp4: no face found in 3 frames"),
         (photo, wall, result.with_suffix(".png"), "wall.png: no face found in the picture"),
         (photo, clip, result.with_suffix(".avi"), "result.avi: cannot write this kind of file"),
         (photo, wall, result, "result.mp4: cannot write this kind of file"),

@@ -121,8 +121,8 @@ class ParsingNet:
         if not isinstance(scores, Tensor) or scores.ndim != 4 or scores.shape[1] <= max(labels):
             shape = tuple(scores.shape) if isinstance(scores, Tensor) else type(scores).__name__
             raise UserError(
-                f"{self.config.parsing}: expected scores (B, labels, h, w) with more than "
-                f"{max(labels)} labels, got {shape}"
+                f"{self.config.parsing}: expected scores (B, labels, h, w) for the labels "
+                f"0 to {max(labels)}, got {shape}"
             )
         scores = F.interpolate(scores.float(), crops.shape[1:3], mode="bilinear")
         wanted = torch.tensor(labels, device=scores.device)

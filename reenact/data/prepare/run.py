@@ -92,7 +92,7 @@ def merge(run: PrepareRun, plan: Sequence[PlannedShard]) -> Path:
     bad = [clip for journal in journals for clip in journal.bad]
     if not rows:
         reason = f", the first because: {bad[0].reason}" if bad else ""
-        raise UserError(f"{run.out}: all {len(bad)} clips are bad{reason}")
+        raise UserError(f"{run.out}: no usable clip, {len(bad)} bad{reason}")
     with atomic_output(run.out / "bad.jsonl") as temporary:
         temporary.write_text("".join(json.dumps(asdict(clip)) + "\n" for clip in bad))
     path = run.out / MANIFEST

@@ -17,7 +17,7 @@ from reenact.data.prepare.layouts import ClipSource
 from reenact.data.prepare.masks import ParsingNet, face_points, mesh_masks
 from reenact.data.prepare.raw_frames import read_frames
 from reenact.data.prepare.run_config import PrepareRun
-from reenact.errors import UserError
+from reenact.errors import UserError, counted
 from reenact.face.batch import FaceBatch
 from reenact.face.factory import make_face_stack
 from reenact.face.open.following import VideoTracker
@@ -105,17 +105,18 @@ class ClipTracker:
         """Indices of the frames with a face. Raises UserError when there are not enough."""
         clip = self.run.clip
         if motion is None:
-            raise UserError(f"{source.path}: no face in any of {num_read} frames")
+            raise UserError(f"{source.path}: no face in {counted(num_read, 'frame')}")
         # A clip is one person: frames of somebody who takes over after a cut are left out.
         here = np.flatnonzero(motion.found & (motion.person == 0))
         if len(here) < clip.min_found * num_read:
             raise UserError(
-                f"{source.path}: a face in only {len(here)} of {num_read} frames, "
+                f"{source.path}: a face in only {len(here)} of {counted(num_read, 'frame')}, "
                 f"min_found is {clip.min_found}"
             )
         if len(here) < clip.min_frames:
             raise UserError(
-                f"{source.path}: {len(here)} frames with a face, min_frames is {clip.min_frames}"
+                f"{source.path}: {counted(len(here), 'frame')} with a face, "
+                f"min_frames is {clip.min_frames}"
             )
         side = float(np.median([motion.crops[i].size / motion.crops[i].zoom for i in here]))
         if side < clip.min_side:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from reenact.errors import UserError
+from reenact.errors import UserError, counted
 from reenact.evaluation.pairing.pairs import Pair, Video
 from reenact.files import atomic_output, make_folder
 from reenact.media.images import read_frame
@@ -119,6 +119,6 @@ def _rows(path: Path, count: int, video: Video, num_target_frames: int) -> list[
     if count == num_target_frames:
         return [pair.target_frame for pair in video]
     raise UserError(
-        f"{path}: has {count} frames, expected {len(video)} (the measured ones) "
+        f"{path}: has {counted(count, 'frame')}, expected {len(video)} (the measured ones) "
         f"or {num_target_frames} (all of the target clip)"
     )

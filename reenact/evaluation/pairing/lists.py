@@ -18,7 +18,7 @@ import numpy as np
 
 from reenact.data.clips import ClipSet
 from reenact.data.prepare.layouts import clip_name
-from reenact.errors import UserError
+from reenact.errors import UserError, counted
 from reenact.files import check_input_file
 from reenact.processes import warn
 
@@ -118,7 +118,8 @@ def bind(rows: Sequence[Row], clips: ClipSet, seed: int) -> list[Row]:
         for name, frame in ((row.source, row.frame), (row.driving, row.driving_frame or 0)):
             count = clips.by_name[name].num_frames
             if not 0 <= frame < count:
-                raise UserError(f"pair list: {name} has {count} frames, the list asks for {frame}")
+                has = counted(count, "frame")
+                raise UserError(f"pair list: {name} has {has}, the list asks for frame {frame}")
     return bound
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from reenact.errors import counted
 from reenact.evaluation.reporting.prose import MODE_TITLES
 from reenact.evaluation.reporting.tables import markdown_table, mode_tables, modes_of
 
@@ -102,12 +103,13 @@ def _numbers(summary: dict[str, Any] | None) -> str:
     meta = summary["meta"]
     lines = [
         "## Numbers\n",
-        f"{meta['num_clips']} clips of {meta['num_people']} people, {meta['image_size']} pixels. "
+        f"{counted(meta['num_clips'], 'clip')} of "
+        f"{counted(meta['num_people'], 'person', 'people')}, {meta['image_size']} pixels. "
         "docs/evaluation.md of the project explains the metrics. `copy_source` is the source "
         "picture itself, unchanged.\n",
     ]
     for mode in modes_of(summary):
-        lines.append(f"### {MODE_TITLES[mode]}, {meta['num_pairs'][mode]} pairs\n")
+        lines.append(f"### {MODE_TITLES[mode]}, {counted(meta['num_pairs'][mode], 'pair')}\n")
         for table in mode_tables(summary, mode).values():
             lines += [*markdown_table(table), ""]
     return "\n".join(lines)

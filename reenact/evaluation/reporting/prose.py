@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from reenact.errors import counted
 from reenact.evaluation.measuring.intervals import LEAST_PEOPLE, NUM_DRAWS
 from reenact.evaluation.measuring.metrics import METRICS, Metric
 from reenact.evaluation.pairing.pairs import MODES
@@ -66,7 +67,7 @@ def markdown(summary: dict[str, Any]) -> str:
 
 def heading(summary: dict[str, Any], mode: str) -> str:
     """The title of a mode with the number of its pairs."""
-    return f"{MODE_TITLES[mode]} ({summary['meta']['num_pairs'][mode]} pairs)"
+    return f"{MODE_TITLES[mode]} ({counted(summary['meta']['num_pairs'][mode], 'pair')})"
 
 
 def difference_title(summary: dict[str, Any]) -> str:
@@ -79,12 +80,13 @@ def facts(summary: dict[str, Any]) -> str:
     """What was measured, in one paragraph."""
     meta = summary["meta"]
     counts = ", ".join(
-        f"{meta['num_pairs'][mode]} {mode.replace('_', ' ')} pairs "
-        f"in {meta['num_videos'][mode]} videos"
+        f"{counted(meta['num_pairs'][mode], mode.replace('_', ' ') + ' pair')} "
+        f"in {counted(meta['num_videos'][mode], 'video')}"
         for mode in modes_of(summary)
     )
     text = (
-        f"{counts}. The sources are {meta['num_people']} people in {meta['num_clips']} clips of "
+        f"{counts}. The sources are {counted(meta['num_people'], 'person', 'people')} "
+        f"in {counted(meta['num_clips'], 'clip')} of "
         f"{meta['image_size']} pixels (manifest sha256 `{meta['clips_sha256'][:12]}`)."
     )
     if meta.get("weights_sha256"):

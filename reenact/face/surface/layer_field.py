@@ -16,7 +16,7 @@ from reenact.face.surface.continuation import continued, filled_in
 from reenact.face.surface.facing import facing, roll_between, turn_between
 from reenact.face.surface.layer_source import LayerSource, in_view, middle_column
 from reenact.face.surface.look import eye_areas, painted
-from reenact.face.surface.lookup import draw_head, look_up, nothing_drawn
+from reenact.face.surface.lookup import LookedUp, draw_head, look_up, nothing_drawn
 from reenact.face.surface.motion_field import pixel_centres, resized_grid
 from reenact.face.surface.skull import above_shoulders, outline_motion, skull_motion, skull_share
 from reenact.face.surface.visible import surface_points
@@ -116,19 +116,43 @@ class LayerField:
 def layer_field(model: HeadModel, source: LayerSource, target: FaceParams) -> LayerField:
     """The field from a source photo to pictures to be made of its person: the faces `target` (B),
     see `retarget`, in pixels of the face crop.
-
-    On the head model's surface above the neck the field is exact: the same point of the surface in
-    both pictures. The rest follows its surroundings (`continued`): hair, hats, the neck, and the
-    sides of the head where the source hides them.
     """
-    start, end = source.points, in_view(surface_points(model, target), source.view)
+    end = in_view(surface_points(model, target), source.view)
+    found = _looked_up(source, target, end)
+    planes = (found.is_face, found.opaque, found.hidden, found.slanted, found.opposite, found.fill)
+    is_face, opaque, hidden, slanted, opposite, fill = (
+        torch.from_numpy(values).to(target.scale.device) for values in planes
+    )
+    here = pixel_centres(source.view.size, is_face.device)
+    offset, seen_well = _motion(source, end, found, here)
+    mirror, hidden = _mirror(opposite - here, hidden, source.crop_side)
+    turn = turn_between(source.rotation.to(target.rotation), target.rotation)
+    # Not on the body, because it hardly turns.
+    turned_far = _growing(turn, TURN_FROM, TURN_TO)
+    behind = turned_far * above_shoulders(end, source.view.size).to(turned_far.device)
+    back = _growing(turn, BACK_FROM, BACK_TO)
+    edge = max(1, round(SOFT_EDGE * source.crop_side / 2))
+    return LayerField(
+        grid=(here + offset).permute(0, 2, 3, 1),
+        mirror=(here + mirror).permute(0, 2, 3, 1),
+        opaque=box_mean(opaque, edge),
+        sure=box_mean(seen_well * is_face, 1),
+        hidden=hidden,
+        back_grid=_back_places(source, target, end, here, back).permute(0, 2, 3, 1),
+        back=back * (1 - box_mean(is_face, edge) * behind),
+        behind=behind.expand(-1, -1, -1, source.view.size),
+        slanted=box_mean(box_mean(slanted * turned_far, edge), edge),
+        fill=painted(fill, source.look, source.crop_side),
+    )
+
+
+def _looked_up(source: LayerSource, target: FaceParams, end: np.ndarray) -> LookedUp:
+    """What the pictures show of the moved heads, whose `surface_points` are `end` (B, V, 3)."""
     now = facing(target.rotation)
     turned = (target.gaze - source.gaze.to(target.gaze)).norm(dim=-1) / EYE_TURN
     turned = turned.clamp(max=1).cpu().numpy()
     zoom = (target.scale / source.scale.to(target.scale)).cpu().numpy()
-
-    size = source.view.size
-    found = nothing_drawn(len(end), size)
+    found = nothing_drawn(len(end), source.view.size)
 
     def draw(i: int) -> None:
         head, middle = draw_head(end[i], source, now[i]), middle_column(end[i])
@@ -137,56 +161,51 @@ def layer_field(model: HeadModel, source: LayerSource, target: FaceParams) -> La
 
     for _ in in_order(draw, range(len(end))):
         pass
+    return found
 
-    def on_device(planes: np.ndarray) -> Tensor:
-        return torch.from_numpy(planes).to(target.scale.device)
 
-    is_above, is_below, is_face = map(on_device, (found.is_above, found.is_below, found.is_face))
-    place, anchor = on_device(found.place), on_device(found.is_anchor)
+def _motion(
+    source: LayerSource, end: np.ndarray, found: LookedUp, here: Tensor
+) -> tuple[Tensor, Tensor]:
+    """How far each pixel of the moved person lies from its place in the source (B, 2, S, S), and
+    1 where the source shows the head well (B, 1, S, S).
+
+    On the head model's surface above the neck the motion is exact: the same point of the surface in
+    both pictures. The rest follows its surroundings (`continued`): hair, hats, the neck, and the
+    sides of the head where the source hides them. here: the pixels' centres.
+    """
+    planes = (found.is_above, found.is_below, found.is_anchor, found.place)
+    is_above, is_below, anchor, place = (torch.from_numpy(values).to(here) for values in planes)
     # At the outline single visible pixels lie between hidden ones.
     anchor = _without_specks(anchor, 1)
     # The last pixels before the outline are squeezed; hair beside them has its own depth.
     inner = 1 - box_max(1 - is_above, max(1, round(SQUEEZED * source.crop_side)))
-    cut, to_cut = source.cut.to(place.device), source.to_cut.to(place.device)
-    shoulders = anchor * is_below
-    here = pixel_centres(size, place.device)
-    offset = (place - here) * (anchor * inner + shoulders * (to_cut / BENDING_BORDER).clamp(max=1))
-    known = torch.maximum(torch.maximum(anchor * inner, shoulders), cut)
-    skull = skull_motion(start, end).to(place.device)
+    seen_well, shoulders = anchor * inner, anchor * is_below
+    cut, to_cut = source.cut.to(here), source.to_cut.to(here)
+    offset = (place - here) * (seen_well + shoulders * (to_cut / BENDING_BORDER).clamp(max=1))
+    known = torch.maximum(torch.maximum(seen_well, shoulders), cut)
+    skull = skull_motion(source.points, end).to(here)
     rigid = torch.einsum("bij,bjhw->bihw", skull, _with_one(here)) - here
     around = continued(offset, known, rigid)
-    front = _sampled(source.front.to(place.device), (here + rigid).permute(0, 2, 3, 1), 1.0)
+    front = _sampled(source.front.to(here), (here + rigid).permute(0, 2, 3, 1), 1.0)
     lag, is_border = around - rigid, (to_cut < HELD_BORDER).to(known)
     held = torch.maximum(torch.maximum(known, is_below), is_border)
     pulled = skull_share(end, held, front, lag, source.crop_side)
-    offset = around - torch.where(known > 0, 0, pulled) * lag
-    edge = max(1, round(SOFT_EDGE * source.crop_side / 2))
-    opposite, hidden = on_device(found.opposite), on_device(found.hidden)
-    mirror, hidden = _mirror(opposite - here, hidden, source.crop_side)
-    before = source.rotation.to(target.rotation)
-    turn, roll = turn_between(before, target.rotation), roll_between(before, target.rotation)
-    # Not on the body, because it hardly turns.
-    turned_far = _growing(turn, TURN_FROM, TURN_TO)
-    behind = turned_far * above_shoulders(end, size).to(place.device)
-    drawn_face = box_mean(is_face, edge) * behind
-    back = _growing(turn, BACK_FROM, BACK_TO)
-    back_places = here.repeat(len(end), 1, 1, 1)
+    return around - torch.where(known > 0, 0, pulled) * lag, seen_well
+
+
+def _back_places(
+    source: LayerSource, target: FaceParams, end: np.ndarray, here: Tensor, back: Tensor
+) -> Tensor:
+    """The source pixels (B, 2, S, S) of the hair at the back of the heads, for the pictures whose
+    `back` (B, 1, 1, 1) is above 0. Of others the pixels themselves.
+    """
+    places = here.repeat(len(end), 1, 1, 1)
     if rows := (back > 0).flatten().nonzero().flatten().tolist():
-        moved = outline_motion(start, end[rows], roll[rows], size)
-        back_places[rows] = moved.to(place.device)
-    slanted = on_device(found.slanted) * turned_far
-    return LayerField(
-        grid=(here + offset).permute(0, 2, 3, 1),
-        mirror=(here + mirror).permute(0, 2, 3, 1),
-        opaque=box_mean(on_device(found.opaque), edge),
-        sure=box_mean(anchor * inner * is_face, 1),
-        hidden=hidden,
-        back_grid=back_places.permute(0, 2, 3, 1),
-        back=back * (1 - drawn_face),
-        behind=behind.expand(-1, -1, -1, size),
-        slanted=box_mean(box_mean(slanted, edge), edge),
-        fill=painted(on_device(found.fill), source.look, source.crop_side),
-    )
+        roll = roll_between(source.rotation.to(target.rotation), target.rotation)[rows]
+        moved = outline_motion(source.points, end[rows], roll, source.view.size)
+        places[rows] = moved.to(places)
+    return places
 
 
 def _growing(turn: Tensor, start: float, end: float) -> Tensor:
