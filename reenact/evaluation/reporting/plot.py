@@ -68,11 +68,11 @@ def scatter(
         parts.append(
             f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="2.5"/>'
         )
-    for (name, label), (x, line) in zip(labels.items(), places, strict=True):
-        y = LEGEND + LINE * line
+    for (name, label), (left, row) in zip(labels.items(), places, strict=True):
+        height = LEGEND + LINE * row
         parts.append(
-            f'<circle cx="{x:.0f}" cy="{y}" r="5" fill="{colours[name]}"/>'
-            f'<text x="{x + 9:.0f}" y="{y + 4}">{escape(label)}</text>'
+            f'<circle cx="{left:.0f}" cy="{height}" r="5" fill="{colours[name]}"/>'
+            f'<text x="{left + 9:.0f}" y="{height + 4}">{escape(label)}</text>'
         )
     parts.append(
         f'<text x="{(WIDTH + LEFT) / 2}" y="{HEIGHT - 8}" text-anchor="middle">'
