@@ -19,7 +19,7 @@ from tools.makehuman import (
 
 NUM_SAMPLES, NUM_AXES = 1500, 80
 EYE_DISTANCE = 0.62
-"""Usual distance (dm) between the middles of the eyeballs. Heads are scaled half of the way to it."""
+"""Usual distance (dm) between the middles of the eyeballs. Heads are scaled halfway to it."""
 MATERIALS = {
     "body": 0,
     "helper-l-eye": 1,
