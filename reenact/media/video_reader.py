@@ -81,8 +81,8 @@ class VideoReader(MediaClip):
             container = open_container(self.path)
         except av.error.FFmpegError as error:
             raise UserError(
-                f"{self.path}: is not a video that can be read; if it is one, it is incomplete or "
-                "of a rare kind: copy it again, or convert it to mp4"
+                f"{self.path}: is not a video that can be read, or it is incomplete: copy it "
+                "again, or convert it to mp4"
             ) from error
         with container:
             stream = video_stream(container)

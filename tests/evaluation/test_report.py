@@ -28,7 +28,7 @@ from reenact.evaluation.reporting.tables import best_rows, latex, table_csv, vid
 from reenact.evaluation.reporting.terminal import terminal
 from reenact.media.images import read_frame
 
-VOID = {"meta", "img", "br"}
+VOID = {"meta", "img", "br", "wbr"}
 NUM = 6
 ROWS = ("ours", "fomm", "warp_only", "copy_source", "oracle")
 PANELS = ("source", "target", "ours", "warp_only", "oracle", "reference")
@@ -190,6 +190,12 @@ def test_html_is_well_formed_and_needs_no_other_file(summary, records, examples)
     assert "a & b" not in page
     assert "HyperReenact" in page
     assert page.count('<table class="numbers">') == 2 * (3 + 3) + 1
+    assert page.count("In brackets") == 2
+    for intervals in summary["intervals"].values():
+        intervals.clear()
+    page = html(summary, records, examples)
+    assert "In brackets" not in page
+    assert page.count("There are no confidence intervals") == 2
 
 
 def test_a_page_without_true_pictures_leaves_their_plots_and_panels_out(summary, records, rows):
@@ -239,6 +245,20 @@ def test_scatter_is_valid_svg_with_every_point(records):
         assert 0 <= float(circle.get("cx")) <= width
         assert 0 <= float(circle.get("cy")) <= height
     assert scatter({"ours": []}, "x", "y") == ""
+
+
+def test_the_names_of_a_plot_stand_apart():
+    names = ["ours", "predictions", "networks", "warp_only", "copy_source", "oracle", "x" * 80]
+    root = ElementTree.fromstring(scatter({name: [(1.0, 1.0)] for name in names}, "x", "y"))
+    dots = [e for e in root.iter() if e.tag.endswith("circle") and e.get("r") == "5"]
+    places = [(float(dot.get("cy")), float(dot.get("cx"))) for dot in dots]
+    assert places == sorted(places)
+    assert len({y for y, _ in places}) == 3
+    for (y, x), (next_y, next_x), name in zip(places, places[1:], names, strict=False):
+        assert next_y > y or next_x > x + 6 * len(name)
+        assert next_y > y or next_x + 6 * len(name) < 460
+    highest = min(float(e.get("cy")) for e in root.iter() if e.get("r") == "2")
+    assert highest > places[-1][0]
 
 
 @pytest.mark.parametrize("y", [0.0, 1e-5, 3.3, 480.0])

@@ -37,7 +37,7 @@ YCC = np.array(
 
 @dataclass(frozen=True, kw_only=True)
 class Camera:
-    """One camera and codec; the defaults change nothing but tone."""
+    """One camera and its codec. The defaults apply the tone curve only."""
 
     gains: tuple[float, float, float] = (1.0, 1.0, 1.0)
     contrast: float = 0.0
@@ -79,8 +79,8 @@ def develop(
 ) -> np.ndarray:
     """Radiance (S, S, 3) to display colours (S, S, 3) float32 in [0, 1], without noise.
 
-    reach: the side of the picture in units of the side of the crop in its middle. The vignette is
-    that of the crop; beyond the crop it is as dark as in its corners at most.
+    reach: side of the picture, in units of the side of the crop in its middle. The vignette is that
+        of the crop. Outside of the crop it gets no darker than in the crop's corners.
     """
     image = np.ascontiguousarray(radiance, np.float32).copy()
     gains = np.array(camera.gains, np.float32) * np.float32(exposure)

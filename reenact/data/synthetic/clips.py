@@ -1,4 +1,4 @@
-"""What a clip shows, without drawing it: person, face parameters, crops and cross targets."""
+"""Plans clips without drawing them: person, face parameters, crops and cross targets."""
 
 from __future__ import annotations
 
@@ -24,12 +24,24 @@ HEAD_PIXELS = (170.0, 260.0)
 
 @dataclass(frozen=True, kw_only=True)
 class SyntheticConfig:
-    """A data set of clips. `cross` counts the cross frames of a clip.
+    """A data set of clips.
 
-    `stride` frames of motion at `fps` lie between two frames of a clip. `layers` writes hair, head
-    and background beside each frame. `covered` is the share of the clips with a hood, a head scarf,
-    or a hand or microphone before the face; if it is not 0, glasses mirror their surroundings.
-    Raises UserError for an unknown split or numbers that are too small.
+    out: folder of the clips.
+    clips: number of clips.
+    frames: frames of a clip.
+    size: side of the crops in pixels.
+    split: train, val or test. The people of two splits have different identity codes.
+    seed: the same seed gives the same clips.
+    workers: processes that draw clips.
+    cross: cross frames of a clip.
+    fps: frames a second of the motion.
+    stride: a clip shows every `stride`-th frame of the motion.
+    frame_size: side in pixels of the frame that the crops are cut from.
+    layers: write hair, head and background beside each frame.
+    covered: share of the clips with a hood, a head scarf, or a hand or microphone before the face.
+        If it is not 0, glasses mirror their surroundings.
+
+    Raises UserError for an unknown split and for numbers out of range.
     """
 
     out: Path
@@ -48,7 +60,7 @@ class SyntheticConfig:
 
     def __post_init__(self) -> None:
         if self.split not in SPLIT_CODES:
-            raise UserError(f"split: {self.split!r}, expected one of {sorted(SPLIT_CODES)}")
+            raise UserError(f"split: {self.split!r}, expected one of {', '.join(SPLIT_CODES)}")
         for name in ("clips", "frames", "size", "workers", "fps", "stride"):
             if getattr(self, name) < 1:
                 raise UserError(f"{name}: {getattr(self, name)}, expected at least 1")
@@ -63,7 +75,12 @@ class SyntheticConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class ClipPlan:
-    """One clip of N frames. Landmarks and parameters are in crop pixels."""
+    """One clip of N frames.
+
+    params: in crop pixels.
+    landmarks, pupils: (N, 68, 2) and (N, 2, 2) in crop pixels.
+    crop_from_frame: (N, 3, 3), pixels of the frame to pixels of the crop.
+    """
 
     name: str
     person_seed: int
@@ -72,20 +89,20 @@ class ClipPlan:
     landmarks: np.ndarray
     pupils: np.ndarray
     crop_from_frame: np.ndarray
-    """(N, 3, 3)."""
 
 
 def clip_name(config: SyntheticConfig, index: int) -> str:
+    """The name of the clip's folder."""
     return f"{config.split}_{index:06d}"
 
 
 def clip_rng(config: SyntheticConfig, index: int, part: int) -> np.random.Generator:
-    """Generator of one part of one clip: the same whatever else is generated."""
+    """Random generator of one part of one clip. It does not depend on other clips and parts."""
     return np.random.default_rng([config.seed, SPLIT_SEEDS[config.split], index, part])
 
 
 def person_seed(config: SyntheticConfig, index: int) -> int:
-    """Seed of the clip's person, unlike those of other clips and splits."""
+    """Seed of the clip's person; every clip of every split has another one."""
     return int(clip_rng(config, index, 0).integers(1, 2**31 - 1))
 
 
@@ -137,7 +154,7 @@ def _frame_params(config: SyntheticConfig, index: int, identity: Identity) -> Fa
 
 
 def plan_clip(config: SyntheticConfig, index: int, asset: HeadAsset | None = None) -> ClipPlan:
-    """Parameters and crops of clip `index`, in some milliseconds."""
+    """Parameters and crops of clip `index`. This takes some milliseconds."""
     asset = load_head_asset() if asset is None else asset
     seed = person_seed(config, index)
     identity = draw_identity(seed, config.split, asset)

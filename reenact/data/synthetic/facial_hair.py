@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial import cKDTree
 
+from reenact.data.synthetic.geometry import unit_vectors
 from reenact.data.synthetic.hair_styles import strand_colours
 from reenact.data.synthetic.head_asset import INSIDE_MOUTH, LIPS, HeadAsset
 from reenact.data.synthetic.imaging import smoothstep
@@ -40,6 +41,7 @@ class Beard:
 
 
 def draw_brows(rng: np.random.Generator, asset: HeadAsset, *, male: bool) -> Brows:
+    """Random brows: those of men are thicker and less arched on average."""
     mesh = asset.mesh_positions
     path = np.array([np.nanmean([mesh[a], mesh[b]], 0) for a, b in BROW_POINTS])
     path[:, 0] = np.abs(path[:, 0])
@@ -97,7 +99,7 @@ class Skin:
         normals = np.zeros_like(asset.mean)
         for k in range(3):
             np.add.at(normals, asset.triangles[asset.material == SKIN][:, k], face)
-        self._normals = _unit(normals)
+        self._normals = unit_vectors(normals)
 
     def anchors(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Three nearest vertices (N, 3), their shares (N, 3) and the normals (N, 3)."""
@@ -105,7 +107,7 @@ class Skin:
         share = 1 / (distance + 0.01) ** 2
         share /= share.sum(1, keepdims=True)
         anchor = self._used[index]
-        normal = _unit((self._normals[anchor] * share[..., None]).sum(1))
+        normal = unit_vectors((self._normals[anchor] * share[..., None]).sum(1))
         return anchor, share, normal
 
     def on_surface(self, points: np.ndarray) -> np.ndarray:
@@ -117,10 +119,6 @@ class Skin:
     def moved(self, anchor: np.ndarray, share: np.ndarray) -> np.ndarray:
         """How far the identity moves the anchored points (N, 3)."""
         return (self._identity[anchor] * share[..., None]).sum(1)
-
-
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    return vectors / (np.linalg.norm(vectors, axis=-1, keepdims=True) + 1e-9)
 
 
 def _strands(
@@ -175,7 +173,7 @@ def grow_brows(
     heading = np.stack([side * (0.35 + 0.75 * t), rise * 0.9, np.zeros(count)], 1)
     normal = skin.anchors(roots)[2]
     heading = heading - (heading * normal).sum(1, keepdims=True) * normal
-    heading = _unit(heading) + normal * 0.16
+    heading = unit_vectors(heading) + normal * 0.16
     lengths = rng.uniform(0.06, 0.12, count) * (1 - 0.25 * t)
     colours = strand_colours(rng, colour, grey, (count, 4))
     return _strands(skin, roots, heading, lengths, 4, colours, 0.0065, 0.12, rng)
@@ -200,7 +198,7 @@ def grow_beard(
     heading = np.stack([sideways, -np.ones(count), np.zeros(count)], 1)
     heading = heading + rng.normal(0, 0.35, heading.shape)
     heading = heading - (heading * normal).sum(1, keepdims=True) * normal
-    heading = _unit(heading) + normal * rng.uniform(0.25, 0.6, (count, 1))
+    heading = unit_vectors(heading) + normal * rng.uniform(0.25, 0.6, (count, 1))
     lengths = beard.length * rng.uniform(0.6, 1.15, count)
     if beard.kind == "full":
         lengths = lengths * (0.45 + 0.55 * smoothstep(-0.6, -0.95, roots[:, 1]))
@@ -241,8 +239,8 @@ def grow_lashes(
     )
     root = vertices[first] * (1 - part[:, None]) + vertices[second] * part[:, None]
     fan = (np.abs(mean[first, 0]) - middle) / 0.15 * sides
-    heading = _unit(np.stack([0.55 * fan, np.full(count, 0.25), np.full(count, 0.95)], 1))
-    heading = _unit(heading + rng.normal(0, 0.12, heading.shape))
+    heading = unit_vectors(np.stack([0.55 * fan, np.full(count, 0.25), np.full(count, 0.95)], 1))
+    heading = unit_vectors(heading + rng.normal(0, 0.12, heading.shape))
     length = rng.uniform(0.026, 0.048, count)[:, None, None] * (0.8 + 0.25 * density)
     lifted = np.array([0, 0.45, 0]) * (t * t)[..., None]
     points = root[:, None] + length * (heading[:, None] * t[..., None] + lifted)

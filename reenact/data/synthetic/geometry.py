@@ -49,11 +49,20 @@ def graded_rotations(rotation: np.ndarray) -> np.ndarray:
     return rotation_matrix(yaw * share, pitch * share, roll * share).astype(np.float32)
 
 
+def unit_vectors(vectors: np.ndarray) -> np.ndarray:
+    """Vectors (..., 3), scaled to length 1."""
+    unit: np.ndarray = vectors / (np.linalg.norm(vectors, axis=-1, keepdims=True) + 1e-9)
+    return unit
+
+
 @nb.njit(cache=True, fastmath=True)
 def pose_points(
     points: np.ndarray, weight: np.ndarray, rotations: np.ndarray, out: np.ndarray
 ) -> None:
-    """Turn points (V, 3) about the neck by the rotation of their `weight` (V,) uint8 into `out`."""
+    """Turn points (V, 3) about the neck and write them to `out`.
+
+    Point v takes the rotation number `weight[v]`, uint8, see `graded_rotations`.
+    """
     for v in range(points.shape[0]):
         m = rotations[weight[v]]
         x = points[v, 0] - NECK_PIVOT[0]

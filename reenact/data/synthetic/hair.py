@@ -1,13 +1,13 @@
-"""Grows scalp hair as strands: roots, growth around the head, clumps, waves and curls."""
+"""Grows the hair of the scalp as strands: roots, growth around the head, clumps, waves, curls."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import fields
 
 import numpy as np
 from scipy.spatial import cKDTree
 
+from reenact.data.synthetic.geometry import unit_vectors
 from reenact.data.synthetic.hair_styles import (
     HAIRLINE_ANGLES,
     Comb,
@@ -24,6 +24,7 @@ from reenact.data.synthetic.strands import HAIR, Strands
 
 NUM_STRANDS = 4800
 STRAND_WIDTH = 0.0135
+"""Width (dm) of a strand, which stands for many real hairs."""
 FACE_ANGLE = 1.12
 """Hair that falls below the hairline keeps this angle (radians) from the middle of the face."""
 
@@ -51,10 +52,6 @@ def _roots(scalp: Scalp, traits: HairTraits, rng: np.random.Generator, count: in
     return np.concatenate(kept)[:count]
 
 
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    return vectors / (np.linalg.norm(vectors, axis=-1, keepdims=True) + 1e-9)
-
-
 def _combed(roots: np.ndarray, normals: np.ndarray, cut: Cut, comb: Comb, style: str) -> np.ndarray:
     """First direction (N, 3) of every strand."""
     side = np.sign(roots[:, 0] - comb.part)[:, None]
@@ -67,12 +64,12 @@ def _combed(roots: np.ndarray, normals: np.ndarray, cut: Cut, comb: Comb, style:
         flow = flow * (1 - front) + np.array([0, -0.35, 1.0]) * front
     if style == "tied":
         flow = np.where(_is_fringe(roots, comb)[:, None] > 0.5, flow, comb.tie - roots)
-    along = _unit(flow - (flow * normals).sum(-1, keepdims=True) * normals)
-    return _unit(along * (1 - cut.outwards) + normals * cut.outwards)
+    along = unit_vectors(flow - (flow * normals).sum(-1, keepdims=True) * normals)
+    return unit_vectors(along * (1 - cut.outwards) + normals * cut.outwards)
 
 
 def _is_fringe(roots: np.ndarray, comb: Comb) -> np.ndarray:
-    """How much a strand belongs to the fringe (N,)."""
+    """How much each strand belongs to the fringe, (N,) in [0, 1]."""
     if comb.fringe <= 0:
         return np.zeros(len(roots))
     narrow = 1 - smoothstep(comb.fringe - 0.1, comb.fringe + 0.1, np.abs(roots[:, 0]))
@@ -91,9 +88,9 @@ def _grow(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Strands (N, P, 3) on the mean head, and their layer (N,) from 0 inside to 1 outside."""
     count = len(roots)
-    normals = _unit(roots - SCALP_CENTRE)
+    normals = unit_vectors(roots - SCALP_CENTRE)
     direction = _combed(roots, normals, cut, comb, style)
-    direction = _unit(direction + rng.normal(0, 0.12, direction.shape))
+    direction = unit_vectors(direction + rng.normal(0, 0.12, direction.shape))
     low = smoothstep(0.75, 0.1, roots[:, 1])
     length = cut.length * (1 - low) + cut.side_length * low
     length = length * rng.uniform(0.82, 1.05, count)
@@ -113,10 +110,10 @@ def _grow(
         heavy = np.clip(travelled / 0.9, 0.25, 1.6)[:, None]
         pull = np.array([0, -1.0, 0]) * cut.gravity * heavy
         if style == "tied":
-            pull = _unit(comb.tie - at) * 0.8
+            pull = unit_vectors(comb.tie - at) * 0.8
             pull = np.where((front > 0.5)[:, None], np.array([0, -0.5, 0.1]), pull)
         heading = direction * cut.stiffness + pull * (step * 7).clip(0.2, 1.2)
-        direction = _unit(heading)
+        direction = unit_vectors(heading)
         at = at + direction * step
         travelled += step[:, 0]
         clearance = clearance_end * np.clip(travelled / 0.25, 0.1, 1) + 0.012
@@ -126,7 +123,7 @@ def _grow(
         hanging = (at[:, 1] < -0.75)[:, None]
         at = np.where(hanging, _beside_neck(at, clearance), pushed)
         # Hair that is pushed out slides along the head.
-        direction = _unit(at - points[:, n - 1])
+        direction = unit_vectors(at - points[:, n - 1])
         if style == "tied":
             there = (np.linalg.norm(at - comb.tie, axis=1) < 0.22) & (front <= 0.5)
             at = np.where(there[:, None], points[:, n - 1], at)
@@ -178,9 +175,9 @@ def _styled(points: np.ndarray, cut: Cut, rng: np.random.Generator) -> np.ndarra
         lengths = np.exp(rng.standard_normal((count,)) * 0.15) * cut.curl_length
         pitch = lengths[nearest]
         angle = arc / pitch[:, None] * 2 * np.pi + phase[:, None]
-        tangent = _unit(np.gradient(points, axis=1))
-        outward = _unit(points - SCALP_CENTRE)
-        beside = _unit(np.cross(tangent, outward))
+        tangent = unit_vectors(np.gradient(points, axis=1))
+        outward = unit_vectors(points - SCALP_CENTRE)
+        beside = unit_vectors(np.cross(tangent, outward))
         grown = np.clip(arc / 0.25, 0, 1)[..., None] * cut.curl
         points = points + grown * (
             np.cos(angle)[..., None] * beside + 0.7 * np.sin(angle)[..., None] * outward
@@ -190,15 +187,15 @@ def _styled(points: np.ndarray, cut: Cut, rng: np.random.Generator) -> np.ndarra
     return points + cut.frizz * wild * noise * np.clip(arc / 0.2, 0, 1)[..., None]
 
 
-def _bun(comb: Comb, cut: Cut, rng: np.random.Generator, count: int, num_points: int) -> np.ndarray:
+def _bun(comb: Comb, rng: np.random.Generator, count: int, num_points: int) -> np.ndarray:
     """A bun or a tail (N, P, 3) where tied hair meets."""
     if rng.random() < 0.5:
         radius = rng.uniform(0.22, 0.36)
-        axis = _unit(comb.tie - SCALP_CENTRE)
+        axis = unit_vectors(comb.tie - SCALP_CENTRE)
         middle = comb.tie + axis * radius * 0.5
         around = rng.uniform(0, 2 * np.pi, (count, 1)) + np.linspace(0, 2.5, num_points)
         tilt = rng.normal(0, 0.7, (count, 1)) + np.linspace(0, 0.5, num_points)
-        a = _unit(np.cross(axis, np.array([0.0, 0.3, 1.0])))
+        a = unit_vectors(np.cross(axis, np.array([0.0, 0.3, 1.0])))
         b = np.cross(axis, a)
         ring = np.cos(around)[..., None] * a + np.sin(around)[..., None] * b
         shell = radius * rng.uniform(0.85, 1.0, (count, 1, 1))
@@ -224,7 +221,7 @@ def grow_hair(
     roots = _roots(scalp, traits, rng, count)
     points, layer = _grow(scalp, roots, cut, comb, traits.style, num_points, traits.hairline, rng)
     if traits.style == "tied":
-        extra = _bun(comb, cut, rng, count // 4, num_points)
+        extra = _bun(comb, rng, count // 4, num_points)
         points = np.concatenate([points, extra])
         layer = np.concatenate([layer, rng.random(len(extra))])
         mixed = rng.permutation(len(points))
@@ -256,6 +253,7 @@ def grow_hair(
 
 
 def _num_points(style: str, cut: Cut) -> int:
+    """Points of a strand: long and curled ones need more."""
     if style in ("buzz", "ring"):
         return 3
     if style == "afro":
@@ -269,15 +267,11 @@ def _outward(points: np.ndarray) -> np.ndarray:
     """Outward directions (..., 3): away from the skull, and below it away from the neck."""
     centre = np.broadcast_to(SCALP_CENTRE, points.shape).copy()
     centre[..., 1] = np.minimum(SCALP_CENTRE[1], points[..., 1] + 0.25)
-    return _unit(points - centre)
+    return unit_vectors(points - centre)
 
 
 def under_hat(hair: Strands) -> Strands | None:
-    """The strands that reach below a hat; None when there are none."""
+    """The strands that reach below a hat; None when there are too few."""
     lowest = hair.points[:, :, 1].min(1)
     shown = (lowest < 0.1) & (hair.points[:, 0, 1] < 0.55)
-    if shown.sum() < 50:
-        return None
-    arrays = {f.name: getattr(hair, f.name) for f in fields(hair)}
-    cut = {k: v[shown] if isinstance(v, np.ndarray) else v for k, v in arrays.items()}
-    return Strands(**cut)
+    return hair.chosen(shown) if shown.sum() >= 50 else None

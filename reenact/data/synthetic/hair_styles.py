@@ -75,9 +75,12 @@ def draw_hairline(rng: np.random.Generator, *, male: bool, oldness: float) -> np
 def strand_colours(
     rng: np.random.Generator, colour: np.ndarray, grey: float, shape: tuple[int, int]
 ) -> np.ndarray:
-    """Reflectance (N, P, 3): each strand has its own tone, some are grey, tips are lighter."""
+    """Reflectance (N, P, 3) of strands, for `shape` (N, P).
+
+    Each strand has its own tone, some are grey, and tips are lighter than roots.
+    """
     count, num_points = shape
-    tone = np.exp(rng.normal(0, 0.22, (count, 1))) * np.array([1.0, 1.0, 1.0])
+    tone = np.exp(rng.normal(0, 0.22, (count, 1)))
     tone = tone * (1 + rng.normal(0, 0.05, (count, 1)) * np.array([1.0, 0.0, -1.0]))
     strand = colour * tone
     silver = np.array([0.52, 0.51, 0.50]) * np.exp(rng.normal(0, 0.2, (count, 1)))
@@ -111,6 +114,7 @@ class Cut:
 
 
 def draw_cut(rng: np.random.Generator, traits: HairTraits) -> Cut:
+    """A random cut of the person's style."""
     u = rng.uniform
     straight = {"curl": 0.0 if rng.random() < 0.5 else u(0.004, 0.025), "curl_length": u(0.35, 0.8)}
     cuts: dict[str, dict[str, float]] = {
@@ -173,6 +177,7 @@ class Comb:
 
 
 def draw_comb(rng: np.random.Generator, traits: HairTraits) -> Comb:
+    """A random way to comb the person's style."""
     style = traits.style
     part = float(rng.choice([0.0, 0.35, -0.35]) + rng.normal(0, 0.06))
     fringe = 0.0

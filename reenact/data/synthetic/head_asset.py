@@ -1,4 +1,4 @@
-"""The head model's arrays as the renderer and the painters need them (numpy, loaded once)."""
+"""The head model's arrays in the form that the renderer and the painters need."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ SCALP_AXES = np.array(
 )
 """Rows: up, forward and sideways axis of the scalp's polar coordinates."""
 LIPS, EYELIDS, EARS, INSIDE_MOUTH, FACE = range(5)
+"""Columns of the vertex masks."""
 
 
 def cylinder_uv(points: np.ndarray) -> np.ndarray:
@@ -55,17 +56,15 @@ class HeadAsset:
     mean: np.ndarray
     identity_basis: np.ndarray
     expression_basis: np.ndarray
-    expression_names: tuple[str, ...]
     triangles: np.ndarray
     material: np.ndarray
     masks: np.ndarray
-    """(V, 5): lips, eyelids, ears, inside of the mouth, face, in [0, 1]."""
+    """(V, 5) in [0, 1], with the columns LIPS to FACE."""
     head_weight: np.ndarray
     weight_index: np.ndarray
     """(V,) uint8, 255 times the head weight."""
     transfer: np.ndarray
-    """(V, 9) order-2 spherical harmonics of shadowed irradiance, and the same without shadow."""
-    transfer_unshadowed: np.ndarray
+    """(V, 9) order-2 spherical harmonics of the irradiance, with the head's own shadows."""
     landmark_vertices: np.ndarray
     mesh_positions: np.ndarray
     """(478, 3) the face-mesh points on the mean head (NaN where unseen)."""
@@ -185,7 +184,7 @@ def load_head_asset(path: Path = ASSET_PATH) -> HeadAsset:
     masks = d["masks"].astype(np.float32) / 255
     weight = d["hw"].astype(np.float32) / 255
     all_triangles, all_material = d["tri"].astype(np.int64), d["tm"].astype(np.int64)
-    keep = (all_material != EYE) & (all_material != 9)
+    keep = all_material != EYE
     triangles, material = all_triangles[keep], all_material[keep]
     skin = triangles[material == SKIN]
     # The group named R is the person's right eye, the one at the picture's left.
@@ -197,14 +196,12 @@ def load_head_asset(path: Path = ASSET_PATH) -> HeadAsset:
         mean=mean,
         identity_basis=d["B"].astype(np.float32) / 127 * d["Bs"][:, None, None],
         expression_basis=d["E"].astype(np.float32) / 127 * d["Es"][:, None, None],
-        expression_names=tuple(str(n) for n in d["names"]),
         triangles=triangles,
         material=material,
         masks=masks,
         head_weight=weight,
         weight_index=d["hw"].astype(np.uint8),
         transfer=d["T"].astype(np.float32),
-        transfer_unshadowed=d["U"].astype(np.float32),
         landmark_vertices=d["lm68"].astype(np.int64),
         mesh_positions=d["pos468"].astype(np.float32),
         eye_vertices=eyes,

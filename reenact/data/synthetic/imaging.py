@@ -1,4 +1,4 @@
-"""Small picture operations the painter needs: smooth steps, blur, resize, noise and strokes.
+"""Small picture operations for the painters: smooth steps, blur, resize, noise and strokes.
 
 All pictures are float32 arrays (H, W); coordinates are (x, y) in pixels.
 """

@@ -135,7 +135,7 @@ def _take_spot(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Direction and colour of the brightest spot, and the surroundings without it.
 
-    Only what is brighter than the spot's own edge is taken.
+    The spot is only the part of the light that is brighter than the edge around it.
     """
     power = gaussian_blur(environment.mean(-1), 1.0, mode="wrap")
     peak = np.unravel_index(int(np.argmax(power)), power.shape)

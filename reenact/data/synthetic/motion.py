@@ -62,7 +62,6 @@ EMOTIONS: tuple[tuple[float, dict[str, float]], ...] = (
 )
 """(how often, units at full strength)."""
 
-
 VIVID_SHARE = 0.15
 """Share of the clips with strong expressions of every kind, rare ones too."""
 RESTING_UNITS = (

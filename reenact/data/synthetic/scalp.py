@@ -15,7 +15,7 @@ from reenact.data.synthetic.imaging import smoothstep
 
 
 class Scalp:
-    """The head's shape below the hair: radius around SCALP_CENTRE in every direction."""
+    """The head's shape below the hair, as a radius around SCALP_CENTRE in every direction."""
 
     def __init__(self, asset: HeadAsset, vertices: np.ndarray) -> None:
         near = (asset.head_weight > 0.9) & (asset.scalp_polar < 1.9) & (asset.masks[:, EARS] < 0.2)
@@ -32,6 +32,7 @@ class Scalp:
         return np.arctan2(offset @ side, offset @ forward), polar, distance
 
     def radius(self, azimuth: np.ndarray, polar: np.ndarray) -> np.ndarray:
+        """Distance of the mean head's skin from SCALP_CENTRE, for angles in radians."""
         return self._asset.sample_scalp_radius(azimuth, polar)
 
     def pushed_out(self, points: np.ndarray, clearance: np.ndarray) -> np.ndarray:
@@ -42,7 +43,10 @@ class Scalp:
         return SCALP_CENTRE + (points - SCALP_CENTRE) * factor
 
     def pulled_in(self, points: np.ndarray, most: np.ndarray) -> np.ndarray:
-        """Points (N, 3) at most `most` (N,) outside of the mean head; below the ears they stay."""
+        """Points (N, 3) at most `most` (N,) outside of the mean head.
+
+        Points below the ears stay where they are.
+        """
         azimuth, polar, distance = self.polar(points)
         factor = np.minimum(1.0, (self.radius(azimuth, polar) + most) / distance)[:, None]
         inside = SCALP_CENTRE + (points - SCALP_CENTRE) * factor

@@ -24,7 +24,13 @@ FADE = 0.35
 
 @dataclass(frozen=True)
 class ShadowMap:
-    """What one light sees: map axes (2, 3), depth of the surface, first hair and its thickness."""
+    """What one light sees.
+
+    axes: (2, 3), the directions of the map's columns and rows.
+    direction: (3,), to the light.
+    depth, hair_depth: (S, S) depth of the surface and of the first hair.
+    hair_count: (S, S) number of strands in each pixel.
+    """
 
     axes: np.ndarray
     direction: np.ndarray

@@ -53,7 +53,7 @@ def display(colour: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True, kw_only=True)
 class SkinTraits:
-    """What the painter must know about a person (colours linear unless said otherwise)."""
+    """What the painter must know about a person."""
 
     male: bool
     age: float
@@ -63,13 +63,14 @@ class SkinTraits:
     base: np.ndarray
     """Skin colour, display."""
     hair_colour: np.ndarray
+    """Linear, as that of the brows."""
     brow_colour: np.ndarray
     beard: Beard
     brows: Brows
 
 
-class _Canvas:
-    """Layers under the brush, with the head position of every texture pixel."""
+class _Painting:
+    """The layers of the texture while they are painted, and the head position of each pixel."""
 
     def __init__(self, asset: HeadAsset, traits: SkinTraits, rng: np.random.Generator) -> None:
         size = TEXTURE_SIZE
@@ -108,7 +109,7 @@ class _Canvas:
         self.albedo = self.albedo * (1 - cover) + cover * colour.astype(np.float32)
 
 
-def _paint_base(c: _Canvas) -> None:
+def _paint_base(c: _Painting) -> None:
     """Blotches, redness, shade around the eyes."""
     light = 1 - c.traits.tone
     red = np.zeros_like(c.x)
@@ -124,7 +125,7 @@ def _paint_base(c: _Canvas) -> None:
     c.multiply(around + bags, (-0.8, -1.0, -0.9))
 
 
-def _paint_marks(c: _Canvas) -> None:
+def _paint_marks(c: _Painting) -> None:
     """Eye shadow, freckles and moles."""
     rng, size = c.rng, TEXTURE_SIZE
     if not c.traits.male and rng.random() < 0.55:
@@ -145,7 +146,7 @@ def _paint_marks(c: _Canvas) -> None:
         c.multiply(gaussian_blur(moles, 0.7), (-0.55, -0.55, -0.55))
 
 
-def _paint_lips(c: _Canvas) -> None:
+def _paint_lips(c: _Painting) -> None:
     """Natural lip colour or lipstick."""
     rng, traits = c.rng, c.traits
     made_up = 0.0 if traits.male or rng.random() > 0.5 else rng.uniform(0.15, 0.8)
@@ -156,7 +157,7 @@ def _paint_lips(c: _Canvas) -> None:
     c.blend(c.lips * strength, colour * (1 + c.medium[..., None] * 0.03))
 
 
-def _paint_lash_lines(c: _Canvas) -> None:
+def _paint_lash_lines(c: _Painting) -> None:
     """The dark edge of the upper lids, where the lashes grow; darker with eyeliner."""
     size, asset = TEXTURE_SIZE, c.asset
     upper = np.flatnonzero((asset.lash_level < 0.12) & (asset.lash_vertex))
@@ -171,7 +172,7 @@ def _paint_lash_lines(c: _Canvas) -> None:
     c.blend(np.clip(line * (0.6 + made_up), 0, 0.9), np.array([0.10, 0.07, 0.06]))
 
 
-def _wrinkle_lines(c: _Canvas) -> np.ndarray:
+def _wrinkle_lines(c: _Painting) -> np.ndarray:
     """Forehead lines, crow's feet, lower lids and nasolabial folds."""
     rng, across, y = c.rng, c.across, c.y
     lines = np.zeros_like(c.x)
@@ -194,7 +195,8 @@ def _wrinkle_lines(c: _Canvas) -> np.ndarray:
     return gaussian_blur(lines + fold * np.sin(np.pi * t) * 1.1, 1.2)
 
 
-def _paint_wrinkles(c: _Canvas) -> None:
+def _paint_wrinkles(c: _Painting) -> None:
+    """Wrinkles and age spots of older people."""
     old = c.traits.oldness
     if old <= 0.05 and c.traits.age <= 0.6:
         return
@@ -205,7 +207,7 @@ def _paint_wrinkles(c: _Canvas) -> None:
     c.multiply(spots * 0.10 * old, (-0.7, -1, -1))
 
 
-def _paint_beard(c: _Canvas) -> None:
+def _paint_beard(c: _Painting) -> None:
     """Stubble, and the shadow of the hair below longer beards."""
     rng, beard, size = c.rng, c.traits.beard, TEXTURE_SIZE
     if beard.kind == "none" and not (c.traits.male and c.traits.age > 0.5):
@@ -220,7 +222,7 @@ def _paint_beard(c: _Canvas) -> None:
     c.blend(np.clip(cover * strength * (0.4 + 1.5 * dots), 0, 0.9), c.albedo * 0.45 + hair * 0.35)
 
 
-def _paint_brows(c: _Canvas) -> None:
+def _paint_brows(c: _Painting) -> None:
     """The soft shadow of the brows; their hairs are strands."""
     brows, size = c.traits.brows, TEXTURE_SIZE
     strokes = np.zeros((size * 2, size * 2), np.float32)
@@ -240,7 +242,7 @@ def _paint_brows(c: _Canvas) -> None:
 
 def paint_skin(asset: HeadAsset, traits: SkinTraits, rng: np.random.Generator) -> np.ndarray:
     """Texture (512, 512, 6) float32: linear albedo, bump gradient x and y, gloss."""
-    c = _Canvas(asset, traits, rng)
+    c = _Painting(asset, traits, rng)
     for paint in (
         _paint_base,
         _paint_marks,

@@ -1,4 +1,4 @@
-"""Meshes that a person wears or holds, besides the head itself: what one is, and all of a person.
+"""Solids: meshes that a person wears or holds, such as hoods, hands and microphones.
 
 Points are in dm on the unposed head, triangles are anticlockwise from outside.
 """
@@ -27,20 +27,21 @@ class Solid:
     openness: np.ndarray
     """(V,) share of the surroundings' light that reaches the point, in [0, 1]."""
     gloss: np.ndarray
-    """(V,) as the gloss of skin: 0 dull, about 0.5 for skin."""
+    """(V,) 0 is dull, skin has about 0.5."""
     cloth: np.ndarray
-    """(V,) 0 where light leaks around edges as on skin, 1 where it does not."""
+    """(V,) 0 where light leaks around edges, as it does on skin; 1 where it does not."""
     weight: np.ndarray
     """(V,) head weight in [0, 1]."""
     head: np.ndarray
-    """(V,) 1 for what belongs to the head, as a hood; 0 for clothes and things before the face."""
+    """(V,) 1 on parts of the head, such as a hood; 0 on clothes and on things before the face."""
     before: bool
-    """Whether it lies before the face, as hands and microphones, and is no part of the person's
-    head and clothes."""
+    """Whether it lies before the face, such as a hand or a microphone. It then does not count as
+    head or clothes."""
     grain: np.ndarray
     """(V, 3): two texture coordinates (radians) and the strength of the grain they make."""
     spheres: np.ndarray
-    """(K, 4) centres and radii of spheres that stand for the mesh where it shades the skin."""
+    """(K, 4) centres and radii of spheres that take the place of the mesh when it shades the skin.
+    """
     shade: np.ndarray | None = None
     """(B,) share of the soft light that it leaves to each vertex of the head."""
     path: np.ndarray | None = None

@@ -1,4 +1,4 @@
-"""What all frames of a clip share, and single frames of it."""
+"""The stage of a clip, which all its frames share, and the drawing of single frames."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from reenact.face.params import FaceParams
 GLINT_SHARE = 0.7
 """Share of the clips whose glasses mirror the surroundings, where clips may be covered at all."""
 OTHER_ALPHA = 8
-"""If the alpha of a stored frame differs by so many levels on the mean, another generator drew it.
-"""
+"""Largest mean difference (levels of 255) between the stored alpha of a frame and a new drawing. A
+larger one means that another version of the generator drew the frame."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +67,7 @@ def draw_frame(
     reach: int = 1,
     first: FirstView | None = None,
 ) -> tuple[np.ndarray, Masks]:
-    """One frame of a clip; `shot` seeds the camera's noise. The others: see `Renderer.render`."""
+    """One frame of a clip. For the arguments see `Renderer.render`."""
     return renderer.render(
         stage.person,
         params,

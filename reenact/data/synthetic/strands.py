@@ -1,20 +1,24 @@
-"""Hair and worn things as many thin lines: what a strand is, and all strands of one person."""
+"""Strands: hair and worn things as many thin lines, and all strands of one person."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
 HAIR, ON_FACE, ON_HEAD, CLOTH = range(4)
-"""Hair of the skull; brows, lashes, beards and glasses; hats and earrings; collars."""
+"""Kinds of strands. HAIR grows on the skull. ON_FACE are brows, lashes, beards and glasses, ON_HEAD
+hats and earrings, CLOTH collars and scarves."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Strands:
-    """N strands of P points each on the unposed head; the first ones are a random sample of all."""
+    """N strands of P points each on the unposed head.
+
+    The strands are in random order, so the first ones are a fair sample of all.
+    """
 
     points: np.ndarray
     """(N, P, 3) dm, root first."""
@@ -31,12 +35,18 @@ class Strands:
     anchor: np.ndarray
     """(N, P, 3) vertices of the head whose expression moves the point."""
     share: np.ndarray
-    """(N, P, 3) how much each of them moves it; 0 for hair on the skull."""
+    """(N, P, 3) how much each anchor moves the point; 0 for hair on the skull."""
     gloss: float
     kind: int
     """HAIR, ON_FACE, ON_HEAD or CLOTH."""
     thinned: bool = True
     """Whether small pictures may show fewer and wider strands."""
+
+    def chosen(self, which: np.ndarray) -> Strands:
+        """The strands where `which` (N,) bool is true."""
+        arrays = {f.name: getattr(self, f.name) for f in fields(self)}
+        cut = {k: v[which] for k, v in arrays.items() if isinstance(v, np.ndarray)}
+        return replace(self, **cut)
 
 
 @dataclass(frozen=True)
@@ -60,8 +70,10 @@ class StrandArrays:
 
 
 def flatten(groups: Sequence[Strands], kept: float) -> StrandArrays:
-    """Join groups of strands; of each group the first `kept` (in (0, 1]) are taken, and are made
-    wider by as much, so that they cover the same area.
+    """Join groups of strands, of which only a share is kept.
+
+    kept: the share in (0, 1] of each group. The kept strands are made wider, so that they cover the
+        same area.
     """
     parts: dict[str, list[np.ndarray]] = {f.name: [] for f in fields(StrandArrays)}
     start = 0

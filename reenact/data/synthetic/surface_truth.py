@@ -20,10 +20,11 @@ HIDDEN_BIAS = 0.001
 
 @dataclass(frozen=True, kw_only=True)
 class FirstView:
-    """The surface in frame 0 of a clip and its photo: what a source picture shows of the person.
+    """The surface as frame 0 of a clip and its photo show it.
 
-    xy: (V, 2) samples of every vertex. depth: (V,), smaller = nearer.
-    nearest: (H, W) the depth that each sample shows.
+    xy: (V, 2) place of every vertex, in samples.
+    depth: (V,) depth of every vertex; smaller = nearer.
+    nearest: (H, W) depth of the surface in each sample.
     """
 
     xy: np.ndarray
@@ -120,8 +121,8 @@ def hidden_in_first(
     """Share (S, S) uint8 of each pixel whose surface point frame 0 does not show, 255 is all of it.
 
     Only the first `num_shown` triangles count: those of head and clothes. `xy`, `depth` and
-    `nearest` are those of `FirstView`. A point is hidden when it faces away there, lies behind
-    other surface, or outside of the photo.
+    `nearest` are those of `FirstView`. A point is hidden when it faces away in frame 0, lies behind
+    another surface, or lies outside of the photo.
     """
     size = triangle_id.shape[0] // supersample
     counts = np.zeros((size, size), np.int64)

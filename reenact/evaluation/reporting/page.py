@@ -38,6 +38,7 @@ from reenact.evaluation.reporting.tables import (
     difference_tables,
     display_name,
     has_best,
+    has_intervals,
     mode_tables,
     modes_of,
     published_table,
@@ -57,8 +58,9 @@ h3{font-size:1rem;margin:1.6rem 0 .4rem}
 .facts{margin:.3rem 0 0;overflow-wrap:anywhere}code{font-size:.85em}
 nav a{color:var(--accent);text-decoration:none;margin-right:1.2rem}nav{margin-top:.9rem}
 .scroll{overflow-x:auto;margin-bottom:1.2rem}table.numbers{border-collapse:collapse;font-variant-numeric:tabular-nums}
-.numbers th,.numbers td{padding:.32rem .6rem;text-align:right;white-space:nowrap;
-border-bottom:1px solid var(--line)}.numbers th{font-weight:600;font-size:.82rem;color:var(--dim);
+.numbers th,.numbers td{padding:.32rem .6rem;text-align:right;
+border-bottom:1px solid var(--line)}.numbers td,.numbers th span{white-space:nowrap}
+.numbers th{font-weight:600;font-size:.82rem;color:var(--dim);
 vertical-align:bottom}.numbers th span,.numbers td span{display:block;font-weight:400}
 .numbers td span{font-size:.72rem;color:var(--dim)}.numbers td b{font-weight:700}
 .numbers td{vertical-align:top}.numbers td:first-child{text-align:left}.numbers tr.main td{
@@ -142,7 +144,7 @@ def _mode(
     title, _, pairs = heading(summary, mode).partition(" (")
     of_mode = [record for record in records if record["mode"] == mode]
     main = display_name(summary, summary["meta"]["main_row"])
-    below = " ".join([BOLD, BRACKETS] if has_best(summary, mode) else [BRACKETS])
+    below = [BOLD] * has_best(summary, mode) + [BRACKETS] * has_intervals(summary, mode)
     tables = [_table(table, main) for table in mode_tables(summary, mode).values()]
     differences = [_table(table, main) for table in difference_tables(summary, mode).values()]
     plots = [plot for name in PLOTTED if (plot := _error_plot(summary, of_mode, name))]
@@ -151,7 +153,7 @@ def _mode(
     return [
         f'<h2 id="{mode}">{title} <small>{pairs.rstrip(")")}</small></h2>',
         *tables,
-        f'<p class="facts">{escape(below)}</p>',
+        *(f'<p class="facts">{escape(sentence)}</p>' for sentence in below),
         *(f"<p>{escape(sentence)}</p>" for sentence in sentences(summary, mode)),
         *(
             [
@@ -175,7 +177,8 @@ def _table(table: Table, main: str) -> str:
     heads = []
     for name, unit in table.two_line_headers:
         below = f"<span>{escape(unit)}</span>" if unit else ""
-        heads.append(f"<th>{escape(name)}{below}</th>")
+        # A long name may be broken, so that a wide table fits the page.
+        heads.append(f"<th>{escape(name).replace('_', '_<wbr>')}{below}</th>")
     rows = ""
     for name, row in zip(table.names, table.rows, strict=True):
         cells = f"<td>{escape(name)}</td>"

@@ -14,7 +14,8 @@ COLOURS = {
     "oracle": "#009e73",
 }
 MORE_COLOURS = ("#56b4e9", "#8c6d31", "#7a5195", "#5f5f5f")
-LEGEND = 10  # height of the names
+LEGEND, LINE = 10, 16  # height of the first line of names, and of each further line
+CHARACTER, SPACE = 6.5, 26  # width of a letter of a name, and of its dot with the gap behind it
 NUM_BINS = 6
 MAX_DOTS = 400  # a series; the means are taken over all points
 
@@ -31,13 +32,16 @@ def scatter(
     everything = [point for points in series.values() for point in points]
     if not everything:
         return ""
+    labels = {name: (names or {}).get(name, name) for name in series}
+    places = _legend([*labels.values()])
+    top = TOP + LINE * places[-1][1]
     x_max = _round_up(max(x for x, _ in everything))
     y_max = _round_up(max(y for _, y in everything))
 
     def place(x: float, y: float) -> tuple[float, float]:
         return (
             LEFT + x / x_max * (WIDTH - LEFT - RIGHT),
-            HEIGHT - BOTTOM - y / y_max * (HEIGHT - TOP - BOTTOM),
+            HEIGHT - BOTTOM - y / y_max * (HEIGHT - top - BOTTOM),
         )
 
     parts = [
@@ -64,11 +68,11 @@ def scatter(
         parts.append(
             f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="2.5"/>'
         )
-    for i, name in enumerate(series):
-        x = 8 + (WIDTH - 8) // max(len(series), 4) * i
+    for (name, label), (left, row) in zip(labels.items(), places, strict=True):
+        height = LEGEND + LINE * row
         parts.append(
-            f'<circle cx="{x}" cy="{LEGEND}" r="5" fill="{colours[name]}"/>'
-            f'<text x="{x + 9}" y="{LEGEND + 4}">{escape((names or {}).get(name, name))}</text>'
+            f'<circle cx="{left:.0f}" cy="{height}" r="5" fill="{colours[name]}"/>'
+            f'<text x="{left + 9:.0f}" y="{height + 4}">{escape(label)}</text>'
         )
     parts.append(
         f'<text x="{(WIDTH + LEFT) / 2}" y="{HEIGHT - 8}" text-anchor="middle">'
@@ -77,6 +81,18 @@ def scatter(
         f"{escape(y_label)}</text></svg>"
     )
     return "".join(parts)
+
+
+def _legend(labels: list[str]) -> list[tuple[float, int]]:
+    """Where each name of the legend starts: x, and its line. A full line is followed by another."""
+    places, x, line = [], 8.0, 0
+    for label in labels:
+        width = SPACE + CHARACTER * len(label)
+        if x > 8 and x + width > WIDTH:
+            x, line = 8.0, line + 1
+        places.append((x, line))
+        x += width
+    return places
 
 
 def _bins(points: Points, x_max: float) -> Points:

@@ -11,6 +11,7 @@ from reenact.evaluation.reporting.tables import (
     difference_tables,
     display_name,
     has_best,
+    has_intervals,
     known_columns,
     markdown_table,
     mode_tables,
@@ -106,7 +107,7 @@ def sentences(summary: dict[str, Any], mode: str) -> list[str]:
     if row["target_csim"] is not None:
         text += f" csim of target and source, who are two people: {row['target_csim']:.3f}."
     lines = [text]
-    if not any(summary["intervals"].get(mode, {}).values()):
+    if not has_intervals(summary, mode):
         lines.append(
             f"There are no confidence intervals: they need at least {LEAST_PEOPLE} people."
         )

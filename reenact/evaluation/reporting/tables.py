@@ -113,6 +113,11 @@ def has_best(summary: dict[str, Any], mode: str) -> bool:
     return sum(row not in REFERENCE_ROWS for row in summary[mode]) > 1
 
 
+def has_intervals(summary: dict[str, Any], mode: str) -> bool:
+    """Whether any mean of the mode has a confidence interval."""
+    return any(summary["intervals"].get(mode, {}).values())
+
+
 def published_table(summary: dict[str, Any]) -> Table:
     """The published rows, and the measured methods under them."""
     digits = [digits for _, _, digits in published.SOURCES]

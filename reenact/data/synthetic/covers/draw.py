@@ -1,4 +1,4 @@
-"""Which hood, scarf, hand or microphone a covered person has, and how a hand moves in a clip."""
+"""Covers a person with a hood, a scarf, a hand or a microphone, and moves hands in a clip."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ MOVE_FRAMES = (2, 7)
 def cover_person(
     person: Person, asset: HeadAsset, rng: np.random.Generator, num_frames: int
 ) -> Person:
-    """The person with one of KINDS; hoods and scarves hide the hair."""
+    """The person with a random one of KINDS. Hoods and scarves hide hair."""
     names = list(KINDS)
     shares = np.array([KINDS[name] for name in names])
     kind = str(rng.choice(names, p=shares / shares.sum()))
@@ -65,7 +65,7 @@ def cover_person(
 
 
 def draw_path(rng: np.random.Generator, num_frames: int, side: float) -> np.ndarray:
-    """How far (num_frames, 3) a hand is from its place: it comes or leaves at most twice."""
+    """How far (num_frames, 3) a hand is from its place. It comes or leaves at most twice."""
     shown = rng.random() < SHOWN_FIRST
     away = np.full(num_frames, 0.0 if shown else 1.0)
     # A hand that frame 0 does not show comes later.

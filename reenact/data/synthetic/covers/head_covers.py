@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.spatial import cKDTree
@@ -67,7 +67,7 @@ def hood(person: Person, asset: HeadAsset, rng: np.random.Generator) -> HeadCove
         if strands.kind == HAIR:
             inside = _inside_hood(strands.points, wide, high, rim, back)
             if inside.sum() > 50:
-                kept.append(_some(strands, inside))
+                kept.append(strands.chosen(inside))
         elif strands.kind in (ON_FACE, CLOTH):
             kept.append(strands)
     return HeadCover(solid=solid, strands=tuple(kept), has_hair=person.has_hair)
@@ -86,12 +86,6 @@ def _inside_hood(
 def _closing(depth: np.ndarray) -> np.ndarray:
     """How wide a hood is, from 1 at its opening (depth 0) to 0 at its back (depth 1)."""
     return (1 - np.clip(depth, 0, 1) ** 2.6) ** (1 / 2.6)
-
-
-def _some(strands: Strands, chosen: np.ndarray) -> Strands:
-    arrays = {f.name: getattr(strands, f.name) for f in fields(strands)}
-    cut = {k: v[chosen] for k, v in arrays.items() if isinstance(v, np.ndarray)}
-    return replace(strands, **cut)
 
 
 def scarf(person: Person, asset: HeadAsset, rng: np.random.Generator) -> HeadCover:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,6 +16,31 @@ from reenact.data.synthetic.skin import linear
 from reenact.data.synthetic.solids import Solid
 
 BALL_STEPS = 14
+
+
+class Part(NamedTuple):
+    """One tube of a microphone."""
+
+    points: np.ndarray
+    triangles: np.ndarray
+    sides: int
+    """Points of each ring of the tube."""
+    colour: np.ndarray
+    gloss: float
+    grain: float = 0.0
+    """Strength of the grain."""
+
+
+def _tube(
+    path: np.ndarray,
+    radius: np.ndarray,
+    sides: int,
+    colour: np.ndarray,
+    gloss: float,
+    grain: float = 0.0,
+) -> Part:
+    points, triangles = tube(path, radius, sides)
+    return Part(points, triangles, sides, colour, gloss, grain)
 
 
 def stand(person: Person, asset: HeadAsset, rng: np.random.Generator) -> list[Solid]:
@@ -81,14 +107,14 @@ def headset(person: Person, asset: HeadAsset, rng: np.random.Generator) -> list[
         pad = np.array([k * outer, middle[1], middle[2]])
         path = pad + np.array([k, 0, 0]) * np.array([-0.18, -0.16, 0.0, 0.10, 0.12])[:, None]
         radius = u(0.30, 0.38) * np.array([0, 1, 1, 0.85, 0])
-        parts.append((*tube(path, radius, 24), tint, 0.15, 0.0))
+        parts.append(_tube(path, radius, 24, tint, 0.15))
         if k == side:
             tip = _mouth(person, asset) + np.array([k * u(0.2, 0.4), u(-0.18, -0.02), u(0.1, 0.2)])
             t = np.linspace(0, 1, 14)[:, None]
             bow = np.array([k * 0.30, -0.16, 0.18]) * np.sin(np.pi * t)
             start = pad + np.array([k * 0.05, -0.15, 0.1])
             boom = start * (1 - t) + tip * t + bow
-            parts.append((*tube(boom, np.full(14, 0.028), 8), tint, 0.2, 0.0))
+            parts.append(_tube(boom, np.full(14, 0.028), 8, tint, 0.2))
             towards = (boom[-1] - boom[-2]) / np.linalg.norm(boom[-1] - boom[-2])
             parts.append(_capsule(tip, towards, u(0.07, 0.11), 0.12, tint, rng, foam=True))
     angle = np.linspace(-math.pi / 2, math.pi / 2, 28)
@@ -97,15 +123,12 @@ def headset(person: Person, asset: HeadAsset, rng: np.random.Generator) -> list[
     low = pad[1]
     x, y = wide * np.sin(angle), low + (top - low) * np.cos(angle)
     band = np.stack([x, y, np.full(28, pad[2])], 1)
-    parts.append((*tube(band, np.full(28, 0.07), 8), tint, 0.15, 0.0))
+    parts.append(_tube(band, np.full(28, 0.07), 8, tint, 0.15))
     return [_solid(part) for part in parts]
 
 
-Part = tuple[np.ndarray, np.ndarray, np.ndarray, float, float]
-"""Points, triangles, colour, gloss and the strength of the grain."""
-
-
 def _mouth(person: Person, asset: HeadAsset) -> np.ndarray:
+    """Middle (3,) of the lips."""
     mouth: np.ndarray = person.vertices[asset.landmark_vertices][list(MOUTH)].mean(0)
     return mouth
 
@@ -133,8 +156,8 @@ def _capsule(
     around[[0, -1]] = 0
     if foam:
         around[1:-1] *= 1 + rng.normal(0, 0.015, BALL_STEPS - 2)
-    points, triangles = tube(middle + along[:, None] * way, around, 28)
-    return points, triangles, colour, 0.02 if foam else 0.9, 0.10 if foam else 0.3
+    gloss, grain = (0.02, 0.10) if foam else (0.9, 0.3)
+    return _tube(middle + along[:, None] * way, around, 28, colour, gloss, grain)
 
 
 def _rod(
@@ -145,31 +168,30 @@ def _rod(
     colour: float,
     gloss: float,
 ) -> Part:
+    """A closed rod that narrows from the first radius to the second one."""
     t = np.array([0, 0, 0.02, 0.25, 0.5, 0.75, 1.0, 1.0])
     radius = radii[0] + (radii[1] - radii[0]) * t
     radius[[0, -1]] = 0
     path = start + (t + np.array([0, 1e-3, 0, 0, 0, 0, 0, 1e-3]))[:, None] * length * way
-    points, triangles = tube(path, radius, 20)
-    return points, triangles, np.full(3, colour), gloss, 0.0
+    return _tube(path, radius, 20, np.full(3, colour), gloss)
 
 
 def _solid(part: Part, weight: float = 1.0) -> Solid:
-    points, triangles, colour, gloss, grain = part
+    points, sides = part.points, part.sides
     count = len(points)
-    sides = next(n for n in (28, 24, 20, 8) if count % n == 0)
     rings = points.reshape(-1, sides, 3).mean(1)
     along = np.cumsum(np.linalg.norm(np.diff(rings, axis=0, prepend=rings[:1]), axis=1))
     around = np.arange(count) % sides / sides * 2 * math.pi
     middle = (points.max(0) + points.min(0)) / 2
     radius = np.linalg.norm(points - middle, axis=1).max()
     spheres = np.zeros((0, 4)) if radius > 0.6 else np.array([[*middle, radius * 0.8]])
-    pattern = np.stack([around * 25, np.repeat(along, sides) * 95, np.full(count, grain)], 1)
+    pattern = np.stack([around * 25, np.repeat(along, sides) * 95, np.full(count, part.grain)], 1)
     return Solid(
         points=points,
-        triangles=triangles,
-        colours=np.tile(colour, (count, 1)),
+        triangles=part.triangles,
+        colours=np.tile(part.colour, (count, 1)),
         openness=np.full(count, 0.9),
-        gloss=np.full(count, gloss),
+        gloss=np.full(count, part.gloss),
         cloth=np.ones(count),
         weight=np.full(count, weight),
         head=np.zeros(count),
