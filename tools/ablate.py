@@ -86,7 +86,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--weights", action="append", default=[], metavar="NAME=FILE")
+    parser.add_argument(
+        "--weights", action="append", default=[], metavar="NAME=FILE", help="one more row"
+    )
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--out", type=Path, default=Path("results/ablation/ablation"))
     parser.add_argument("--device", default="auto")

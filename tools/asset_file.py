@@ -14,9 +14,10 @@ ASSETS = Path(__file__).resolve().parents[1] / "reenact/assets"
 def write_asset(
     name: str, tensors: dict[str, np.ndarray[Any, Any]], metadata: Mapping[str, str]
 ) -> None:
-    """Writes reenact/assets/`name` and prints its size.
+    """Write reenact/assets/`name` and print its size.
 
-    The library orders the metadata at random; here it is sorted, padded with spaces to 8 bytes.
+    safetensors writes the metadata in random order. Here it is sorted, and the header is filled up
+    with spaces to a multiple of 8 bytes.
     """
     data = save(tensors, dict(metadata))
     length = int.from_bytes(data[:8], "little")

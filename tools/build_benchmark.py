@@ -21,6 +21,7 @@ from tqdm import tqdm
 from reenact.data.synthetic.clips import plan_clip
 from reenact.data.synthetic.renderer import Renderer
 from reenact.data.synthetic.stage import draw_frame, make_stage
+from reenact.errors import exit_code
 from reenact.evaluation.benchmark.spec import (
     SIZES,
     THUMBNAIL_FRAMES,
@@ -93,4 +94,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(exit_code(main))

@@ -15,6 +15,7 @@ from reenact.assets import ASSETS_DIR
 from reenact.data.synthetic.clips import ClipPlan, SyntheticConfig, plan_clip
 from reenact.data.synthetic.renderer import Renderer
 from reenact.data.synthetic.stage import draw_frame, make_stage
+from reenact.errors import exit_code
 from reenact.media.images import write_frame
 from reenact.media.video_writer import VideoWriter
 
@@ -53,4 +54,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(exit_code(main))

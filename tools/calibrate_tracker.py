@@ -1,5 +1,6 @@
-"""Measure where the tracker's points lie beside the head model's: prints `_HALF` of
-reenact/face/open/tracker_offsets.py.
+"""Measure the offsets of the tracker's landmarks from those of the head model.
+
+It prints the table `_HALF` of reenact/face/open/tracker_offsets.py.
 
     python -m reenact synthetic --out DIR --clips 40 --frames 6 --size 256 --cross 0
     python -m tools.calibrate_tracker DIR
@@ -14,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from reenact.errors import exit_code
 from reenact.face.head_model import HeadModel
 from reenact.face.open.tracker import FaceTracker
 from reenact.face.open.tracker_offsets import MIRRORED
@@ -21,7 +23,7 @@ from reenact.face.params import CAMERA_DISTANCE, CAMERA_PLANE, FaceParams, rotat
 from reenact.face.points import landmarks_from_points
 
 RIDGE = 20.0
-LARGEST_ERROR = 0.15  # dm; a farther point counts as if it were this far
+LARGEST_ERROR = 0.15  # dm; larger errors count as this one
 
 
 def offsets_from_clip(folder: Path, tracker: FaceTracker, head: HeadModel) -> tuple[Tensor, Tensor]:
@@ -43,7 +45,9 @@ def offsets_from_clip(folder: Path, tracker: FaceTracker, head: HeadModel) -> tu
 
 @torch.no_grad()
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("folder", type=Path, help="clips of reenact.data.synthetic")
     clips = sorted(p.parent for p in parser.parse_args().folder.glob("*/params.npz"))
     tracker, head = FaceTracker(), HeadModel().double()
@@ -60,4 +64,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(exit_code(main))

@@ -1,6 +1,6 @@
 """Write docs/config.md and known_keys.json: every key of every config, from the dataclasses.
 
-python -m tools.config_reference          writes both files
+python -m tools.config_reference        writes both files
 """
 
 import argparse

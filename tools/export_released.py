@@ -1,9 +1,9 @@
 """Turn reenactor weights of ours into a file that the authors' inference code loads.
 
-python -m tools.export_released runs/reenact256/reenactor.safetensors diffusionact_model.pt
+    python -m tools.export_released runs/reenact256/reenactor.safetensors diffusionact_model.pt
 
-The authors' code builds one architecture only: DiffAE's ffhq256_autoenc, no motion head. What it
-draws for E_r is the stickman of the released face stack: train with that one.
+The authors' code builds one architecture only: DiffAE's ffhq256_autoenc without a motion head. It
+draws the stickman of the released face stack for E_r, so train with that face stack.
 """
 
 import argparse
@@ -16,6 +16,7 @@ from reenact.models.released import PUBLISHED_CONFIG, export_released
 
 
 def export(source: Path, out: Path) -> None:
+    """Write the file. Raises UserError for weights of another architecture."""
     weights = load_reenactor(source)
     own = dataclasses.replace(weights.diffae.config, dropout=PUBLISHED_CONFIG.dropout)
     differing = [
@@ -33,7 +34,9 @@ def export(source: Path, out: Path) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("weights", type=Path, help="a reenactor .safetensors")
     parser.add_argument("out", type=Path, help="the file to write, e.g. diffusionact_model.pt")
     args = parser.parse_args()

@@ -1,11 +1,14 @@
-"""A trained Diffusion Autoencoder as the start of one for pictures of twice the side.
+"""Grow a trained Diffusion Autoencoder into the start of one for pictures of twice the side.
 
     python -m tools.grow_diffae small.safetensors large.safetensors
 
-The new model works on pixel blocks of twice the side, so every layer but three stays as it is. Its
-encoder sees the picture averaged to the old size (the code of a picture stays the same to the bit
-where that size is exact); its U-Net sees every second pixel, whose noise has the strength the old
-one knows (an average would halve it), and gives its answer to all four.
+The new model works on pixel blocks of twice the side, so only three layers change:
+
+- The encoder's first layer averages the picture to the old size. An enlarged picture therefore
+  keeps its code.
+- The U-Net's first layer takes every second pixel. Their noise has the strength that the old U-Net
+  knows; an average would halve it.
+- The U-Net's last layer gives the answer for a pixel to all four pixels that take its place.
 """
 
 import argparse
@@ -41,7 +44,11 @@ def grown(small: DiffAE) -> DiffAE:
 
 
 def _spread(weight: Tensor, block: int, dim: int) -> Tensor:
-    """Channels of `block` x `block` pixel blocks, each repeated for the 2 x 2 pixels it becomes."""
+    """Weights for pixel blocks of twice the side.
+
+    Dimension `dim` holds 3 colours of `block` x `block` pixels. Each is repeated for the 2 x 2
+    pixels that take the place of its pixel.
+    """
     pixels = weight.unflatten(dim, (3, block, block))
     pixels = pixels.repeat_interleave(2, dim + 1).repeat_interleave(2, dim + 2)
     return pixels.flatten(dim, dim + 2).contiguous()

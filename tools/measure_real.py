@@ -50,7 +50,10 @@ NOISE_LEVELS = 2.0
 
 @dataclass(frozen=True, kw_only=True)
 class PairMeasures:
-    """One photo with the motion of one clip. A correlation with a constant series is None."""
+    """The numbers of one photo with the motion of one clip.
+
+    A correlation is None where one of the two series does not change.
+    """
 
     photo: str
     clip: str
@@ -148,6 +151,7 @@ def _read(reader: TrackerReader, images: torch.Tensor) -> FaceReading:
 
 
 def files_of(folder: Path, *, images: bool) -> Iterator[Path]:
+    """The pictures of a folder, or the other files except notes. Raises UserError."""
     for path in sorted(folder.iterdir()):
         if path.suffix not in (".md", ".txt") and is_image_path(path) == images:
             yield check_input_file(path)

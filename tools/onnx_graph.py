@@ -1,5 +1,6 @@
-"""Translates the SFace ONNX file into the node list of reenact.face.graph (build time only; needs
-`pip install onnx`).
+"""Translates the SFace ONNX file into the node list of reenact.face.graph.
+
+Only `tools.build_identity` uses it. Needs `pip install onnx`.
 
 The convolution and matrix weights stay int8 with a scale and a zero per block. Batch normalisation
 that follows them is folded exactly: it multiplies the scales of an output row and gives a bias.
@@ -19,9 +20,8 @@ class _Translator:
         self.graph = onnx.load_from_string(data).graph
         self.constants = {i.name: numpy_helper.to_array(i) for i in self.graph.initializer}
         self.names: dict[str, str] = {}
-        self.quantised: dict[
-            str, tuple[Array, Array, Array]
-        ] = {}  # codes (O, N), scale, zero (O, blocks)
+        # Codes (O, N), scale, and zero (O, blocks) by the name of a weight.
+        self.quantised: dict[str, tuple[Array, Array, Array]] = {}
         self.true_shapes: dict[str, list[int]] = {}
         self.nodes: list[dict[str, Any]] = []
         self.weights: dict[str, Array] = {}
@@ -121,9 +121,8 @@ class _Translator:
             raise ValueError(f"operator {kind} is not supported")
 
     def run(self) -> tuple[dict[str, Any], dict[str, Array]]:
-        inputs = [
-            self.graph.input[0].name
-        ]  # the other declared inputs are leftovers of the weights
+        # The other declared inputs are weights that were left over.
+        inputs = [self.graph.input[0].name]
         self.names[inputs[0]] = inputs[0]
         for node in self.graph.node:
             self.node(node)
@@ -133,7 +132,8 @@ class _Translator:
 
 
 def translate_onnx(data: bytes) -> tuple[dict[str, Any], dict[str, Array]]:
-    """The graph spec and the weights of an ONNX file. Raises ValueError for anything SFace does not
-    use.
+    """The graph spec and the weights of an ONNX file.
+
+    Raises ValueError for operators and options that SFace does not use.
     """
     return _Translator(data).run()

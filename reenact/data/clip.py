@@ -20,9 +20,7 @@ AlphaPart = Literal["foreground", "head", "hidden"]
 
 
 class CrossRecord(NamedTuple):
-    """A rendered reenactment: the person of `source_frame` with the motion of another clip's
-    frame.
-    """
+    """A rendered reenactment: the person of a clip with the motion of a frame of another clip."""
 
     source_frame: int
     target_clip: str
@@ -80,8 +78,10 @@ class Clip(Protocol):
         ...
 
     def alpha(self, part: AlphaPart, index: int) -> np.ndarray | None:
-        """(S, S) uint8: the person, the person without clothes, or the surface that frame 0 does
-        not show; None where it is not known.
+        """(S, S) uint8, or None where it is not known.
+
+        foreground: the person. head: the person without clothes. hidden: the surface that frame 0
+        does not show.
         """
         ...
 
@@ -95,15 +95,14 @@ class Clip(Protocol):
         ...
 
     def photo(self) -> np.ndarray:
-        """What lies around frame 0: (2 S, 2 S, 4) uint8, RGB and the person's alpha. Frame 0 is the
-        square of side S in the middle.
+        """The picture around frame 0: (2 S, 2 S, 4) uint8, RGB and the person's alpha.
+
+        Frame 0 is the square of side S in the middle.
         """
         ...
 
     def crop_from_frame(self, index: int) -> np.ndarray:
-        """(3, 3): pixels of the film that the clip was cut from, to pixels of the crop. Only for
-        clips with a photo.
-        """
+        """(3, 3), pixels of the film to pixels of the crop. Only for clips with a photo."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""One reader of clips on disk, whoever wrote them; for training and evaluation."""
+"""Opens clips on disk, whichever command wrote them. Training and evaluation read them so."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ READERS: Mapping[str, Callable[[Path, str], ClipSet]] = {
     shard_clips.MANIFEST: shard_clips.read_shards,
     folder_clips.MANIFEST: folder_clips.read_folders,
 }
-"""By the name of the manifest: what reads the clips of a folder and a split."""
+"""Name of the manifest -> function that reads the clips of a folder and a split."""
 
 
 def open_clips(root: Path, split: str) -> ClipSet:
@@ -32,5 +32,6 @@ def open_clips(root: Path, split: str) -> ClipSet:
         )
     clips = read(root, split)
     if not clips:
-        raise UserError(f"{root}: no clips of split {split!r}, the manifest has {clips.splits}")
+        there = ", ".join(clips.splits) or "no clips at all"
+        raise UserError(f"{root}: no clips of split {split!r}, the manifest has {there}")
     return clips

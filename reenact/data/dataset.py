@@ -68,8 +68,12 @@ class PairConfig:
 class ClipDataset:
     """Random frames and pairs of the clips of one split.
 
-    `face` is the face stack that read the parameters. Raises UserError when the folder has no
-    manifest, or no clip of the split.
+    Attributes:
+        clip_set, clips: the clips of the split.
+        size: side S of the crops in pixels.
+        face: the face stack that read the parameters.
+
+    Raises UserError when the folder has no manifest, or no clip of the split.
     """
 
     def __init__(self, root: Path, split: str) -> None:
@@ -104,7 +108,7 @@ class ClipDataset:
         """One pair: a source, the motion of a target, and the true result (the reference).
 
         A self pair takes two different frames of a clip. A cross pair takes the motion from a frame
-        of another clip, see PairConfig. Where a cross pair has no rendered truth, the reference is
+        of another clip, see `PairConfig`. If a cross pair has no rendered truth, the reference is
         the source itself.
 
         Returns:
@@ -115,10 +119,10 @@ class ClipDataset:
             source_landmarks, target_landmarks: (68, 2), only for a face stack whose parameters do
                 not say where the face is.
             is_cross: bool.
-            photo, photo_alpha: (3, 2 S, 2 S) and (1, 2 S, 2 S), what lies around the source, which
-                is in the middle, and the person's alpha. Only with `pairs.with_photo`.
-            reference_from_source: (3, 3), pixels of the source to pixels of the reference,
-                by the places of both in the film. Likewise.
+            photo, photo_alpha: (3, 2 S, 2 S) and (1, 2 S, 2 S), the picture around the source,
+                which is in its middle, and the person's alpha. Only with `pairs.with_photo`.
+            reference_from_source: (3, 3), pixels of the source to pixels of the reference, from the
+                places of both in the film. Only with `pairs.with_photo`.
         """
         fraction = pairs.cross_fraction if step >= pairs.cross_start else 0.0
         is_cross = rng.random() < fraction
@@ -191,8 +195,10 @@ class ClipDataset:
 
 
 class _Pair(NamedTuple):
-    """The frames of a pair. The reference is frame `shown[1]` of `clip`: one of the clip's own
-    frames, or one of its rendered cross frames.
+    """The frames of a pair.
+
+    `shown` tells which frame of `clip` is the reference: one of its own frames, or one of its
+    rendered cross frames.
     """
 
     clip: Clip
@@ -249,10 +255,19 @@ def draw_batch(
     step: int,
     rows: Sequence[int] | None = None,
 ) -> dict[str, Tensor]:
-    """The batch of a step, as pairs; or as single frames where `pairs` is None.
+    """The batch of a step.
 
-    `rows` chooses some samples of the batch; None takes all. For the diffusion there are also `u`
-    (B,), uniform in [0, 1), and `eps` (B, 3, S, S), normal noise.
+    Args:
+        dataset: the clips.
+        pairs: which pairs are drawn, see `ClipDataset.pair`. None draws single frames.
+        config: image augmentation.
+        batch_size: samples in the batch.
+        seed, step: the random choices depend on these two and on the number of the sample.
+        rows: numbers of the samples that are made; None makes all.
+
+    Returns:
+        The samples stacked, and for the diffusion `u` (B,), uniform in [0, 1), and `eps`
+        (B, 3, S, S), normal noise.
     """
     samples = []
     for index in range(batch_size) if rows is None else rows:
@@ -269,8 +284,9 @@ def draw_batch(
 
 @dataclass(frozen=True, kw_only=True)
 class BatchDataset(Dataset[dict[str, Tensor]]):
-    """Item `step` is the batch of that step. `rows` are the samples of it that this process
-    computes. Workers may prepare the steps in any order.
+    """Item `step` is the batch of that step, see `draw_batch`.
+
+    `rows` are the samples that this process computes. Workers may prepare the steps in any order.
     """
 
     dataset: ClipDataset

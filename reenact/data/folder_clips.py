@@ -1,4 +1,4 @@
-"""Clips as `python -m reenact synthetic` writes them: one folder of arrays a clip."""
+"""Clips as `python -m reenact synthetic` writes them: each clip is a folder of arrays."""
 
 from __future__ import annotations
 
@@ -22,8 +22,10 @@ MANIFEST = "manifest.json"
 
 @dataclass(frozen=True, kw_only=True)
 class FolderClip:
-    """One clip folder; see `Clip`. Each read opens its array anew, because thousands of clips would
-    hold more open files than a process may have.
+    """One clip folder; see `Clip`.
+
+    Each read opens its array anew, because the open files of thousands of clips would exceed the
+    limit of a process.
     """
 
     folder: Path
@@ -84,8 +86,9 @@ class FolderClip:
 
     @cached_property
     def landmarks(self) -> np.ndarray:
-        """From the present head model. The file's own landmarks come from the head model of the day
-        the clip was written.
+        """Landmarks of the present head model.
+
+        The landmarks in the file come from the head model with which the clip was written.
         """
         landmarks: np.ndarray = _head_model().landmarks(self.params).numpy()
         return landmarks

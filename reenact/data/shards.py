@@ -56,8 +56,10 @@ def padded(size: int) -> int:
 
 
 def member_offsets(start: int, sizes: Sequence[int]) -> list[int]:
-    """Where the data of each member begins. The members have `sizes` bytes and follow each other;
-    the first header is at `start`.
+    """Where the data of each member begins.
+
+    start: position of the first header.
+    sizes: bytes of each member. The members follow each other.
     """
     offsets = []
     for size in sizes:
@@ -100,9 +102,9 @@ def read_journal(path: Path) -> Journal:
 
 
 class ShardWriter:
-    """Begins a shard, or goes on with it. `journal` lists the clips that are already in it.
+    """Begins a shard, or continues it. `journal` lists the clips that are already in it.
 
-    Use it as a context manager and call `close` when the shard is complete. Raises UserError when
+    Use it as a context manager, and call `close` when the shard is complete. Raises UserError when
     another process writes the same shard.
     """
 
@@ -134,8 +136,9 @@ class ShardWriter:
         self._tar.close()
 
     def add(self, row: ClipRow, npz: bytes, frames: Sequence[bytes], suffix: str) -> ClipRow:
-        """Append a clip and return `row` with its place filled in. `suffix` is the file name suffix
-        of the frames, for example ".jpg".
+        """Append a clip and return `row` with its place filled in.
+
+        npz, frames: content of the files. suffix: end of the frames' names, for example ".jpg".
         """
         names = [f"{row.name}.npz", *(f"{row.name}.{i:06d}{suffix}" for i in range(len(frames)))]
         block = b"".join(member(n, d) for n, d in zip(names, [npz, *frames], strict=True))
@@ -187,8 +190,9 @@ class ShardWriter:
 
 
 def _records(data: bytes) -> tuple[list[tuple[dict[str, Any], int]], int]:
-    """The whole lines of a journal, each with the position after it, and the position after the
-    last whole line.
+    """The whole lines of a journal.
+
+    Returns the lines, each with the position after it, and the position after the last whole line.
     """
     records: list[tuple[dict[str, Any], int]] = []
     position = 0

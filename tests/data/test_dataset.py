@@ -1,3 +1,5 @@
+"""Frames, pairs and batches that training draws, and the augmentation of pictures."""
+
 import json
 
 import numpy as np
@@ -25,7 +27,7 @@ def test_folder_without_manifest_names_the_command(tmp_path):
 
 
 def test_missing_split_names_those_there(clip_folder):
-    with pytest.raises(UserError, match=r"no clips of split 'test'.*\['train', 'val'\]"):
+    with pytest.raises(UserError, match=r"no clips of split 'test'.*train, val"):
         ClipDataset(clip_folder(), "test")
 
 

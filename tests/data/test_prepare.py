@@ -1,3 +1,5 @@
+"""Preparation from raw videos to shards: right faces, masks, several processes, interruptions."""
+
 import fcntl
 import json
 import os

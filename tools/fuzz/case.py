@@ -34,8 +34,9 @@ On a busy machine a case can wait long for its turn, which is not its fault.
 class Interruption:
     """What happens to a program from outside.
 
-    signum: signal that is sent, None for none. delay: seconds before it. redirection: how the shell
-    redirects the streams, for example `2>&-`.
+    signum: the signal that is sent; None for none.
+    delay: seconds before the signal.
+    redirection: how the shell redirects the streams, for example `2>&-`.
     """
 
     signum: int | None = None
@@ -52,10 +53,12 @@ class Interruption:
 class Case:
     """A command line whose files lie in a folder of its own.
 
-    kind: name of the generator. words: the command and its arguments. output: the file that a
-    success must have written. num_frames: how many frames it must have, if that is known. files:
-    every file that is there before the run; none of them may change. interruption: runs the command
-    as a program of its own, in the way that `Interruption` says.
+    kind: name of the generator.
+    words: the command and its arguments.
+    output: the file that a success must have written.
+    num_frames: the frames that it must have, if that is known.
+    files: all files that are there before the run. None of them may change.
+    interruption: what happens to the command, which then runs as a program of its own.
     """
 
     kind: str
@@ -68,7 +71,12 @@ class Case:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """code: the exit code, None for an exception. text: what stdout and stderr held together."""
+    """What became of a case.
+
+    code: the exit code, None for an exception.
+    text: all that was printed on stdout and stderr.
+    problem: the broken promise, None if all were kept.
+    """
 
     code: int | None
     text: str

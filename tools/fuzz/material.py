@@ -1,4 +1,4 @@
-"""What the cases are made of: a face, a few frames of one, tiny weights; and damage."""
+"""Material of the cases: a face, a few frames of it, tiny weights, and damage to bytes."""
 
 from __future__ import annotations
 

@@ -118,8 +118,10 @@ def find_sources(config: SourceConfig) -> list[ClipSource]:
 
 
 def clip_name(raw: str) -> str:
-    """`raw` with an underscore for every character that is not one of `A-Za-z0-9#=+_-`. A name
-    longer than MAX_NAME ends in a hash instead.
+    """`raw` as the name of a clip.
+
+    Every character that is not one of `A-Za-z0-9#=+_-` becomes an underscore. A name longer than
+    MAX_NAME is cut and ends in a hash.
     """
     name = re.sub(r"[^A-Za-z0-9#=+_-]", "_", raw)
     if len(name) > MAX_NAME:
@@ -193,7 +195,7 @@ def _split_folders(root: Path) -> Iterator[tuple[Path, str]]:
 
 
 def _persons(root: Path) -> Iterator[tuple[Path, str | None, list[Path]]]:
-    """Each person folder, its split (None: not known), and the folders that may hold its txt."""
+    """Each person folder, its split or None, and the folders that may hold its txt files."""
     bases: list[tuple[Path, str | None]] = [*_split_folders(root), (root, None)]
     for base, split in bases:
         text_roots = [base / "txt", root / "txt"]

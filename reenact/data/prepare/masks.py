@@ -103,8 +103,9 @@ class ParsingNet:
 
     @torch.no_grad()
     def masks(self, crops: np.ndarray, batch: int = 8) -> np.ndarray:
-        """crops (B, S, S, 3) uint8 -> (B, S, S) bool. Raises UserError when the network's output
-        has another shape than expected.
+        """Masks (B, S, S) bool of crops (B, S, S, 3) uint8.
+
+        Raises UserError when the network's output has another shape than expected.
         """
         return np.concatenate(
             [self._masks(crops[i : i + batch]) for i in range(0, len(crops), batch)]

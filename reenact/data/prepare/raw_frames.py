@@ -62,10 +62,10 @@ class Boxes:
 
 
 def read_boxes(path: Path) -> Boxes:
-    """Read a txt file of the release. It has some lines about the clip, a line `FRAME X Y W H`, and
-    then one row of five numbers for each frame.
+    """Read a txt file of the release.
 
-    Raises UserError when it has no such rows.
+    It has some lines about the clip, a line `FRAME X Y W H`, and then a row of five numbers for
+    each frame. Raises UserError when it has no such rows.
     """
     try:
         lines = path.read_text(encoding="utf-8").splitlines()

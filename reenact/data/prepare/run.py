@@ -56,8 +56,7 @@ class PreparedPart:
 def prepare(
     run: PrepareRun, device: torch.device, world: World, progress: bool = True
 ) -> PreparedPart:
-    """Write the missing shards of this process. Write the manifest when no shard of any process is
-    missing.
+    """Write the missing shards of this process, and the manifest when all shards are there.
 
     A bad clip is noted and left out. Raises UserError for faults of the run as a whole.
     """
@@ -158,8 +157,9 @@ def _write_clip(
 
 
 def _settings(run: PrepareRun) -> dict[str, Any]:
-    """The settings that must stay the same when the run is started again. Places on disk may
-    change, and so may sizes of batches in memory.
+    """The settings that must stay the same when the run is started again.
+
+    Paths may change, and so may sizes of batches in memory.
     """
     config = to_dict(run)
     settings: dict[str, Any] = {

@@ -33,7 +33,9 @@ SUFFIXES = {"jpeg": ".jpg", "webp": ".webp"}
 class PreparedClip:
     """A clip that is ready to be stored.
 
-    frames: N encoded pictures. npz: their parameters, landmarks and masks.
+    frames: N encoded pictures.
+    npz: their parameters, landmarks and masks.
+    fps: frames a second.
     num_dropped: frames without a face, which are left out.
     """
 
@@ -65,8 +67,9 @@ class Stopwatch:
 
 
 class ClipTracker:
-    """The networks that turn a raw clip into a prepared one: the face stack, and what the masks
-    need. Raises UserError for missing network files.
+    """Turns raw clips into prepared ones with the face stack and the networks for the masks.
+
+    Raises UserError for missing network files.
     """
 
     def __init__(self, run: PrepareRun, device: torch.device) -> None:
@@ -77,7 +80,7 @@ class ClipTracker:
         self.parsing = ParsingNet(run.masks, device) if run.masks.kind == "parsing" else None
 
     def prepare(self, source: ClipSource) -> PreparedClip:
-        """Raises UserError with the reason when the clip is bad."""
+        """The prepared clip. Raises UserError with the reason when the clip is bad."""
         run, timed = self.run, self.stopwatch.timed
         with timed("decode"):
             raw = read_frames(
@@ -148,10 +151,10 @@ class ClipTracker:
 
 
 def _tracked_points(tracker: FaceTracker, crops: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Landmarks (N, 68, 2) and oval (N, 36, 2) of the tracker's mesh. A crop in which the tracker
-    finds no face takes the points of the last crop with one, because an aligned face moves little.
+    """Landmarks (N, 68, 2) and oval (N, 36, 2) of the tracker's mesh in crops.
 
-    Raises UserError when the tracker finds no face in any crop.
+    A crop without a found face takes the points of the last crop with one, because an aligned face
+    moves little. Raises UserError when the tracker finds no face in any crop.
     """
     faces = VideoTracker(tracker).update(crops)
     found = faces.found.cpu().numpy()
@@ -164,8 +167,10 @@ def _tracked_points(tracker: FaceTracker, crops: np.ndarray) -> tuple[np.ndarray
 def _npz(
     params: FaceBatch, landmarks: np.ndarray, masks: np.ndarray, here: np.ndarray, fps: float
 ) -> bytes:
-    """The arrays of a clip: params (N) by their names; landmarks (N, 68, 2); masks (N, S, S / 8)
-    with eight pixels in a byte; `found` (N,), the numbers of these frames among those read; fps.
+    """The content of a clip's npz file.
+
+    It holds the parameters by their names, landmarks (N, 68, 2), masks (N, S, S / 8) with eight
+    pixels in a byte, `found` (N,), the numbers of the frames among those read, and fps.
     """
     arrays: dict[str, Any] = {
         **params.numpy(),

@@ -37,9 +37,8 @@ THREAD_VARIABLES = (
     "NUMBA_NUM_THREADS",
 )
 
-
 CROSS_SHOT = 100_000
-"""The cross frames of a clip take the camera's noise from this number on."""
+"""Number of the first shot of the cross frames. The shot seeds the camera's noise."""
 
 
 def _save_frames(
@@ -84,7 +83,7 @@ def _save_frames(
 def _save_photo(
     folder: Path, config: SyntheticConfig, renderer: Renderer, stage: Stage, plan: ClipPlan
 ) -> None:
-    """Draw `photo.npy` round the stored frame 0."""
+    """Draw `photo.npy` around the stored frame 0."""
     frame, alpha = (
         np.load(folder / f"{n}.npy", mmap_mode="r")[0] for n in ("frames", "foreground")
     )
@@ -92,10 +91,6 @@ def _save_photo(
     photo = draw_photo(renderer, stage, plan, config.size, middle)
     with atomic_output(folder / "photo.npy") as temporary, temporary.open("wb") as file:
         np.save(file, photo)
-
-
-def _save_arrays(path: Path, arrays: dict[str, Any]) -> None:
-    np.savez(path, **arrays)
 
 
 def _write_cross(
@@ -107,7 +102,10 @@ def _write_cross(
     targets: Sequence[tuple[int, int]],
     first: FirstView | None,
 ) -> None:
-    """This person with the parameters of frames of other clips, seen through its first crop."""
+    """Draw and save the cross frames: this person with the motion of frames of other clips.
+
+    All of them are seen through the clip's first crop.
+    """
     records, parts = [], []
     plans: dict[int, ClipPlan] = {}
     for clip, frame in targets:
@@ -120,7 +118,7 @@ def _write_cross(
         params = retarget(plan.params[0], FaceParams.cat(parts))
         crops = [plan.crop_from_frame[0]] * len(parts)
         _save_frames(folder, "cross_", config, renderer, stage, params, crops, CROSS_SHOT, first)
-        _save_arrays(folder / "cross_params.npz", params.numpy())
+        np.savez(folder / "cross_params.npz", **params.numpy())  # type: ignore[arg-type]
     (folder / "cross.json").write_text(json.dumps(records))
 
 
@@ -130,12 +128,12 @@ def write_clip(
     renderer: Renderer,
     targets: Sequence[tuple[int, int]] | None = None,
 ) -> bool:
-    """Write clip `index`; True when it was drawn.
-
-    targets: (clip, frame) whose motion the cross frames take; None = those of `cross_targets`.
+    """Write clip `index` and say whether it was drawn.
 
     If the folder of the clip exists, only a missing photo is added. Otherwise the folder appears
-    complete or not at all: it is written beside its place and renamed.
+    complete or not at all, because it is written under another name and then renamed.
+
+    targets: (clip, frame) whose motion the cross frames take; None = those of `cross_targets`.
     """
     final = config.out / clip_name(config, index)
     if final.is_dir():
@@ -161,7 +159,7 @@ def write_clip(
         "code_rows": np.array(plan.identity.rows),
         "description": np.array(stage.person.description),
     }
-    _save_arrays(folder / "params.npz", plan.params.numpy() | about)
+    np.savez(folder / "params.npz", **plan.params.numpy(), **about)  # type: ignore[arg-type]
     if targets is None:
         targets = cross_targets(config, index)
     _write_cross(folder, config, plan, stage, renderer, targets, first)
@@ -192,7 +190,9 @@ def write_manifest(config: SyntheticConfig) -> Path:
                 f"{path}: damaged, delete it (the next run lists the clips again)"
             ) from error
     if size != config.size:
-        raise UserError(f"{path}: clips of size {size}, asked for {config.size}")
+        raise UserError(
+            f"{path}: clips of size {size}, asked for {config.size}; choose another folder"
+        )
     for index in range(config.clips):
         name = clip_name(config, index)
         clip = {
@@ -214,9 +214,8 @@ def write_manifest(config: SyntheticConfig) -> Path:
         "stride": config.stride,
         "clips": [listed[name] for name in sorted(listed)],
     }
-    partial = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    partial.write_text(json.dumps(manifest, indent=0))
-    partial.replace(path)
+    with atomic_output(path) as temporary:
+        temporary.write_text(json.dumps(manifest, indent=0))
     return path
 
 
@@ -262,17 +261,22 @@ def _draw(config: SyntheticConfig, indices: Sequence[int]) -> Iterator[int]:
 
 
 def generate(config: SyntheticConfig, progress: bool = False) -> Path:
-    """Write the missing clips and the manifest; returns the manifest's path.
+    """Write the missing clips and the manifest, and return the manifest's path.
 
-    Per clip folder: frames.npy (N, S, S, 3), masks.npy and foreground.npy (N, S, S), all uint8;
-    photo.npy (2 S, 2 S, 4), what lies around frame 0, and its alpha;
-    params.npz with the FaceParams arrays in crop pixels, landmarks (N, 68, 2), pupils (N, 2, 2)
-    and crop_from_frame (N, 3, 3); cross_frames.npy, cross_masks.npy, cross_foreground.npy,
-    cross_params.npz and cross.json. With `layers` also hair.npy, head.npy, occluder.npy and
-    hidden.npy (N, S, S), plate.npy and normals.npy (N, S, S, 3), and the same with cross_ before
-    their names: see docs/synthetic.md. The manifest
-    is renewed while the run goes on, so the finished clips can be used at once. A clip depends on
-    (seed, split, index) alone, its cross frames also on the number of clips.
+    A clip folder holds these files; all pictures are uint8:
+
+    frames.npy: (N, S, S, 3).
+    masks.npy, foreground.npy: (N, S, S), the face and the whole person.
+    photo.npy: (2 S, 2 S, 4), the picture around frame 0 with the person's alpha.
+    params.npz: the arrays of FaceParams in crop pixels, landmarks (N, 68, 2), pupils (N, 2, 2) and
+        crop_from_frame (N, 3, 3).
+    cross_frames.npy, cross_masks.npy, cross_foreground.npy, cross_params.npz, cross.json: the cross
+        frames.
+    hair.npy, head.npy, occluder.npy, hidden.npy: (N, S, S). plate.npy, normals.npy: (N, S, S, 3).
+        Only with `layers`, and also with cross_ before their names; see docs/synthetic.md.
+
+    The manifest is renewed while the run goes on, so finished clips can be used at once. A clip
+    depends on (seed, split, index) alone. Its cross frames also depend on the number of clips.
     """
     make_folder(config.out)
     for leftover in config.out.glob(f"{config.split}_*.tmp"):

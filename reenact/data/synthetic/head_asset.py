@@ -32,8 +32,6 @@ SCALP_AXES = np.array(
 """Rows: up, forward and sideways axis of the scalp's polar coordinates."""
 LIPS, EYELIDS, EARS, INSIDE_MOUTH, FACE = range(5)
 """Columns of the vertex masks."""
-HELPER_HAIR = 9
-"""Material of a helper mesh in the bundle that is not drawn."""
 
 
 def cylinder_uv(points: np.ndarray) -> np.ndarray:
@@ -186,7 +184,7 @@ def load_head_asset(path: Path = ASSET_PATH) -> HeadAsset:
     masks = d["masks"].astype(np.float32) / 255
     weight = d["hw"].astype(np.float32) / 255
     all_triangles, all_material = d["tri"].astype(np.int64), d["tm"].astype(np.int64)
-    keep = (all_material != EYE) & (all_material != HELPER_HAIR)
+    keep = all_material != EYE
     triangles, material = all_triangles[keep], all_material[keep]
     skin = triangles[material == SKIN]
     # The group named R is the person's right eye, the one at the picture's left.

@@ -1,6 +1,6 @@
 """Raw videos of synthetic people in VoxCeleb's layouts: python -m reenact synthetic-raw
 
-To try preparation, training and evaluation end to end before VoxCeleb is downloaded.
+They serve to try preparation, training and evaluation from end to end without VoxCeleb.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from reenact.media.video_writer import VideoWriter
 LAYOUTS = ("flat", "frames_cropped", "release")
 CLIPS_OF_PERSON = 2
 FIRST_TEST = 10270
-"""VoxCeleb1's test identities begin here."""
+"""Number of the first test identity of VoxCeleb1."""
 HEADER = (
     "Identity  : \t{person}\n"
     "Reference : \t{video}\n"
@@ -81,6 +81,7 @@ def write_raw(out: Path, layout: str, num_clips: int, num_frames: int, side: int
 
 
 def write_video(path: Path, frames: list[np.ndarray]) -> None:
+    """Write frames (H, W, 3) as a video of 25 frames a second, and the folders above it."""
     make_folder(path.parent)
     height, width = frames[0].shape[:2]
     with VideoWriter(path, width=width, height=height, fps=Fraction(25)) as video:
@@ -89,8 +90,10 @@ def write_video(path: Path, frames: list[np.ndarray]) -> None:
 
 
 def box_rows(plan: ClipPlan, shift: int, unit: float) -> str:
-    """Lines FRAME X Y W H of the landmarks' boxes, moved right by `shift` pixels, in units of
-    `unit` a pixel. The frames are counted from 100 on, as in a longer video.
+    """Lines FRAME X Y W H with the box of each frame's landmarks.
+
+    shift: pixels by which the boxes are moved to the right. unit: length of a pixel in the file.
+    The frames are counted from 100 on, as in a longer video.
     """
     lines = []
     for n, (landmarks, matrix) in enumerate(zip(plan.landmarks, plan.crop_from_frame, strict=True)):

@@ -163,20 +163,22 @@ def eye_areas(part: np.ndarray, middle: float) -> np.ndarray:
     return np.bincount(_side_of(np.nonzero(part == BALLS)[1], middle), minlength=2)
 
 
+def how_closed(openness: np.ndarray) -> np.ndarray:
+    """How far each eye closes, from 0 to 1 (2,). openness: (2,), the area between its lids relative
+    to the photo's.
+    """
+    return np.asarray(((CLOSING_BELOW - openness) / CLOSING_BELOW).clip(0, 1))
+
+
 def draw_closing_eyes(
-    fill: np.ndarray,
-    is_eye: np.ndarray,
-    lid: np.ndarray,
-    middle: float,
-    openness: np.ndarray,
+    fill: np.ndarray, is_eye: np.ndarray, lid: np.ndarray, middle: float, closing: np.ndarray
 ) -> None:
     """Draws what closing eyes show and an open one does not: in `fill` (9, S, S), see
     `draw_materials`. That is the skin of the upper lids, and the lashes with their shadow.
 
     is_eye: (S, S), between the lids, or where they touch. lid: (S, S), see `lid_share`; 0 on
-    anything but skin. openness: (2,), the visible area of each eye relative to the photo's.
+    anything but skin. closing: (2,), see `how_closed`.
     """
-    closing = ((CLOSING_BELOW - openness) / CLOSING_BELOW).clip(0, 1)
     row, column = np.nonzero(lid > LID_FROM)
     side = _side_of(column, middle)
     grown = (lid[row, column] - LID_FROM) / (LID_TO - LID_FROM)

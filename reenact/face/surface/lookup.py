@@ -8,7 +8,13 @@ import numba as nb
 import numpy as np
 
 from reenact.face.surface.layer_source import FACE_DEPTH, LayerSource
-from reenact.face.surface.look import MATERIALS, SCLERA_AT, draw_closing_eyes, draw_materials
+from reenact.face.surface.look import (
+    MATERIALS,
+    SCLERA_AT,
+    draw_closing_eyes,
+    draw_materials,
+    how_closed,
+)
 from reenact.face.surface.raster import SKIN
 from reenact.face.surface.sight import HIDDEN_BELOW, Shown
 from reenact.face.surface.skull import CHIN_HEIGHT, SHOULDER_HEIGHT
@@ -150,15 +156,17 @@ def look_up(
     """Fills `found`, of one picture, from a drawn head.
 
     middle: the column half-way between the pupils. turned: 1 if the eyes turn, 0 if not. openness:
-    see `draw_closing_eyes`.
+    see `how_closed`.
     """
     draw_materials(found.fill, head.part, head.rest, middle, source.look)
     cut = source.cut[0, 0].cpu().numpy()
     is_usual = np.isin(np.arange(NUM_PARTS), USUAL_PARTS)
     _classify(head, is_usual, source.shown, cut, turned, found)
-    is_eye = _is_between_lids(head.part, head.own, source.shown.parts[BALLS])
-    lid = head.lid * (head.part == SKIN)
-    draw_closing_eyes(found.fill, is_eye, lid, middle, openness)
+    closing = how_closed(openness)
+    if closing.any():
+        is_eye = _is_between_lids(head.part, head.own, source.shown.parts[BALLS])
+        lid = head.lid * (head.part == SKIN)
+        draw_closing_eyes(found.fill, is_eye, lid, middle, closing)
 
 
 @nb.njit(cache=True, nogil=True)

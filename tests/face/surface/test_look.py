@@ -15,6 +15,7 @@ from reenact.face.surface.look import (
     draw_closing_eyes,
     draw_materials,
     eye_areas,
+    how_closed,
     painted,
     read_look,
     shaded,
@@ -118,7 +119,7 @@ def test_an_eye_that_closes_gets_the_shadow_of_its_lashes(drawn):
     assert areas[0] == pytest.approx(areas[1], rel=0.1)
     fill = np.zeros((len(MATERIALS), SIZE, SIZE), np.float32)
     no_lid = np.zeros((SIZE, SIZE))
-    draw_closing_eyes(fill, part == BALLS, no_lid, SIZE / 2, np.array([1.0, 0.1]))
+    draw_closing_eyes(fill, part == BALLS, no_lid, SIZE / 2, how_closed(np.array([1.0, 0.1])))
     left, right = fill[..., : SIZE // 2], fill[..., SIZE // 2 :]
     assert left.max() == 0
     assert 0.5 < right.max() <= 1
@@ -140,7 +141,7 @@ def test_a_closing_lid_looks_like_the_skin_below_its_eye(drawn):
     lid = np.zeros((SIZE, SIZE), np.float32)
     lid[100:110, 80:90] = lid[100:110, 170:180] = 1
     fill = np.zeros((len(MATERIALS), SIZE, SIZE), np.float32)
-    draw_closing_eyes(fill, np.zeros_like(lid) > 0, lid, SIZE / 2, np.array([0.9, 0.0]))
+    draw_closing_eyes(fill, np.zeros_like(lid) > 0, lid, SIZE / 2, how_closed(np.array([0.9, 0.0])))
     assert fill[:, :, : SIZE // 2].max() == 0, "an eye as open as in the photo"
     assert fill[MATERIALS.index("right lid"), 100, 170] > 0.5
     assert fill.sum() == fill[MATERIALS.index("right lid")].sum()
