@@ -346,7 +346,7 @@ def test_the_published_stacks_parameters_are_stored_with_masks_of_the_open_track
 def test_the_shipped_config_is_read_and_parsing_needs_a_network():
     run = load_config(ROOT / "configs/voxceleb256/prepare.yaml", PrepareRun)
     assert run.size == 256
-    with pytest.raises(UserError, match="set .parsing. to the path"):
+    with pytest.raises(UserError, match="parsing needs a network, set"):
         load_config(ROOT / "configs/voxceleb256/prepare.yaml", PrepareRun, ["masks.kind=parsing"])
 
 
