@@ -149,7 +149,10 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         with safe_open(path, framework="pt") as file:
             return {key: file.get_tensor(key) for key in file.keys()}, file.metadata() or {}  # noqa: SIM118
     except (SafetensorError, OSError, ValueError) as error:
-        raise CheckpointError(f"{path}: not a readable .safetensors: {one_line(error)}") from error
+        raise CheckpointError(
+            f"{path}: not a readable .safetensors file ({one_line(error)}), copy or download it "
+            "again"
+        ) from error
 
 
 def read_state_dict(path: str | Path) -> dict[str, Tensor]:
@@ -163,7 +166,7 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
     if not isinstance(content, dict) or not all(
         isinstance(key, str) and isinstance(value, Tensor) for key, value in content.items()
     ):
-        raise CheckpointError(f"{path}: holds no state dict")
+        raise CheckpointError(f"{path}: holds no state dict, give a checkpoint of a network")
     return content
 
 

@@ -17,7 +17,7 @@ def existing_file(path: str | Path) -> Path:
     if not path.is_file():
         raise CheckpointError(f"{path}: is not a regular file, copy it to one first")
     if path.stat().st_size == 0:
-        raise CheckpointError(f"{path}: the file is empty")
+        raise CheckpointError(f"{path}: the file is empty, copy or download it again")
     return path
 
 

@@ -117,7 +117,11 @@ def atomic_output(path: str | Path) -> Iterator[Path]:
     temporary: Path | None = None
     try:
         temporary = create_temporary(path)
+        usual = temporary.stat().st_mode
         yield temporary
+        if temporary.stat().st_mode != usual:
+            # safetensors puts a file of its own here, which only its owner may read.
+            temporary.chmod(usual)
         os.replace(temporary, path)
     except OSError as error:
         raise UserError(f"{path}: cannot write ({_reason(error)}), choose another path") from error

@@ -71,6 +71,16 @@ def test_temporary_files_have_the_permissions_of_new_files(tmp_path: Path) -> No
     assert create_temporary(tmp_path / "a.txt") != temporary
 
 
+def test_a_file_that_a_library_replaced_has_the_permissions_of_new_files(tmp_path: Path) -> None:
+    (tmp_path / "new.txt").write_text("new")
+    with atomic_output(tmp_path / "a.txt") as temporary:
+        own = tmp_path / "own"
+        own.write_text("own")
+        own.chmod(0o600)
+        own.replace(temporary)
+    assert (tmp_path / "a.txt").stat().st_mode == (tmp_path / "new.txt").stat().st_mode
+
+
 def test_names_of_255_bytes_can_be_written(tmp_path: Path) -> None:
     for name in (f"{CJK}.mp4", "x" * 251 + ".txt", "x." + "y" * 253):
         with atomic_output(tmp_path / name) as temporary:

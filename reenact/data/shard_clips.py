@@ -111,7 +111,10 @@ class ShardClip:
         return False
 
     def photo(self) -> np.ndarray:
-        raise UserError(f"{self.path}: prepared clips have no photo around their frames")
+        raise UserError(
+            f"{self.path}: prepared clips have no photo around their frames, take clips of "
+            "python -m reenact synthetic"
+        )
 
     def crop_from_frame(self, index: int) -> np.ndarray:
         raise IndexError(f"{self.name}: prepared clips have no photo around their frames")

@@ -87,7 +87,8 @@ def _read(path: Path, images: Tensor) -> Tensor | None:
 
 def _write(path: Path, x_T: Tensor) -> None:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        # The photo can be recognised in x_T, so a new folder is private.
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with atomic_output(path) as temporary:
             save_file({"x_T": x_T.detach().cpu().contiguous()}, temporary)
     except (OSError, ValueError) as error:

@@ -79,7 +79,10 @@ class VideoWriter:
         self._format = kind.with_alpha if alpha and kind.with_alpha else kind
         self._planes = 4 if alpha else 3
         if not (0 < width <= MAX_SIDE and 0 < height <= MAX_SIDE):
-            raise UserError(f"{self.path}: a video cannot be {width}x{height} pixels large")
+            raise UserError(
+                f"{self.path}: a video cannot be {width}x{height} pixels large, its sides "
+                f"must be from 1 to {MAX_SIDE}"
+            )
         if (fps is None) == (timeline is None):
             raise ValueError("give either fps or timeline")
         if timeline is not None:

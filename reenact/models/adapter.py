@@ -80,7 +80,9 @@ def read_adapter(path: Path) -> Adapter:
         metadata = {str(name): str(value) for name, value in header.items()}
         number = float(scale)
     except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path}: not a readable .safetensors file ({error})") from error
+        raise CheckpointError(
+            f"{path}: not a readable .safetensors file ({error}), copy or download it again"
+        ) from error
     except (KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise CheckpointError(f"{path}: the header of this adapter is damaged") from error
     if not base or Path(base).name != base:
@@ -155,7 +157,9 @@ def apply_adapter(path: Path, adapter: Adapter, base: ReenactorWeights) -> Reena
             if tensor.shape != target.shape:
                 raise ValueError
         except (KeyError, ValueError, RuntimeError) as error:
-            raise CheckpointError(f"{path}: {name} does not fit the base") from error
+            raise CheckpointError(
+                f"{path}: {name} does not fit the base {adapter.base}, the file is damaged"
+            ) from error
         target.copy_(tensor)
     return ReenactorWeights(
         diffae=base.diffae,

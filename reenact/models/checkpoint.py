@@ -128,7 +128,9 @@ def _load_own(path: Path) -> ReenactorWeights:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path}: not a readable .safetensors file ({error})") from error
+        raise CheckpointError(
+            f"{path}: not a readable .safetensors file ({error}), copy or download it again"
+        ) from error
     if FORMAT not in metadata:
         raise CheckpointError(
             f"{path}: not a reenactor ({FORMAT}), stages align and reenact export one"
@@ -137,7 +139,9 @@ def _load_own(path: Path) -> ReenactorWeights:
     try:
         config = DiffAEConfig.from_json(header["diffae_config"])
     except (KeyError, ValueError) as error:
-        raise CheckpointError(f"{path}: its header holds no usable config ({error})") from error
+        raise CheckpointError(
+            f"{path}: its header holds no usable config ({error}), export the weights again"
+        ) from error
     diffae = (
         _diffae_beside(path, header["diffae_file"], config) if "diffae_file" in header else None
     )
@@ -154,7 +158,9 @@ def _load_own(path: Path) -> ReenactorWeights:
         _load(path, module, prefix, tensors)
     unknown = [n for n in tensors if n.partition(".")[0] not in modules]
     if unknown:
-        raise CheckpointError(f"{path}: unknown tensor {unknown[0]!r} ({len(unknown)} of them)")
+        raise CheckpointError(
+            f"{path}: unknown tensor {unknown[0]!r} ({len(unknown)} in all), the file is damaged"
+        )
     for module in (diffae, *modules.values()):
         module.eval()
     return ReenactorWeights(
@@ -195,7 +201,9 @@ def _texts(path: Path, text: str) -> dict[str, str]:
     try:
         header = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise CheckpointError(f"{path}: its header is not valid JSON ({error})") from error
+        raise CheckpointError(
+            f"{path}: its header is not valid JSON ({error}), the file is damaged"
+        ) from error
     if not isinstance(header, dict) or not all(isinstance(v, str) for v in header.values()):
         raise CheckpointError(f"{path}: its header must hold texts only, the file is damaged")
     return header
@@ -221,7 +229,10 @@ def _diffae_beside(path: Path, name: str, config: DiffAEConfig) -> DiffAE:
         )
     diffae = load_checkpoint(path.with_name(name))
     if diffae.config != config:
-        raise CheckpointError(f"{path}: its DiffAE {name} has another architecture")
+        raise CheckpointError(
+            f"{path}: its DiffAE {name} has another architecture, put the one beside it with which "
+            "it was saved"
+        )
     return diffae
 
 

@@ -78,7 +78,10 @@ def load_released(
     path = Path(path)
     content = read_torch(path)
     if not isinstance(content, dict) or not {NET, DIFFUSION} <= content.keys():
-        raise CheckpointError(f"{path}: not a DiffusionAct file, lacks {NET} or {DIFFUSION}")
+        raise CheckpointError(
+            f"{path}: not a DiffusionAct file, lacks {NET} or {DIFFUSION}; give the authors' "
+            "diffusionact_model.pt"
+        )
     diffusion = _tensors(content[DIFFUSION])
     if not any(key.startswith(PREFIXES["model"]) for key in diffusion):
         raise CheckpointError(
@@ -91,7 +94,9 @@ def load_released(
     else:
         diffae = _pretrained(path, diffae_path, map_location)
     if diffae.config != tuned.config:
-        raise CheckpointError(f"{path}: its model.* and ema_model.* differ in architecture")
+        raise CheckpointError(
+            f"{path}: its model.* and ema_model.* differ in architecture, download the file again"
+        )
     encoder = _encoder(path, _tensors(content[NET]), diffae.config, torch.device(map_location))
     return ReenactorWeights(
         diffae=diffae,

@@ -1,3 +1,5 @@
+"""Frames, pairs and batches that training draws, and the augmentation of pictures."""
+
 import json
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""The folder layouts of raw clips: which clips, persons and splits are found."""
+
 from pathlib import Path
 
 import pytest

@@ -1,3 +1,5 @@
+"""Errors of a face tracker that training adds to true parameters."""
+
 import numpy as np
 
 from reenact.data.misfit import EXPRESSION, IDENTITY, misread

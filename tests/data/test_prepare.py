@@ -1,3 +1,5 @@
+"""Preparation from raw videos to shards: right faces, masks, several processes, interruptions."""
+
 import fcntl
 import json
 import os
@@ -341,10 +343,10 @@ def test_the_published_stacks_parameters_are_stored_with_masks_of_the_open_track
     assert sample["target_pose"].shape == (6,)
 
 
-def test_the_shipped_config():
+def test_the_shipped_config_is_read_and_parsing_needs_a_network():
     run = load_config(ROOT / "configs/voxceleb256/prepare.yaml", PrepareRun)
     assert run.size == 256
-    with pytest.raises(UserError, match="parsing needs the path"):
+    with pytest.raises(UserError, match="parsing needs a network, set"):
         load_config(ROOT / "configs/voxceleb256/prepare.yaml", PrepareRun, ["masks.kind=parsing"])
 
 

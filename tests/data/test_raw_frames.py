@@ -1,3 +1,5 @@
+"""Frames of raw clips, cut by the face boxes of VoxCeleb's text files."""
+
 from fractions import Fraction
 from pathlib import Path
 

@@ -1,3 +1,5 @@
+"""Tar shards of clips: writing, reading, damage and interrupted writers."""
+
 import io
 import tarfile
 from dataclasses import dataclass, replace

@@ -1,3 +1,5 @@
+"""Checkpoints: our own files, the released layouts, and files that are refused."""
+
 import contextlib
 import shutil
 import sys

@@ -1,4 +1,4 @@
-"""The autoencoder on a CUDA device that is only simulated: nothing may stay on the CPU."""
+"""The autoencoder on a simulated CUDA device: no tensor may stay on the CPU."""
 
 import pytest
 import torch
@@ -20,14 +20,14 @@ def images(fake_cuda: torch.device) -> torch.Tensor:
     return torch.zeros(NUM_IMAGES, 3, SIZE, SIZE, device=fake_cuda)
 
 
-def test_training_loss(ae: DiffAE, images: torch.Tensor):
+def test_the_training_loss_stays_on_the_device(ae: DiffAE, images: torch.Tensor):
     t = torch.zeros(NUM_IMAGES, dtype=torch.int64, device=images.device)
     loss = ae.training_loss(images, t, images)
     assert (loss.device.type, loss.shape) == ("cuda", (NUM_IMAGES,))
 
 
 @pytest.mark.parametrize("options", [{}, {"grad_steps": 1, "recompute": True}])
-def test_samplers_both_ways(ae: DiffAE, images: torch.Tensor, options: dict):
+def test_samplers_stay_on_the_device_both_ways(ae: DiffAE, images: torch.Tensor, options: dict):
     z_sem = ae.encode_semantic(images)
     x_T = ae.encode_stochastic(images, z_sem, 3, **options)
     for name in SAMPLERS:

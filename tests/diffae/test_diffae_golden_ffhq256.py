@@ -1,4 +1,7 @@
-"""The full 256-px architecture with weights made by a rule; a minute or two."""
+"""The full architecture at 256 px gives the numbers of the official code.
+
+A rule makes the weights. The test takes a minute or two.
+"""
 
 import hashlib
 import json
@@ -33,7 +36,7 @@ def filled(key: str, shape: torch.Size) -> Tensor:
 
 
 @pytest.mark.slow
-def test_full_model(shared: Path):
+def test_the_full_model_equals_the_official_one(shared: Path):
     folder = shared / "golden/diffae"
     with torch.device("meta"):
         ae = DiffAE(CONFIG)

@@ -1,4 +1,4 @@
-"""The official code's loss, gradients and first optimizer steps, online weights, dropout off."""
+"""Loss, gradients and first optimizer steps equal those of the official code (without dropout)."""
 
 from pathlib import Path
 
@@ -23,7 +23,7 @@ def ae(shared: Path) -> DiffAE:
     return load_checkpoint(shared / "golden/diffae/tiny/last.ckpt.pt", weights="model")
 
 
-def test_loss_and_gradients(ae: DiffAE, io: dict[str, Tensor]):
+def test_loss_and_gradients_equal_the_official_ones(ae: DiffAE, io: dict[str, Tensor]):
     x_t = ae.schedule.q_sample(io["x"], io["train_t"], io["train_noise"])
     assert torch.equal(x_t, io["train_x_t"])
     assert_close(ae.encode_semantic(io["x"]), io["z_sem_model"], atol=2e-6, rtol=0)
@@ -41,7 +41,9 @@ def test_loss_and_gradients(ae: DiffAE, io: dict[str, Tensor]):
         assert (found - expected).norm() <= 1e-4 * expected.norm(), name
 
 
-def test_three_adam_steps_and_average(ae: DiffAE, shared: Path, io: dict[str, Tensor]):
+def test_three_adam_steps_and_the_average_equal_the_official_ones(
+    ae: DiffAE, shared: Path, io: dict[str, Tensor]
+):
     average = load_checkpoint(shared / "golden/diffae/tiny/last.ckpt.pt", weights="ema")
     average.requires_grad_(False)
     optimizer = torch.optim.Adam(ae.parameters(), lr=1e-4)
@@ -66,7 +68,7 @@ def test_three_adam_steps_and_average(ae: DiffAE, shared: Path, io: dict[str, Te
             assert_close(state[module_name(name)], io[f"{kind}/{name}"], atol=1e-6, rtol=0)
 
 
-def test_average_moves_by_one_minus_decay():
+def test_the_average_moves_by_one_minus_decay():
     average, online = nn.Linear(2, 2), nn.Linear(2, 2)
     before = average.weight.detach().clone()
     update_ema(average, online, 0.9, step=10**6)

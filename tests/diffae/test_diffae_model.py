@@ -1,3 +1,5 @@
+"""The autoencoder as a whole: conditioning, parameterisation, loss, batches and number formats."""
+
 import copy
 
 import pytest

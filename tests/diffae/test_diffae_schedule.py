@@ -1,3 +1,5 @@
+"""The noise schedule against published numbers, and the choice of timesteps."""
+
 import pytest
 import torch
 from torch.testing import assert_close

@@ -1,6 +1,7 @@
 """The same photo is inverted once; whatever changes the result asks for a new inversion."""
 
 import os
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,11 @@ def test_a_damaged_file_is_computed_again(invert, calls, tmp_path: Path):
     assert torch.equal(invert(picture(0)), first)
     assert torch.equal(invert(picture(0)), first)
     assert calls == [STEPS, STEPS]
+
+
+def test_a_new_folder_is_private(invert, tmp_path: Path):
+    invert(picture(0), cache=str(tmp_path / "new" / "inversions"))
+    assert stat.S_IMODE((tmp_path / "new" / "inversions").stat().st_mode) == 0o700
 
 
 def test_a_folder_that_cannot_be_written_is_one_warning(invert, tmp_path: Path, capsys):

@@ -1,3 +1,5 @@
+"""Animated WebP and AVIF files, and how stills and videos are told apart."""
+
 from fractions import Fraction
 from pathlib import Path
 

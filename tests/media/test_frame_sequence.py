@@ -1,3 +1,5 @@
+"""Results as numbered pictures with a list of their times."""
+
 import os
 from fractions import Fraction
 from pathlib import Path

@@ -1,3 +1,5 @@
+"""Pictures on disk: orientation, colour, transparency, size, and files that are refused."""
+
 import os
 import sys
 import warnings

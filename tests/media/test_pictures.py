@@ -1,3 +1,5 @@
+"""Colour and pixel shape of decoded and encoded video pictures."""
+
 from fractions import Fraction
 
 import av

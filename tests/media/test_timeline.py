@@ -1,3 +1,5 @@
+"""The times of frames: rates found in rounded stamps, gaps, resampling and parts."""
+
 import itertools
 from fractions import Fraction
 

@@ -1,3 +1,5 @@
+"""Videos read and written: order, rotation, rates, colours, sound and damage."""
+
 import os
 import subprocess
 import sys

@@ -1,3 +1,5 @@
+"""ArcFace: published names, alignment, gradients, and files that are refused."""
+
 import pytest
 import torch
 from torch import nn

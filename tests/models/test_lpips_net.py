@@ -1,3 +1,5 @@
+"""LPIPS against the formula of the paper and published distances."""
+
 import urllib.error
 from pathlib import Path
 

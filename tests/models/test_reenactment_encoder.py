@@ -1,3 +1,5 @@
+"""E_r and the files of its weights."""
+
 import copy
 import json
 from dataclasses import replace
@@ -7,25 +9,13 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from diffae import CheckpointError, DiffAE, DiffAEConfig, save_checkpoint
+from diffae import CheckpointError, DiffAE, save_checkpoint
 from reenact.face.params import NUM_MOTION_VALUES, FaceParams, motion_vector
 from reenact.models.checkpoint import is_reenactor, load_reenactor, save_reenactor
-from reenact.models.reenactment_encoder import (
-    ReenactmentEncoder,
-)
+from reenact.models.reenactment_encoder import ReenactmentEncoder
+from tests.released_rules import SMALL_DIFFAE
 
-CONFIG = DiffAEConfig(
-    image_size=16,
-    base_channels=16,
-    channel_mults=(1, 1),
-    encoder_channel_mults=(1, 1),
-    attention_resolutions=(8,),
-    num_res_blocks=1,
-    z_channels=24,
-    time_channels=16,
-    prediction="v",
-    conditioning="scale_shift",
-)
+CONFIG = replace(SMALL_DIFFAE, prediction="v", conditioning="scale_shift")
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
+"""The published weights file: keys, export, load, and the numbers of the authors' code."""
+
 import copy
 import dataclasses
-import runpy
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.testing import assert_close
 
-from diffae import CheckpointError, DiffAE, DiffAEConfig
+from diffae import CheckpointError, DiffAE
 from diffae.semantic_encoder import SemanticEncoder
 from reenact.errors import UserError
 from reenact.models.checkpoint import (
@@ -29,34 +30,16 @@ from reenact.models.released import (
     load_released,
     published_content,
 )
+from tests.released_rules import SHARED, SMALL_DIFFAE, fill_state, golden, make_weights
+from tools.export_released import export
 
 TESTS = Path(__file__).resolve().parents[1]
-RULES = runpy.run_path(str(TESTS / "face/released/conftest.py"))
-export = runpy.run_path(str(TESTS.parent / "tools/export_released.py"))["export"]
-
-SMALL = DiffAEConfig(
-    image_size=16,
-    base_channels=16,
-    channel_mults=(1, 1),
-    encoder_channel_mults=(1, 1),
-    attention_resolutions=(8,),
-    num_res_blocks=1,
-    z_channels=24,
-    time_channels=16,
-)
-
-
-def make_weights(config: DiffAEConfig, *, tuned: bool = True) -> ReenactorWeights:
-    diffae = DiffAE(config).eval()
-    encoder = ReenactmentEncoder(SemanticEncoder(config)).eval()
-    unet = DiffAE(config).unet.eval() if tuned else None
-    return ReenactorWeights(diffae=diffae, encoder=encoder, unet=unet, metadata={})
 
 
 @pytest.fixture
 def small() -> ReenactorWeights:
     """Weights in which every tensor is different."""
-    weights = make_weights(SMALL)
+    weights = make_weights(SMALL_DIFFAE)
     for module in (weights.diffae, weights.encoder, weights.unet):
         for parameter in module.parameters():
             torch.nn.init.normal_(parameter)
@@ -118,8 +101,8 @@ def test_keys_are_the_published_ones():
     }
     assert {part: len(keys) for part, keys in found.items()} == {NET: 118, DIFFUSION: 1413}
     assert found == expected
-    if (RULES["SHARED"] / "keys.json").is_file():
-        published = RULES["_golden"]("keys.json")
+    if (SHARED / "keys.json").is_file():
+        published = golden("keys.json")
         assert found == {part: published[part] for part in (NET, DIFFUSION)}
 
 
@@ -128,7 +111,7 @@ def test_export_and_load_are_inverse(tmp_path: Path, small: ReenactorWeights):
     small.unet.to(memory_format=torch.channels_last)
     export_released(small, path)
     loaded = load_released(path)
-    assert loaded.diffae.config == SMALL
+    assert loaded.diffae.config == SMALL_DIFFAE
     assert same(loaded.diffae, small.diffae)
     assert same(loaded.encoder, small.encoder)
     assert same(loaded.unet, small.unet)
@@ -166,7 +149,7 @@ def test_missing_average_is_taken_from_last_ckpt_with_a_warning(
     path = write(drop("ema_model."))
     with pytest.raises(CheckpointError, match=r"holds no ema_model\.\*, put DiffAE's last\.ckpt"):
         load_released(path)
-    average = DiffAE(SMALL)
+    average = DiffAE(SMALL_DIFFAE)
     state = published_content(dataclasses.replace(small, diffae=average))[DIFFUSION]
     torch.save({"state_dict": state}, tmp_path / "last.ckpt")
     with pytest.warns(UserWarning, match=r"holds no ema_model\.\* weights, using those of"):
@@ -220,7 +203,7 @@ def test_a_published_file_is_a_reenactor(write, small: ReenactorWeights, tmp_pat
     ],
 )
 def test_what_the_format_cannot_hold_is_refused(tmp_path: Path, changes, message: str):
-    weights = make_weights(dataclasses.replace(SMALL, **changes))
+    weights = make_weights(dataclasses.replace(SMALL_DIFFAE, **changes))
     with pytest.raises(UserError, match=message):
         export_released(weights, tmp_path / "a.pt")
     assert not any(tmp_path.iterdir())
@@ -242,11 +225,6 @@ def test_the_tool_names_what_is_not_the_published_architecture(tmp_path: Path, s
 # ------------------------------------------------------------------ numbers of the authors' code
 
 
-def filled(prefix: str, state: dict[str, Tensor]) -> dict[str, Tensor]:
-    shapes = {key: tuple(tensor.shape) for key, tensor in state.items()}
-    return RULES["_fill_state"](shapes, prefix)
-
-
 def picture(value: Tensor) -> Tensor:
     """(H, W, 3) uint8 -> (1, 3, H, W) in [-1, 1]."""
     return value.permute(2, 0, 1)[None].float() / 127.5 - 1
@@ -258,7 +236,9 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> ReenactorWeights:
     with torch.device("meta"):
         content = published_content(make_weights(PUBLISHED_CONFIG))
     path = tmp_path_factory.mktemp("published") / "diffusionact_model.pt"
-    net, diffusion = (filled(p, content[part]) for p, part in (("net:", NET), ("diff:", DIFFUSION)))
+    net, diffusion = (
+        fill_state(content[part], p) for p, part in (("net:", NET), ("diff:", DIFFUSION))
+    )
     torch.save({"best_val_loss": 0.1, NET: net, DIFFUSION: diffusion}, path)
     del net, diffusion
     weights = load_released(path)
@@ -271,14 +251,14 @@ def test_codes_of_e_r_equal_the_published_ones():
     with torch.device("meta"):
         encoder = ReenactmentEncoder(SemanticEncoder(PUBLISHED_CONFIG))
         state = published_content(make_weights(PUBLISHED_CONFIG))[NET]
-    tensors = filled("net:", state)
+    tensors = fill_state(state, "net:")
     names = {
         "controlnet.": "encoder.",
         "zero_conv_1.": "zero_conv.",
     }
     own = {names[f"{k.partition('.')[0]}."] + k.partition(".")[2]: t for k, t in tensors.items()}
     encoder.load_state_dict(own, assign=True)
-    numbers = RULES["_golden"]("e_r")
+    numbers = golden("e_r")
     source, stickman = picture(numbers["source_u8"]), picture(numbers["stickman_0"])
     assert_close(encoder(source, stickman), numbers["z"], atol=1e-4, rtol=0)
     assert_close(encoder.encoder(source), numbers["z_without_stickman"], atol=1e-4, rtol=0)
@@ -288,7 +268,7 @@ def test_codes_of_e_r_equal_the_published_ones():
 @torch.no_grad()
 def test_diffusion_equals_the_published_one(published: ReenactorWeights):
     """Which weights invert and which render; U-Nets, DDIM both ways (every 16th pixel)."""
-    numbers, inputs = RULES["_golden"]("e2e"), RULES["_golden"]("e_r")
+    numbers, inputs = golden("e2e"), golden("e_r")
     diffae, encoder, unet = published.diffae, published.encoder, published.unet
     source = picture(inputs["source_u8"])
     z_encode = encoder(source, picture(inputs["stickman_0"]))
@@ -312,8 +292,8 @@ def test_diffusion_equals_the_published_one(published: ReenactorWeights):
 
 
 def test_timesteps_and_schedule_equal_the_published_ones():
-    numbers = RULES["_golden"]("e2e")
-    schedule = DiffAE(SMALL).schedule
+    numbers = golden("e2e")
+    schedule = DiffAE(SMALL_DIFFAE).schedule
     for count in (2, 20, 50):
         timesteps = schedule.timesteps(count)
         assert list(timesteps) == numbers[f"timesteps_T{count}"].tolist()

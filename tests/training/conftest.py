@@ -1,4 +1,3 @@
-import runpy
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -9,8 +8,7 @@ from diffae import DiffAE, DiffAEConfig, save_checkpoint
 from reenact.config import from_dict
 from reenact.threads import torch_threads
 from reenact.training.run_config import TrainRun
-
-write_clips = runpy.run_path(str(Path(__file__).parents[1] / "data" / "conftest.py"))["write_clips"]
+from tests.clip_folders import write_clips
 
 MODEL = {
     "image_size": 16,

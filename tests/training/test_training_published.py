@@ -1,30 +1,27 @@
 """Training that starts from the file the authors of DiffusionAct published."""
 
 import dataclasses
-import runpy
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 
-from diffae import DiffAEConfig
 from reenact.data.dataset import ClipDataset, PairConfig, draw_batch
 from reenact.errors import UserError
 from reenact.models.released import PUBLISHED_CONFIG, export_released, load_released
 from reenact.training.run_config import TrainRun
 from reenact.training.stage_align import AlignStage
 from reenact.training.stage_reenact import ReenactStage
+from tests.released_rules import SMALL_DIFFAE, fill_state, make_weights
 
 CPU = torch.device("cpu")
-RULES = runpy.run_path(str(Path(__file__).parents[1] / "models/test_released_weights.py"))
-SMALL: DiffAEConfig = RULES["SMALL"]
 
 
 @pytest.fixture
 def start(tmp_path: Path) -> Path:
     """A published file of a small architecture."""
-    weights = RULES["make_weights"](SMALL)
+    weights = make_weights(SMALL_DIFFAE)
     for module in (weights.diffae, weights.encoder, weights.unet):
         for parameter in module.parameters():
             if not parameter.any():  # zero convolutions would hide the code from the picture
@@ -93,12 +90,11 @@ def test_align_goes_on_with_the_authors_encoder(make_run: Callable[..., TrainRun
 @pytest.mark.slow
 def test_one_step_at_full_size(make_run: Callable[..., TrainRun], tmp_path: Path):
     """256 px, all 300 M parameters by the rule of the golden numbers, one picture."""
-    make_weights, filled = RULES["make_weights"], RULES["filled"]
     with torch.device("meta"):
         weights = make_weights(PUBLISHED_CONFIG)
     for name in ("diffae", "encoder", "unet"):
         module = getattr(weights, name)
-        module.load_state_dict(filled(f"{name}:", module.state_dict()), assign=True)
+        module.load_state_dict(fill_state(module, f"{name}:"), assign=True)
     path = tmp_path / "diffusionact_model.pt"
     # schedule buffers of a meta module hold nothing, and the file does not hold them
     export_released(weights, path)

@@ -253,7 +253,10 @@ def _read_split_list(path: Path) -> dict[str, str]:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: cannot read the list of splits ({error})") from error
+        raise UserError(
+            f"{path}: cannot read the list of splits ({error}), set source.split_list to a text "
+            "file"
+        ) from error
     for number, line in enumerate(lines, 1):
         words = line.split()
         if not words or words[0].startswith("#"):

@@ -48,7 +48,9 @@ class MaskConfig(Checked):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.kind == "parsing" and self.parsing is None:
-            raise UserError("kind: parsing needs the path of a TorchScript network in 'parsing'")
+            raise UserError(
+                "kind: parsing needs a network, set 'parsing' to the path of a TorchScript file"
+            )
         if not self.face_labels:
             raise UserError("face_labels: name at least one label")
 

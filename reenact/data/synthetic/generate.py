@@ -263,7 +263,7 @@ def _draw(config: SyntheticConfig, indices: Sequence[int]) -> Iterator[int]:
 def generate(config: SyntheticConfig, progress: bool = False) -> Path:
     """Write the missing clips and the manifest, and return the manifest's path.
 
-    A clip folder holds these files; all pictures are uint8:
+    A clip folder holds these files. All pictures are uint8, and normals are int8:
 
     frames.npy: (N, S, S, 3).
     masks.npy, foreground.npy: (N, S, S), the face and the whole person.

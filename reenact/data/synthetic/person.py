@@ -106,7 +106,8 @@ def make_person(seed: int, split: str, asset: HeadAsset | None = None) -> Person
     """
     asset = load_head_asset() if asset is None else asset
     who = draw_identity(seed, split, asset)
-    # Each part has a random stream of its own: a change of one part leaves the others as they are.
+    # Hair, skin, clothes and things on the face have random streams of their own. A change of one
+    # of them leaves the others as they are.
     rng = np.random.default_rng([seed, 2])
     look = draw_colouring(rng, asset, who)
     traits = look.skin

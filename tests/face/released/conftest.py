@@ -1,17 +1,10 @@
 """Weights by rule and golden numbers of the released pipeline."""
 
-import hashlib
-import json
-import math
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from reenact.face.released.config import ReleasedConfig
@@ -22,81 +15,25 @@ from reenact.face.released.gaze_net import GazeNet
 from reenact.face.released.landmarks import Landmarks
 from reenact.face.released.params import FlameParams
 from reenact.face.released.stack import ReleasedFaceStack
-
-IN_REPO = Path(__file__).resolve().parents[2] / "golden" / "diffusionact"
-SHARED = Path(__file__).resolve().parents[3] / ".." / "shared" / "golden" / "diffusionact"
-
-Shapes = Mapping[str, tuple[int, ...] | list[int]]
-
-
-def _noise(key: str, shape: tuple[int, ...]) -> Tensor:
-    """Standard normal numbers of `shape`, seeded by the name alone."""
-    digest = hashlib.sha256(key.encode()).digest()
-    seed = int.from_bytes(digest[:8], "little") % 2**63
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(math.prod(shape), generator=generator).reshape(shape)
-
-
-def _fill(key: str, shape: tuple[int, ...] | list[int]) -> Tensor:
-    """The value of parameter `key` (prefix included) under the rule of the golden numbers."""
-    shape = tuple(shape)
-    if key.endswith("num_batches_tracked"):
-        return torch.zeros(shape, dtype=torch.long)
-    z = _noise(key, shape)
-    if key.endswith("running_mean"):
-        return 0.1 * z
-    if key.endswith("running_var"):
-        return 1 + 0.1 * z.abs()
-    if len(shape) >= 2:
-        return z / math.sqrt(math.prod(shape[1:]))
-    return 1 + 0.1 * z if key.endswith("weight") else 0.05 * z
-
-
-def _fill_state(module_or_shapes: nn.Module | Shapes, prefix: str = "") -> dict[str, Tensor]:
-    """A state dict by the rule; keys as they are, seeds from `prefix` + key. Loads nothing."""
-    if isinstance(module_or_shapes, nn.Module):
-        state = module_or_shapes.state_dict()
-        shapes: Shapes = {key: tuple(value.shape) for key, value in state.items()}
-    else:
-        shapes = module_or_shapes
-    return {key: _fill(prefix + key, shape) for key, shape in shapes.items()}
-
-
-def _picture(path: Path) -> Tensor:
-    with Image.open(path) as image:
-        return torch.from_numpy(np.array(image.convert("RGB")))
-
-
-def _golden(name: str, *, whole: bool = False) -> Any:
-    """`name.safetensors` (a dict of tensors) or `name.json`: cut in the repository, else, or for
-    `whole`, from ../shared. Pictures are uint8 (H, W, 3)."""
-    for folder in (SHARED,) if whole else (IN_REPO, SHARED):
-        path = folder / (name if name.endswith(".json") else f"{name}.safetensors")
-        if path.is_file():
-            if path.suffix == ".json":
-                return json.loads(path.read_text())
-            # Cut pictures lie beside the numbers: name.key.png.
-            pictures = {file.stem.split(".")[1]: file for file in folder.glob(f"{name}.*.png")}
-            return load_file(path) | {key: _picture(file) for key, file in pictures.items()}
-    pytest.skip(f"{name} is only in the folder ../shared beside the repository")
+from tests import released_rules
 
 
 @pytest.fixture(scope="session")
 def noise() -> Callable[..., Tensor]:
     """`noise(key, shape)`: normal numbers seeded by the name (for rules other than `fill`)."""
-    return _noise
+    return released_rules.noise
 
 
 @pytest.fixture(scope="session")
 def fill() -> Callable[..., Tensor]:
     """`fill(key, shape)`: the rule for one parameter."""
-    return _fill
+    return released_rules.fill
 
 
 @pytest.fixture(scope="session")
 def fill_state() -> Callable[..., dict[str, Tensor]]:
     """`fill_state(module or {key: shape}, prefix)`: the rule for a whole network."""
-    return _fill_state
+    return released_rules.fill_state
 
 
 @pytest.fixture(scope="session")
@@ -104,7 +41,7 @@ def golden() -> Callable[..., Any]:
     """`golden("flame")`, `golden("e2e", whole=True)`, `golden("keys.json")`; skips when the file is
     nowhere.
     """
-    return _golden
+    return released_rules.golden
 
 
 def _normalised(value: Tensor) -> Tensor:
@@ -114,26 +51,26 @@ def _normalised(value: Tensor) -> Tensor:
 @pytest.fixture(scope="session")
 def flame_tensors() -> dict[str, Tensor]:
     """The buffers of a FLAME that is no face, by the rule of the golden numbers."""
-    vertices, faces = 5023, 9976
-    shapedirs = 0.002 * _noise("flame.shapedirs", (vertices, 3, 400))
+    vertices, faces, draw = 5023, 9976, released_rules.noise
+    shapedirs = 0.002 * draw("flame.shapedirs", (vertices, 3, 400))
     static, dynamic = (51, 3), (79, 17, 3)
     count = torch.arange(faces)
     corners = [count % vertices, (7 * count + 1) % vertices, (13 * count + 2) % vertices]
     return {
-        "v_template": _noise("flame.v_template", (vertices, 3)) * torch.tensor([0.05, 0.07, 0.05]),
+        "v_template": draw("flame.v_template", (vertices, 3)) * torch.tensor([0.05, 0.07, 0.05]),
         "shapedirs": torch.cat([shapedirs[..., :100], shapedirs[..., 300:350]], -1),
-        "posedirs": (0.001 * _noise("flame.posedirs", (vertices, 3, 36))).flatten(0, 1).mT,
-        "J_regressor": _normalised(_noise("flame.J_regressor", (5, vertices)).abs().double() ** 4),
+        "posedirs": (0.001 * draw("flame.posedirs", (vertices, 3, 36))).flatten(0, 1).mT,
+        "J_regressor": _normalised(draw("flame.J_regressor", (5, vertices)).abs().double() ** 4),
         "parents": torch.tensor([-1, 0, 1, 1, 1]),
-        "lbs_weights": (2 * _noise("flame.weights", (vertices, 5))).double().softmax(1).float(),
+        "lbs_weights": (2 * draw("flame.weights", (vertices, 5))).double().softmax(1).float(),
         "faces_tensor": torch.stack(corners, 1),
         "eye_pose": torch.zeros(1, 6),
         "neck_pose": torch.zeros(1, 3),
         "lmk_faces_idx": (191 * torch.arange(51) + 7) % faces,
-        "lmk_bary_coords": _normalised(_noise("flame.static_lmk_bary_coords", static).abs()),
+        "lmk_bary_coords": _normalised(draw("flame.static_lmk_bary_coords", static).abs()),
         "dynamic_lmk_faces_idx": ((37 * torch.arange(79 * 17) + 11) % faces).view(79, 17),
         "dynamic_lmk_bary_coords": _normalised(
-            _noise("flame.dynamic_lmk_bary_coords", dynamic).abs()
+            draw("flame.dynamic_lmk_bary_coords", dynamic).abs()
         ),
     }
 
