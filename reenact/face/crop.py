@@ -122,7 +122,7 @@ def keep_heads_inside(
         crop = kept[i]
         points = crop.points_from_frame(landmarks[i]) / crop.size
         low, high = points.min(0), points.max(0)
-        factor = max(1.0, float((high - low).max()) / LARGEST_FACE)
+        factor = max(1.0, float(np.max(high - low)) / LARGEST_FACE)
         middle = 0.5 + ((low + high) / 2 - 0.5) / factor
         wanted = np.clip(middle, *np.array(FACE_RANGE).T)
         if factor > 1 or (wanted != middle).any():

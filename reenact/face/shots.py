@@ -91,7 +91,7 @@ def drivers(person: np.ndarray, shot: np.ndarray) -> np.ndarray:
         return found
     later = (shot > shot[np.flatnonzero(found)[-1]]) & (person > 0)
     if later.any():
-        found = found | (later & (person == np.bincount(person[later]).argmax()))
+        found = found | (later & (person == np.argmax(np.bincount(person[later]))))
     return found
 
 

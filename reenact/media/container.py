@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reenact.media.fragments import picture_lag
+from reenact.media.pictures import exact
 
 if TYPE_CHECKING:
     from av.audio.stream import AudioStream
@@ -112,9 +113,10 @@ def first_picture_time(path: Path, stream: "VideoStream", first: Fraction | None
 
     first: the time stamp that FFmpeg gives it.
     """
-    if first is None or stream.time_base is None:
+    tick = exact(stream.time_base)
+    if first is None or tick is None:
         return Fraction(0)
-    return first - picture_lag(path, stream.id) * Fraction(stream.time_base)
+    return first - picture_lag(path, stream.id) * tick
 
 
 def seconds(timed: "Packet | VideoFrame", stream: "VideoStream") -> Fraction | None:

@@ -1,13 +1,12 @@
 """Frames into the packets of a video stream, with the pixels that its encoder takes."""
 
 from collections.abc import Iterator
-from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from reenact.media.pictures import RGB_PIXELS, picture_from_frame
+from reenact.media.pictures import RGB_PIXELS, exact, picture_from_frame
 
 if TYPE_CHECKING:
     from av.packet import Packet
@@ -58,12 +57,14 @@ class PaletteEncoder:
 
         self._stream = stream
         context = stream.codec_context
+        tick = exact(context.time_base)
+        assert tick is not None
         graph = Graph()
         self._input = graph.add_buffer(
             width=context.width,
             height=context.height,
             format=VideoFormat("rgb24"),
-            time_base=Fraction(context.time_base),
+            time_base=tick,
         )
         split = graph.add("split")
         palette = graph.add("palettegen", "stats_mode=single:reserve_transparent=0")

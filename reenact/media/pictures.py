@@ -5,7 +5,7 @@ It takes care of colour space, range of the levels, shape of the pixels and rota
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,14 +57,32 @@ def read_orientation(picture: "VideoFrame") -> Orientation:
     return Orientation(flip_rows=d < 0, flip_columns=a < 0)
 
 
-def square_pixel_size(picture: "VideoFrame", aspect: Fraction | None) -> tuple[int, int]:
+class Ratio(Protocol):
+    """A whole number over another one: a Fraction, or what PyAV 19 and newer have in its place."""
+
+    @property
+    def numerator(self) -> int: ...
+
+    @property
+    def denominator(self) -> int: ...
+
+
+def exact(ratio: Ratio | None) -> Fraction | None:
+    """The ratio as a Fraction. None where it is unknown: None, 0, or a denominator of 0."""
+    if ratio is None or ratio.numerator == 0 or ratio.denominator == 0:
+        return None
+    return Fraction(ratio.numerator, ratio.denominator)
+
+
+def square_pixel_size(picture: "VideoFrame", ratio: Ratio | None) -> tuple[int, int]:
     """The (width, height) of the picture with square pixels. One side is stretched, none shrunk.
 
-    aspect: width of a stored pixel over its height. None counts as square, and so does a value
+    ratio: width of a stored pixel over its height. None counts as square, and so does a value
         below 1/4 or above 4.
     """
+    aspect = exact(ratio)
     width, height = picture.width, picture.height
-    if not aspect or not Fraction(1, 4) <= aspect <= 4:
+    if aspect is None or not Fraction(1, 4) <= aspect <= 4:
         return width, height
     if aspect > 1:
         return round(width * aspect), height

@@ -22,6 +22,7 @@ from reenact.media.container import (
     why_no_pictures,
 )
 from reenact.media.pictures import (
+    exact,
     frame_from_picture,
     is_high_dynamic_range,
     is_transparent,
@@ -98,7 +99,7 @@ class VideoReader(MediaClip):
             sound_start = None
             if sound is not None and sound.start_time is not None and sound.time_base is not None:
                 sound_start = Fraction(sound.start_time * sound.time_base)
-            promised, tick = stream.frames, Fraction(stream.time_base or Fraction(1, 90_000))
+            promised, tick = stream.frames, exact(stream.time_base) or Fraction(1, 90_000)
             rates = (stream.average_rate, stream.guessed_rate, stream.base_rate)
             shown = _shown_packets(container, stream)
         with self._opened() as (container, stream):
@@ -116,7 +117,7 @@ class VideoReader(MediaClip):
             [item.time for item in shown],
             last_duration=shown[-1].duration,
             tick=tick,
-            rates=rates,
+            rates=map(exact, rates),
             start=first - origin,
         )
 

@@ -230,6 +230,8 @@ def _add_sliders() -> list[gr.Slider]:
         gr.HTML(f'<h3 class="group">{title}</h3>')
         with gr.Row(elem_classes="sliders"):
             for slider in group:
+                assert slider.low is not None
+                assert slider.high is not None
                 sliders.append(
                     gr.Slider(
                         slider.low,
@@ -269,6 +271,6 @@ def _component(option: Option, value: Any) -> gr.components.Component:
             option.choices[0] if value not in option.choices or option.key == "motion" else value
         )
         return gr.Dropdown(list(option.choices), value=value, **shown)
-    if option.high is not None:
+    if option.low is not None and option.high is not None:
         return gr.Slider(option.low, option.high, value, step=option.step, buttons=[], **shown)
     return gr.Number(value or 0, minimum=0, **shown)

@@ -1,13 +1,19 @@
 """Colour and pixel shape of decoded and encoded video pictures."""
 
 from fractions import Fraction
+from types import SimpleNamespace
 
 import av
 import numpy as np
 import pytest
 from av.video.reformatter import VideoReformatter
 
-from reenact.media.pictures import frame_from_picture, picture_from_frame, square_pixel_size
+from reenact.media.pictures import (
+    exact,
+    frame_from_picture,
+    picture_from_frame,
+    square_pixel_size,
+)
 
 COLOURS = [
     (128, 128, 128),
@@ -74,6 +80,16 @@ def test_squaring_pixels_never_shrinks() -> None:
     assert square_pixel_size(picture, Fraction(8, 9)) == (720, 648)
     assert square_pixel_size(picture, None) == (720, 576)
     assert square_pixel_size(picture, Fraction(1, 100)) == (720, 576)
+    unknown = SimpleNamespace(numerator=0, denominator=0)  # as PyAV 19 and newer say it
+    assert square_pixel_size(picture, unknown) == (720, 576)
+
+
+def test_a_ratio_of_any_library_is_exact():
+    assert exact(SimpleNamespace(numerator=30000, denominator=1001)) == Fraction(30000, 1001)
+    assert type(exact(Fraction(25))) is Fraction
+    for numerator, denominator in ((0, 0), (1, 0), (-1, 0), (0, 1)):
+        assert exact(SimpleNamespace(numerator=numerator, denominator=denominator)) is None
+    assert exact(None) is None
 
 
 @pytest.mark.slow

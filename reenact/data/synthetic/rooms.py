@@ -43,12 +43,12 @@ def draw_background(
     """A random background in the place and light of the clip."""
     if place.panorama is not None and rng.random() < VIEW_SHARE:
         picture = _view(rng, place) * (light.environment.mean() / place.environment.mean())
-        blur = rng.choice([0.5, 1.5, 3.0, 6.0], p=[0.4, 0.25, 0.2, 0.15])
+        blur = float(rng.choice([0.5, 1.5, 3.0, 6.0], p=[0.4, 0.25, 0.2, 0.15]))
     else:
         paint = ROOMS[int(rng.choice(len(ROOMS), p=ROOM_SHARES))]
         # Painted colours are reflectances in about the light that the face gets.
         picture = paint(rng) * _shading(rng) * rng.uniform(0.45, 1.15) / light.exposure
-        blur = rng.choice([0.4, 1.5, 3.5, 7.0], p=[0.3, 0.25, 0.25, 0.2])
+        blur = float(rng.choice([0.4, 1.5, 3.5, 7.0], p=[0.3, 0.25, 0.25, 0.2]))
     blurred = np.stack([gaussian_blur(picture[..., k], blur) for k in range(3)], -1)
     margin = MARGIN * frame_size
     side = frame_size + 2 * margin
