@@ -12,7 +12,6 @@ to `.tar`.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import tarfile
@@ -24,6 +23,7 @@ from typing import Any, BinaryIO, Self
 
 from reenact.data.manifest import ClipRow
 from reenact.errors import UserError
+from reenact.locks import try_lock
 
 BLOCK = 512
 """A tar member is one block of header and its data, filled up to whole blocks of this size."""
@@ -114,14 +114,12 @@ class ShardWriter:
 
     def __enter__(self) -> Self:
         self._tar: BinaryIO = os.fdopen(os.open(self._part, os.O_RDWR | os.O_CREAT, 0o666), "r+b")
-        try:
-            fcntl.flock(self._tar, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        if not try_lock(self._tar):
             self._tar.close()
             raise UserError(
                 f"{self._part}: another process writes this shard, give each process its own "
                 "--shard i/n"
-            ) from error
+            )
         self._log: BinaryIO = open(journal_path(self.folder, self.shard), "a+b")
         self._recover()
         return self

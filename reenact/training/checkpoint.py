@@ -3,19 +3,37 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from reenact.config import to_dict
 from reenact.errors import UserError
-from reenact.files import atomic_output
+from reenact.files import atomic_output, make_folder
+from reenact.locks import try_lock
 from reenact.training.log import Meter
 from reenact.training.session import Session
 
 CHECKPOINT_NAME = "checkpoint.pt"
+LOCK_NAME = "lock"
 SAME_RUN = ("stage", "model", "lora", "seed", "batch_size")
 """Keys of the config that a resumed run may not change."""
+
+
+@contextmanager
+def claimed(run_dir: Path) -> Iterator[None]:
+    """Keep other trainings out of the run folder. Raises UserError if one is in there."""
+    make_folder(run_dir)
+    with open(run_dir / LOCK_NAME, "w") as file:
+        if not try_lock(file):
+            raise UserError(
+                f"{run_dir}: another training runs in this folder, wait for its end or choose "
+                "another run_dir"
+            )
+        yield
 
 
 def save(session: Session, meter: Meter, step: int) -> None:

@@ -32,9 +32,15 @@ def train(run: TrainRun, device: torch.device, world: World = ALONE) -> int:
 
     Everything random follows from (seed, step, index in the batch). So a run that is continued
     from its checkpoint equals an unbroken one, and several processes do what one would do. Raises
-    UserError for unusable data, weights or run folders, and when the loss stays not finite. After
-    SIGINT or SIGTERM it writes the checkpoint and then raises KeyboardInterrupt.
+    UserError for unusable data, weights or run folders, when another training runs in the folder,
+    and when the loss stays not finite. After SIGINT or SIGTERM it writes the checkpoint and then
+    raises KeyboardInterrupt.
     """
+    with checkpoint.claimed(run.run_dir) if world.is_main else nullcontext():
+        return _train(run, device, world)
+
+
+def _train(run: TrainRun, device: torch.device, world: World) -> int:
     started = time.monotonic()
     session = open_session(run, device, world)
     dataset = ClipDataset(run.data.root, run.data.split)

@@ -14,7 +14,7 @@ import yaml
 from diffae import load_checkpoint
 from reenact.config import to_dict
 from reenact.errors import UserError
-from reenact.training import log, session
+from reenact.training import checkpoint, log, session
 from reenact.training.loop import save, train
 
 CPU = torch.device("cpu")
@@ -205,6 +205,16 @@ def test_another_runs_folder_is_refused(make_run):
     bigger = dataclasses.replace(run.model, z_channels=8)
     with pytest.raises(UserError, match="belongs to another run, its model"):
         train(dataclasses.replace(run, model=bigger), CPU)
+
+
+def test_two_trainings_in_one_folder_are_refused(make_run):
+    run = make_run()
+    with (
+        checkpoint.claimed(run.run_dir),
+        pytest.raises(UserError, match="run: another training runs in this folder"),
+    ):
+        train(run, CPU)
+    train(run, CPU)
 
 
 def test_an_unreadable_checkpoint_is_a_user_error(make_run):

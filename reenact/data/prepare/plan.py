@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from typing import Any
 from reenact.data.prepare.layouts import ClipSource
 from reenact.errors import UserError
 from reenact.files import atomic_output
+from reenact.locks import wait_for_lock
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,5 +89,5 @@ def _write_plan(path: Path, shards: Sequence[PlannedShard], settings: dict[str, 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
     with open(path, "w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        wait_for_lock(file)
         yield
