@@ -15,7 +15,7 @@ from reenact.face.params import FaceParams
 from reenact.face.surface.continuation import continued, filled_in
 from reenact.face.surface.facing import facing, roll_between, turn_between
 from reenact.face.surface.layer_source import LayerSource, in_view, middle_column
-from reenact.face.surface.look import eye_areas, painted
+from reenact.face.surface.look import eye_areas, how_closed, painted
 from reenact.face.surface.lookup import LookedUp, draw_head, look_up, nothing_drawn
 from reenact.face.surface.motion_field import pixel_centres, resized_grid
 from reenact.face.surface.skull import above_shoulders, outline_motion, skull_motion, skull_share
@@ -156,8 +156,9 @@ def _looked_up(source: LayerSource, target: FaceParams, end: np.ndarray) -> Look
 
     def draw(i: int) -> None:
         head, middle = draw_head(end[i], source, now[i]), middle_column(end[i])
-        openness = eye_areas(head.part, middle) / (source.eyes * zoom[i] ** 2).clip(min=1)
-        look_up(head, source, middle, float(turned[i]), openness, found.picture(i))
+        eyes = eye_areas(head.part, middle), source.eyes * zoom[i] ** 2
+        closing = how_closed(*eyes, source.crop_side)
+        look_up(head, source, middle, float(turned[i]), closing, found.picture(i))
 
     for _ in in_order(draw, range(len(end))):
         pass

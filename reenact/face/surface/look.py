@@ -74,6 +74,8 @@ CLOSING_BELOW, LASHES_DARK = 0.7, 0.7
 """Below the first share of the photo's opening an eye is closing: its lid comes into view, and
 lashes cover it more and more, up to the second share.
 """
+LEAST_OPEN = 2e-4
+"""An eye is open if it shows more than this share of the face crop's area between its lids."""
 LASHES_WIDTH, LASHES_GAIN = 1 / 256, 3.0
 """Half of the width of closed lashes is this share of the crop's side. The second value makes a
 line of single pixels about as dark in its middle as it was.
@@ -163,10 +165,15 @@ def eye_areas(part: np.ndarray, middle: float) -> np.ndarray:
     return np.bincount(_side_of(np.nonzero(part == BALLS)[1], middle), minlength=2)
 
 
-def how_closed(openness: np.ndarray) -> np.ndarray:
-    """How far each eye closes, from 0 to 1 (2,). openness: (2,), the area between its lids relative
-    to the photo's.
+def how_closed(now: np.ndarray, before: np.ndarray, crop_side: float) -> np.ndarray:
+    """How far each eye closes, from 0 to 1 (2,). An eye that the photo shows closed has its lid in
+    the photo already.
+
+    now, before: (2,), the area of each eye between its lids here, and in the photo at this size, in
+    pixels. crop_side: pixels.
     """
+    is_open = before > LEAST_OPEN * crop_side**2
+    openness = np.where(is_open, now / before.clip(min=1), 1)
     return np.asarray(((CLOSING_BELOW - openness) / CLOSING_BELOW).clip(0, 1))
 
 

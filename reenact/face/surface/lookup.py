@@ -13,7 +13,6 @@ from reenact.face.surface.look import (
     SCLERA_AT,
     draw_closing_eyes,
     draw_materials,
-    how_closed,
 )
 from reenact.face.surface.raster import SKIN
 from reenact.face.surface.sight import HIDDEN_BELOW, Shown
@@ -150,19 +149,18 @@ def look_up(
     source: LayerSource,
     middle: float,
     turned: float,
-    openness: np.ndarray,
+    closing: np.ndarray,
     found: LookedUp,
 ) -> None:
     """Fills `found`, of one picture, from a drawn head.
 
-    middle: the column half-way between the pupils. turned: 1 if the eyes turn, 0 if not. openness:
+    middle: the column half-way between the pupils. turned: 1 if the eyes turn, 0 if not. closing:
     see `how_closed`.
     """
     draw_materials(found.fill, head.part, head.rest, middle, source.look)
     cut = source.cut[0, 0].cpu().numpy()
     is_usual = np.isin(np.arange(NUM_PARTS), USUAL_PARTS)
     _classify(head, is_usual, source.shown, cut, turned, found)
-    closing = how_closed(openness)
     if closing.any():
         is_eye = _is_between_lids(head.part, head.own, source.shown.parts[BALLS])
         lid = head.lid * (head.part == SKIN)

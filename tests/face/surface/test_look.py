@@ -119,11 +119,19 @@ def test_an_eye_that_closes_gets_the_shadow_of_its_lashes(drawn):
     assert areas[0] == pytest.approx(areas[1], rel=0.1)
     fill = np.zeros((len(MATERIALS), SIZE, SIZE), np.float32)
     no_lid = np.zeros((SIZE, SIZE))
-    draw_closing_eyes(fill, part == BALLS, no_lid, SIZE / 2, how_closed(np.array([1.0, 0.1])))
+    draw_closing_eyes(fill, part == BALLS, no_lid, SIZE / 2, np.array([0.0, 0.86]))
     left, right = fill[..., : SIZE // 2], fill[..., SIZE // 2 :]
     assert left.max() == 0
     assert 0.5 < right.max() <= 1
     assert right[MATERIALS.index("lashes")].sum() == pytest.approx(right.sum())
+
+
+def test_an_eye_closes_only_from_its_state_in_the_photo():
+    before = np.array([150.0, 150.0])
+    assert how_closed(before, before, SIZE).tolist() == [0, 0]
+    assert how_closed(np.array([0, 75]), before, SIZE).tolist() == pytest.approx([1, 2 / 7])
+    shut = np.array([0.0, 5.0])
+    assert how_closed(np.zeros(2), shut, SIZE).tolist() == [0, 0], "the photo shows these lids"
 
 
 def test_a_closing_lid_looks_like_the_skin_below_its_eye(drawn):
@@ -141,7 +149,7 @@ def test_a_closing_lid_looks_like_the_skin_below_its_eye(drawn):
     lid = np.zeros((SIZE, SIZE), np.float32)
     lid[100:110, 80:90] = lid[100:110, 170:180] = 1
     fill = np.zeros((len(MATERIALS), SIZE, SIZE), np.float32)
-    draw_closing_eyes(fill, np.zeros_like(lid) > 0, lid, SIZE / 2, how_closed(np.array([0.9, 0.0])))
+    draw_closing_eyes(fill, np.zeros_like(lid) > 0, lid, SIZE / 2, np.array([0.0, 1.0]))
     assert fill[:, :, : SIZE // 2].max() == 0, "an eye as open as in the photo"
     assert fill[MATERIALS.index("right lid"), 100, 170] > 0.5
     assert fill.sum() == fill[MATERIALS.index("right lid")].sum()
