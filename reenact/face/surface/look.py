@@ -12,8 +12,17 @@ from reenact.face.box import box_max, box_mean
 from reenact.face.surface.raster import SKIN, TEETH, TONGUE
 from reenact.face.surface.visible import BALLS, INSIDE, rest_points, upper_teeth
 
-EYE_MATERIALS = ("pupil", "iris", "sclera")
-MATERIALS = ("teeth", "tongue", "inside", "lashes", *EYE_MATERIALS, "left lid", "right lid")
+MATERIALS = (
+    "teeth",
+    "tongue",
+    "inside",
+    "lashes",
+    "pupil",
+    "iris",
+    "sclera",
+    "left lid",
+    "right lid",
+)
 """Left and right are those of the picture."""
 TEETH_AT, TONGUE_AT, INSIDE_AT, LASHES_AT, PUPIL_AT, IRIS_AT, SCLERA_AT = range(7)
 LIDS_AT = slice(7, 9)
@@ -25,13 +34,15 @@ USUAL_LEVELS = (
     (20, 18, 17),
     (80, 56, 42),
     (165, 154, 150),
-    (162, 122, 102),
-    (162, 122, 102),
 )
-"""Levels of 255 of the materials on a face whose skin has USUAL_SKIN, from rendered pictures."""
+"""Levels of 255 of all materials but the lids, on a face whose skin has USUAL_SKIN, from rendered
+pictures.
+"""
 USUAL_SKIN = (176.0, 137.0, 115.0)
 TEETH_LIGHT, TEETH_TINT = 1.1, 0.75
 """Teeth are as light as the skin times the one and have this share of its colour."""
+SCLERA_LIGHT, SCLERA_TINT = 0.85, 0.3
+"""The same for the sclera of a photo that shows too little of it."""
 LID_HEIGHT, LID_SIDE, LID_LIGHT = (-0.32, -0.14), (0.18, 0.44), 0.9
 """An upper lid looks like the skin below the eye: in this height and so far to the side, in dm at
 rest. Its light is the third value times as much.
@@ -40,8 +51,6 @@ LID_FROM, LID_TO, LID_COVER = 0.05, 0.6, 0.7
 """A closed lid's skin has this look from the first `lid_share` on, completely from the second one,
 and covers the third share of the photo's stretched skin.
 """
-SCLERA_LIGHT, SCLERA_TINT = 0.85, 0.3
-"""The same for the sclera of a photo that shows too little of it."""
 GREY = 3.0
 """A photo whose channels differ by less than so many levels on the mean is grey."""
 
@@ -108,6 +117,7 @@ def read_look(picture: np.ndarray, part: np.ndarray, rest: np.ndarray, middle: f
     skin = _bright(picture[(part == SKIN) & (rest[..., 2] > -0.1) & (rest[..., 1] > -1)])
     skin = np.array(USUAL_SKIN) if skin is None else skin
     usual = np.array(USUAL_LEVELS, float) * (skin.mean() / np.mean(USUAL_SKIN))
+    usual = np.concatenate([usual, _lids(picture, part, rest, middle, skin)])
     usual[TEETH_AT] = _tinted(skin, TEETH_LIGHT, TEETH_TINT)
     usual[SCLERA_AT] = _tinted(skin, SCLERA_LIGHT, SCLERA_TINT)
     is_ball = part == BALLS
@@ -123,7 +133,6 @@ def read_look(picture: np.ndarray, part: np.ndarray, rest: np.ndarray, middle: f
             usual[k] = np.median(ball[where], 0)
     sclera = _bright(ball[angle > iris + EDGE_ANGLE])
     usual[SCLERA_AT] = usual[SCLERA_AT] if sclera is None else sclera
-    usual[LIDS_AT] = _lids(picture, part, rest, middle, skin)
     is_grey = bool(np.ptp(picture, axis=-1).mean() < GREY)
     if is_grey:
         usual[:] = usual.mean(-1, keepdims=True)
@@ -206,7 +215,8 @@ def painted(fill: Tensor, look: Look, crop_side: float) -> Tensor:
     if not bool(covered.any()):
         return result
     # No mean over a window reaches farther than this. Beyond it zeros stay zeros.
-    margin = 2 * max(1, round(max(LIPS_REACH / 2, SOFT_MOUTH, LASHES_WIDTH) * crop_side)) + 2
+    reach = max(LIPS_REACH / 2, SOFT_MOUTH, SOFT_LIDS, LASHES_WIDTH)
+    margin = 2 * max(1, round(reach * crop_side)) + 2
     box = []
     for axis in (1, 0):
         places = covered.any(axis).nonzero()
