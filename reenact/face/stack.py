@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from reenact.errors import counted
 from reenact.face.batch import FaceBatch
 from reenact.face.crop import FaceCrop
 
@@ -60,9 +61,8 @@ class FoundFace:
 
 def no_such_face(number: int, count: int) -> str:
     """The text of the error for a number that none of the `count` faces of a picture has."""
-    faces = "1 face" if count == 1 else f"{count} faces, counted from the left"
-    choices = "choose 1" if count == 1 else f"choose 1 to {count}"
-    return f"face {number} was chosen, but the picture has {faces}: {choices}"
+    choices = ": choose 1" if count == 1 else f", counted from the left: choose 1 to {count}"
+    return f"face {number} was chosen, but the picture has {counted(count, 'face')}{choices}"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

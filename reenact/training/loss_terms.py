@@ -112,6 +112,13 @@ class LossInputs:
         return net.features(self.prediction), net.features(self.reference)
 
     @cached_property
+    def source_identity(self) -> Tensor:
+        """The identity embeddings of the sources, without gradients."""
+        points = five_points_from_landmarks68(self.draw.source_landmarks(self.batch))
+        with torch.no_grad():
+            return self.nets.identity(self.batch["source"], points)
+
+    @cached_property
     def meshes(self) -> tuple[Tensor, TrackedFaces]:
         """The tracker's points (B, 478, 3) on the prediction, and what it sees in the reference.
 
@@ -180,12 +187,9 @@ def _identity(x: LossInputs) -> Tensor:
 
 def _identity_of(x: LossInputs, pictures: Tensor) -> Tensor:
     """The loss (B,) of pictures (B, 3, S, S) against the sources."""
-    source_points = five_points_from_landmarks68(x.draw.source_landmarks(x.batch))
-    with torch.no_grad():
-        own = x.nets.identity(x.batch["source"], source_points)
     # The face should stand at the target's landmarks, so its crop is taken there untracked.
     rendered = x.nets.identity(pictures, five_points_from_landmarks68(x.target_landmarks))
-    return losses.identity(rendered, own)
+    return losses.identity(rendered, x.source_identity)
 
 
 def _shape(x: LossInputs) -> Tensor:

@@ -103,10 +103,10 @@ class ReenactStage:
         self, trained: TrainedNetworks, batch: dict[str, Tensor], drawings: Drawings
     ) -> Tensor:
         """The networks' pictures (B, 3, S, S) of a training batch, with gradients."""
-        networks, source = self.networks(trained), batch["source"]
+        networks, source, noise = self.networks(trained), batch["source"], self._noise(batch)
         z_r = networks.code(source, drawings)
         if not self.config.source_start_fraction:
-            x_T = networks.start(source, drawings, self._noise(batch), z_r=z_r)
+            x_T = networks.start(source, drawings, noise, z_r=z_r)
             if self.config.render == "one_step":
                 return self._one_step(networks, batch, x_T, z_r)
             return self._decode(networks, x_T, z_r)
@@ -120,8 +120,8 @@ class ReenactStage:
         ):
             if rows := chosen.nonzero().flatten().tolist():
                 networks = self.networks(trained, recipe)
-                noise, codes = self._noise(batch)[rows], z_r[rows]
-                x_T = networks.start(source[rows], drawings[rows], noise, z_r=codes)
+                codes = z_r[rows]
+                x_T = networks.start(source[rows], drawings[rows], noise[rows], z_r=codes)
                 pictures.append(self._decode(networks, x_T, codes))
                 order += rows
         return torch.cat(pictures)[torch.tensor(order).argsort()]

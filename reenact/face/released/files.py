@@ -7,7 +7,7 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
-from reenact.errors import UserError
+from reenact.errors import UserError, counted
 
 EMOCA_MODEL = Path("EMOCA/models/EMOCA_v2_lr_mse_20")
 CHECKPOINTS = Path("detail/checkpoints")
@@ -84,7 +84,7 @@ def locate_emoca(files: ReleasedFiles) -> Path:
 def _missing(files: ReleasedFiles, names: list[str]) -> UserError:
     """The error line that names what is missing, and the command that says where to get it."""
     wanted = [str(getattr(files, name) or PLACES[name]) for name in names]
-    count = "1 file is" if len(names) == 1 else f"{len(names)} files are"
+    count = counted(len(names), "file is", "files are")
     folder = shlex.quote(str(files.folder))
     return UserError(
         f"{files.folder}: {count} missing or empty: {', '.join(wanted)} "
