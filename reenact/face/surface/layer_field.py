@@ -13,9 +13,9 @@ from reenact.face.box import box_max, box_mean
 from reenact.face.head_model import HeadModel
 from reenact.face.params import FaceParams
 from reenact.face.surface.continuation import continued, filled_in
+from reenact.face.surface.eyes_and_teeth import eye_areas, how_closed, painted
 from reenact.face.surface.facing import facing, roll_between, turn_between
 from reenact.face.surface.layer_source import LayerSource, in_view, middle_column
-from reenact.face.surface.look import eye_areas, how_closed, painted
 from reenact.face.surface.lookup import LookedUp, draw_head, look_up, nothing_drawn
 from reenact.face.surface.motion_field import pixel_centres, resized_grid
 from reenact.face.surface.skull import above_shoulders, outline_motion, skull_motion, skull_share

@@ -12,8 +12,9 @@ from torch import Tensor
 from reenact.face.crop import FaceCrop
 from reenact.face.head_model import HeadModel
 from reenact.face.params import FaceParams
+from reenact.face.surface.eyes_and_teeth import eye_areas
 from reenact.face.surface.facing import facing
-from reenact.face.surface.look import Look, eye_areas, read_look
+from reenact.face.surface.look import Look, read_look
 from reenact.face.surface.sight import Shown, shown
 from reenact.face.surface.visible import (
     draw_surface,

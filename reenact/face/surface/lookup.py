@@ -7,13 +7,9 @@ from typing import NamedTuple
 import numba as nb
 import numpy as np
 
+from reenact.face.surface.eyes_and_teeth import draw_closing_eyes, draw_materials
 from reenact.face.surface.layer_source import FACE_DEPTH, LayerSource
-from reenact.face.surface.look import (
-    MATERIALS,
-    SCLERA_AT,
-    draw_closing_eyes,
-    draw_materials,
-)
+from reenact.face.surface.look import MATERIALS, SCLERA_AT
 from reenact.face.surface.raster import SKIN
 from reenact.face.surface.sight import HIDDEN_BELOW, Shown
 from reenact.face.surface.skull import CHIN_HEIGHT, SHOULDER_HEIGHT

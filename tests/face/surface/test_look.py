@@ -1,4 +1,4 @@
-"""Eyes and teeth: what of a photo is read, and what is drawn."""
+"""Eyes, teeth and lids: what of a photo is read, and what is drawn."""
 
 import dataclasses
 
@@ -9,17 +9,15 @@ import torch
 from reenact.face.expressions import EXPRESSION_NAMES
 from reenact.face.head_model import HeadModel
 from reenact.face.params import FaceParams
-from reenact.face.surface.look import (
-    MATERIALS,
-    Look,
+from reenact.face.surface.eyes_and_teeth import (
     draw_closing_eyes,
     draw_materials,
     eye_areas,
     how_closed,
     painted,
-    read_look,
     shaded,
 )
+from reenact.face.surface.look import MATERIALS, Look, read_look
 from reenact.face.surface.raster import TEETH
 from reenact.face.surface.visible import (
     BALLS,
